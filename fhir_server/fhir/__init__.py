@@ -1,0 +1,1 @@
+"""The vocabulary of FHIR, without input or output: JSON, references, dates, errors, outcomes."""

@@ -1,0 +1,182 @@
+"""FHIR JSON in and out, without losing what a client wrote.
+
+https://hl7.org/fhir/R4/json.html
+
+A decimal keeps its precision (``1.10`` is not ``1.1``), so numbers with a point or an exponent are read as
+:class:`decimal.Decimal`. What is stored and sent are the client's own bytes, less insignificant white space; see
+:func:`compact`.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from json import JSONDecoder
+from typing import Any, Self, TypeAlias
+
+import msgspec
+
+from fhir_server.fhir.errors import Malformed
+
+Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
+"""A JSON value as read by :func:`decode`."""
+
+JsonObject: TypeAlias = "dict[str, Json]"
+
+MAX_DEPTH = 60
+"""Deepest nesting of objects and arrays accepted. Real resources stay under 20."""
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class _Lexical(Decimal):
+    """A number with a point or an exponent that remembers how it was written."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def _as_written(value: object) -> msgspec.Raw:
+    if not isinstance(value, _Lexical):
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    return msgspec.Raw(value.text.encode())
+
+
+_lexical_decoder = msgspec.json.Decoder(float_hook=_Lexical)
+_lexical_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written)
+_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_elements = msgspec.json.Decoder(list[msgspec.Raw])
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_OPENING_AND_CLOSING = re.compile(rb"[^\[\]{}]+")
+
+
+def decode(body: bytes) -> Json:
+    """Read a JSON text; raise :class:`Malformed` with a sentence that says what and where.
+
+    Refuses what JSON allows and FHIR does not: duplicate keys, a byte order mark, NaN, lone surrogates, and nesting
+    deeper than :data:`MAX_DEPTH`.
+    """
+    skeleton = _STRING.sub(b'"', body)
+    _check_depth(skeleton)
+    try:
+        value: Json = _decoder.decode(body)
+    except UnicodeDecodeError as error:
+        raise Malformed(f"The body is not valid UTF-8: byte {error.start} cannot be read.") from None
+    except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
+        raise Malformed(_why_malformed(body, error)) from None
+    if skeleton.count(b":") != _members(value):
+        raise Malformed(_why_duplicate(body))
+    return value
+
+
+def decode_object(body: bytes) -> JsonObject:
+    """Read a JSON text that must be an object."""
+    value = decode(body)
+    if not isinstance(value, dict):
+        raise Malformed("The body must be a JSON object, as every FHIR resource is.")
+    return value
+
+
+def decode_lexical(body: bytes) -> Any:  # noqa: ANN401 - a tree to be changed by paths of the client's
+    """Read a JSON text to change parts of it: :func:`encode_lexical` writes the other numbers as they were."""
+    decode(body)
+    return _lexical_decoder.decode(body)
+
+
+def encode_lexical(value: Any) -> bytes:  # noqa: ANN401 - same
+    """Write what :func:`decode_lexical` read."""
+    return _lexical_encoder.encode(value)
+
+
+def encode(value: Any) -> bytes:  # noqa: ANN401 - msgspec encodes any tree of JSON values, ours are wider than Json
+    """Write a tree of JSON values as compact bytes; decimals are numbers."""
+    return _encoder.encode(value)
+
+
+def compact(body: bytes) -> bytes:
+    """Give the same JSON text without insignificant white space; tokens keep their lexical form."""
+    return msgspec.json.format(body, indent=-1)
+
+
+def pretty(body: bytes) -> bytes:
+    """Give the same JSON text indented for people (``_pretty=true``)."""
+    return msgspec.json.format(body, indent=2)
+
+
+def members(body: bytes) -> dict[str, bytes]:
+    """Give the members of an object as raw bytes, in the order they were written."""
+    return {name: bytes(raw) for name, raw in _raw_members.decode(body).items()}
+
+
+def elements(body: bytes) -> list[bytes]:
+    """Give the elements of an array as raw bytes, in their order."""
+    return [bytes(raw) for raw in _raw_elements.decode(body)]
+
+
+def join_members(parts: dict[str, bytes]) -> bytes:
+    """Put raw members together again, the inverse of :func:`members`."""
+    return b"{" + b",".join(_encoder.encode(name) + b":" + raw for name, raw in parts.items()) + b"}"
+
+
+def _check_depth(skeleton: bytes) -> None:
+    deepest = depth = 0
+    for character in _OPENING_AND_CLOSING.sub(b"", skeleton):
+        if character in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    if deepest > MAX_DEPTH:
+        raise Malformed(f"The body is nested {deepest} levels deep; this server accepts {MAX_DEPTH}.")
+
+
+def _members(value: Json) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_members(part) for part in value.values())
+    if isinstance(value, list):
+        return sum(_members(part) for part in value)
+    return 0
+
+
+def _why_malformed(body: bytes, error: Exception) -> str:
+    """Say where the text breaks, by line and column: the standard library's decoder counts them for us."""
+    if not body.strip():
+        return "The body is empty; a JSON text was expected."
+    if body.startswith(b"\xef\xbb\xbf"):
+        return "The body begins with a byte order mark; JSON must begin with its first value."
+    try:
+        JSONDecoder(parse_constant=_refuse_constant).decode(body.decode())
+    except UnicodeDecodeError as broken:
+        return f"The body is not valid UTF-8: byte {broken.start} cannot be read."
+    except ValueError as broken:
+        return f"The body is not valid JSON: {broken}."
+    except RecursionError:
+        return "The body is nested too deeply."
+    return f"The body is not valid JSON: {error}."
+
+
+def _refuse_constant(name: str) -> None:
+    message = f"{name} is not a JSON value"
+    raise ValueError(message)
+
+
+def _why_duplicate(body: bytes) -> str:
+    repeated: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in seen:
+                repeated.append(name)
+            seen[name] = value
+        return seen
+
+    JSONDecoder(object_pairs_hook=note).decode(body.decode())
+    name = repeated[0] if repeated else "?"
+    return f"The body holds the key {name!r} twice in one object; FHIR allows each key once."

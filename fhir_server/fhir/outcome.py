@@ -1,0 +1,102 @@
+"""Issues, as an OperationOutcome tells them.
+
+https://hl7.org/fhir/R4/operationoutcome.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Severity(StrEnum):
+    """https://hl7.org/fhir/R4/valueset-issue-severity.html"""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARNING = "warning"
+    INFORMATION = "information"
+
+
+class IssueType(StrEnum):
+    """The codes of https://hl7.org/fhir/R4/valueset-issue-type.html that this server uses."""
+
+    INVALID = "invalid"
+    STRUCTURE = "structure"
+    REQUIRED = "required"
+    VALUE = "value"
+    INVARIANT = "invariant"
+    SECURITY = "security"
+    LOGIN = "login"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    FORBIDDEN = "forbidden"
+    PROCESSING = "processing"
+    NOT_SUPPORTED = "not-supported"
+    DUPLICATE = "duplicate"
+    MULTIPLE_MATCHES = "multiple-matches"
+    NOT_FOUND = "not-found"
+    DELETED = "deleted"
+    TOO_LONG = "too-long"
+    CODE_INVALID = "code-invalid"
+    EXTENSION = "extension"
+    TOO_COSTLY = "too-costly"
+    BUSINESS_RULE = "business-rule"
+    CONFLICT = "conflict"
+    TRANSIENT = "transient"
+    EXCEPTION = "exception"
+    TIMEOUT = "timeout"
+    THROTTLED = "throttled"
+    INCOMPLETE = "incomplete"
+    INFORMATIONAL = "informational"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing to say about a request: how grave, of what kind, in a sentence, and where (FHIRPath)."""
+
+    severity: Severity
+    code: IssueType
+    diagnostics: str
+    expression: tuple[str, ...] = ()
+
+
+def error(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+    """An issue that makes the request fail."""
+    return Issue(Severity.ERROR, code, diagnostics, expression)
+
+
+def warning(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+    """An issue that the client should look at; the request succeeds."""
+    return Issue(Severity.WARNING, code, diagnostics, expression)
+
+
+def information(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+    """A remark."""
+    return Issue(Severity.INFORMATION, code, diagnostics, expression)
+
+
+def fails(issues: Sequence[Issue]) -> bool:
+    """Tell whether any of the issues makes the request fail."""
+    return any(issue.severity in (Severity.FATAL, Severity.ERROR) for issue in issues)
+
+
+def operation_outcome(issues: Sequence[Issue]) -> dict[str, object]:
+    """The OperationOutcome resource that carries these issues; at least one, as the standard asks."""
+    told = issues or (information(IssueType.INFORMATIONAL, "No issue was found."),)
+    return {"resourceType": "OperationOutcome", "issue": [_issue(issue) for issue in told]}
+
+
+def _issue(issue: Issue) -> dict[str, object]:
+    told: dict[str, object] = {
+        "severity": str(issue.severity),
+        "code": str(issue.code),
+        "diagnostics": issue.diagnostics,
+    }
+    if issue.expression:
+        told["expression"] = list(issue.expression)
+    return told

@@ -1,0 +1,115 @@
+"""What a check answers, and the shape of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeAlias
+
+from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.outcome import IssueType, Severity
+
+MOST_ISSUES = 100
+"""So many errors are told of one request, and so many warnings."""
+SHOWN = 60
+"""How many characters of a value a diagnostic repeats."""
+
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (type(None), "null"),
+    (bool, "a boolean"),
+    ((int, Decimal), "a number"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+    (object, "a value that is not JSON"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A defect, and where it is, seen from the check that answers it: ``.content[0].attachment.size``."""
+
+    code: IssueType
+    diagnostics: str
+    path: str = ""
+    severity: Severity = Severity.ERROR
+
+
+Findings: TypeAlias = list[Finding]
+
+
+@dataclass(slots=True)
+class Container:
+    """The resource that holds the contained ones, while it is walked: fragments (``#id``) are looked up here.
+
+    https://hl7.org/fhir/R4/references.html#contained
+    """
+
+    type: str
+    """The resource type, which the fragment ``#`` alone refers to."""
+    contained: Mapping[str, str] = field(default_factory=dict)
+    """Type of each contained resource by id."""
+    in_transaction: bool = False
+    """Whether it is an entry of a transaction, where references may be conditional (``Patient?identifier=...``)."""
+    referenced: set[str] = field(default_factory=set)
+    """The fragments met so far."""
+
+
+Check: TypeAlias = Callable[[Json, Container], "Findings | None"]
+"""Checks a JSON value of an element; nothing to say is ``None``."""
+
+ObjectCheck: TypeAlias = Callable[[JsonObject, Container], "Findings | None"]
+"""Checks what holds between the members of an object."""
+
+
+def one(code: IssueType, diagnostics: str, path: str = "") -> Findings:
+    """The answer of a check that found one defect."""
+    return [Finding(code, diagnostics, path)]
+
+
+def joined(found: Findings | None, prefix: str, more: Findings) -> Findings:
+    """What was found so far and ``more``, found one level below at ``prefix``. ``more`` itself stays as it is."""
+    below = [Finding(f.code, f.diagnostics, prefix + f.path, f.severity) for f in more] if prefix else list(more)
+    if found is None:
+        return below
+    found += below
+    return most_important(found) if len(found) > 4 * MOST_ISSUES else found
+
+
+def are_enough(found: Findings) -> bool:
+    """Whether there are more errors than are told, so that looking further is of no use.
+
+    A hostile body holds a defect in every byte; finding all would cost more than reading it.
+    """
+    return len(found) > MOST_ISSUES and sum(finding.severity is Severity.ERROR for finding in found) > MOST_ISSUES
+
+
+def most_important(found: Findings) -> Findings:
+    """As many errors and as many warnings as are told, and one more of each to show that there were others.
+
+    An error is never given up for a warning.
+    """
+    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    others = [finding for finding in found if finding.severity is not Severity.ERROR]
+    return errors[: MOST_ISSUES + 1] + others[: MOST_ISSUES + 1]
+
+
+def shown(value: Json) -> str:
+    """The value as a diagnostic repeats it: quoted and shortened."""
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and len(written := str(value)) <= SHOWN:
+        return written
+    if not isinstance(value, str):
+        return json_kind(value)
+    text = ascii(value[:SHOWN]) if not value[:SHOWN].isprintable() else f"'{value[:SHOWN]}'"
+    return f"{text}..." if len(value) > SHOWN else text
+
+
+def json_kind(value: Json) -> str:
+    """What a JSON value is, with its article."""
+    return next(kind for types, kind in _KINDS if isinstance(value, types))
+
+
+def not_a(expected: str, value: Json) -> Findings:
+    """A value of another JSON type than the element has."""
+    return one(IssueType.STRUCTURE, f"{expected} is expected here, not {json_kind(value)}.")

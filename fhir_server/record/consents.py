@@ -1,0 +1,296 @@
+"""The Consents that decide: their four shapes, read strictly.
+
+A Consent whose ``policy.uri`` is one of ours must have exactly one of the supported shapes, else the write is refused:
+a deny that is stored and then ignored would be a leak. Shapes: docs/consent/shapes.md,
+rules R-01..R-14, R-24, R-40..R-46.
+
+Moments are microseconds since 1970, UTC; a date-only end holds until midnight of the record's time zone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import date
+from fhir_server.fhir.outcome import Issue, IssueType, error
+from fhir_server.record.actors import FINESS, RPPS, actor_key
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from fhir_server.fhir.json import Json, JsonObject
+
+POLICY: Final = "https://fhir.dmp-ens.example/policy/"
+CONSENT_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
+LOINC: Final = "http://loinc.org"
+PARTICIPATION_TYPE: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+PARTICIPATION_FUNCTION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction"
+ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+CHOIX_URGENCE: Final = "https://fhir.dmp-ens.example/CodeSystem/choix-urgence"
+
+_CONSENT_MEMBERS: Final = frozenset(
+    (
+        "resourceType id meta implicitRules language text contained extension identifier status scope category patient "
+        "dateTime performer organization sourceAttachment sourceReference policy provision _status _dateTime"
+    ).split()
+)
+_PROVISION_MEMBERS: Final = frozenset({"id", "type", "period", "actor", "purpose"})
+
+
+class Policy(StrEnum):
+    """The rights of a patient over his record, by the last part of ``policy.uri``."""
+
+    AUTORISATION = "autorisation"
+    BLOCAGE = "blocage"
+    URGENCE = "urgence"
+    MEDECIN_TRAITANT = "medecin-traitant"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFact:
+    """What one Consent says, in the form kept with the record."""
+
+    id: str
+    policy: Policy
+    active: bool
+    permit: bool
+    actor: str | None
+    """An actor key (`record.actors`); none for an emergency choice."""
+    purpose: str | None
+    """Of an emergency choice: ETREAT, BTG or MASKED."""
+    start: int
+    end: int
+    granted: int
+    """When this version was written: an authorisation older than an unblocking does not revive (R-12)."""
+
+
+def policy_of(consent: JsonObject) -> Policy | None:
+    """Which of our policies a Consent invokes; nothing when it is none of ours."""
+    policies = consent.get("policy")
+    if not isinstance(policies, list):
+        return None
+    for policy in policies:
+        uri = policy.get("uri") if isinstance(policy, dict) else None
+        if isinstance(uri, str) and uri.startswith(POLICY) and uri[len(POLICY) :] in set(Policy):
+            return Policy(uri[len(POLICY) :])
+    return None
+
+
+def read_consent(consent: JsonObject, *, granted: int, zone: tzinfo, duration: timedelta) -> ConsentFact | list[Issue]:
+    """Read a Consent of one of our policies, or say everything that is not of a supported shape.
+
+    ``granted`` is the moment of the write, ``zone`` the time zone of date-only bounds, ``duration`` how long an
+    authorisation without an end lasts (R-03).
+    """
+    policy = policy_of(consent)
+    if policy is None:
+        return [
+            error(
+                IssueType.NOT_SUPPORTED,
+                "The policy of this Consent is not one this server decides by.",
+                "Consent.policy",
+            )
+        ]
+    reader = _Reader(consent, policy, granted, zone, duration)
+    fact = reader.read()
+    return reader.issues or fact
+
+
+def read_actor(consent: JsonObject) -> str | None:
+    """The key of the one actor a Consent of ours names, or nothing."""
+    actors = _object(consent.get("provision")).get("actor")
+    if not isinstance(actors, list) or len(actors) != 1:
+        return None
+    identifier = _object(_object(_object(actors[0]).get("reference")).get("identifier"))
+    system, value = identifier.get("system"), identifier.get("value")
+    return actor_key(system, value) if isinstance(system, str) and isinstance(value, str) else None
+
+
+class _Reader:
+    """Reads one Consent and gathers what is wrong with it."""
+
+    def __init__(self, consent: JsonObject, policy: Policy, granted: int, zone: tzinfo, duration: timedelta) -> None:
+        self.consent, self.policy, self.granted = consent, policy, granted
+        self.zone, self.duration = zone, duration
+        self.issues: list[Issue] = []
+
+    def read(self) -> ConsentFact:
+        self._common()
+        provision = self.consent.get("provision")
+        if not isinstance(provision, dict):
+            self._refuse("The Consent needs one provision.", "Consent.provision", IssueType.REQUIRED)
+            provision = {}
+        for name in provision.keys() - _PROVISION_MEMBERS:
+            self._refuse(
+                f"provision.{name} is not supported: the decision would not follow it.", f"Consent.provision.{name}"
+            )
+        start, end = self._period(provision)
+        return ConsentFact(
+            id=str(self.consent.get("id", "")),
+            policy=self.policy,
+            active=self.consent.get("status") == "active",
+            permit=self._type(provision) == "permit",
+            actor=self._actor(provision),
+            purpose=self._purpose(provision),
+            start=start,
+            end=end,
+            granted=self.granted,
+        )
+
+    def _refuse(self, why: str, where: str, code: IssueType = IssueType.NOT_SUPPORTED) -> None:
+        self.issues.append(error(code, why, where))
+
+    def _common(self) -> None:
+        consent = self.consent
+        for name in consent.keys() - _CONSENT_MEMBERS:
+            self._refuse(f"Consent.{name} is not supported: the decision would not follow it.", f"Consent.{name}")
+        if consent.get("status") not in ("active", "inactive"):
+            self._refuse("The status must be active, or inactive to withdraw it.", "Consent.status")
+        if _only_coding(consent.get("scope")) != (CONSENT_SCOPE, "patient-privacy"):
+            self._refuse("The scope must be patient-privacy, and nothing else.", "Consent.scope")
+        categories = consent.get("category")
+        if not isinstance(categories, list) or [_only_coding(one) for one in categories] != [(LOINC, "59284-0")]:
+            self._refuse("The category must be LOINC 59284-0, and nothing else.", "Consent.category")
+        policies = consent.get("policy")
+        if not isinstance(policies, list) or len(policies) != 1 or set(_object(policies[0])) - {"id"} != {"uri"}:
+            self._refuse("The Consent must invoke exactly one policy, by its uri alone.", "Consent.policy")
+        if not isinstance(consent.get("dateTime"), str):
+            self._refuse("The moment of the choice (dateTime) is missing.", "Consent.dateTime", IssueType.REQUIRED)
+        if not consent.get("performer"):
+            self._refuse("The person who chose (performer) is missing.", "Consent.performer", IssueType.REQUIRED)
+
+    def _type(self, provision: JsonObject) -> str:
+        wanted = {
+            Policy.AUTORISATION: ("permit",),
+            Policy.BLOCAGE: ("deny",),
+            Policy.URGENCE: ("permit", "deny"),
+            Policy.MEDECIN_TRAITANT: ("permit",),
+        }[self.policy]
+        type = provision.get("type")
+        if type not in wanted:
+            self._refuse(f"The provision of {self.policy} must be {' or '.join(wanted)}.", "Consent.provision.type")
+        return str(type)
+
+    def _actor(self, provision: JsonObject) -> str | None:
+        actors = provision.get("actor", [])
+        if self.policy is Policy.URGENCE:
+            if actors:
+                self._refuse("An emergency choice names no actor.", "Consent.provision.actor")
+            return None
+        if not isinstance(actors, list) or len(actors) != 1:
+            self._refuse("The provision must name exactly one actor.", "Consent.provision.actor", IssueType.REQUIRED)
+            return None
+        actor = _object(actors[0])
+        role = (
+            (PARTICIPATION_FUNCTION, "PCP") if self.policy is Policy.MEDECIN_TRAITANT else (PARTICIPATION_TYPE, "IRCP")
+        )
+        if _only_coding(actor.get("role")) != role:
+            self._refuse(f"The role of the actor must be {role[0]}#{role[1]}.", "Consent.provision.actor[0].role")
+        if actor.keys() - {"id", "role", "reference"}:
+            self._refuse("The actor may hold a role and a reference only.", "Consent.provision.actor[0]")
+        return self._identifier(_object(actor.get("reference")))
+
+    def _identifier(self, reference: JsonObject) -> str | None:
+        where = "Consent.provision.actor[0].reference"
+        identifier = _object(reference.get("identifier"))
+        system, value = identifier.get("system"), identifier.get("value")
+        if "reference" in reference:
+            self._refuse("The actor must be named by identifier, not by a literal reference.", f"{where}.reference")
+        systems = (RPPS, FINESS) if self.policy is Policy.AUTORISATION else (RPPS,)
+        if system not in systems or not isinstance(value, str):
+            self._refuse(f"The actor must be named by an identifier of {' or '.join(systems)}.", f"{where}.identifier")
+            return None
+        digits = 11 if system == RPPS else 9
+        if not (value.isascii() and value.isalnum() and len(value) == digits):
+            self._refuse(
+                f"The identifier of the actor must have {digits} characters.",
+                f"{where}.identifier.value",
+                IssueType.VALUE,
+            )
+            return None
+        return actor_key(str(system), value)
+
+    def _purpose(self, provision: JsonObject) -> str | None:
+        purposes = provision.get("purpose", [])
+        codes = [_coding(purpose) for purpose in purposes] if isinstance(purposes, list) else [None]
+        where = "Consent.provision.purpose"
+        if self.policy is Policy.AUTORISATION and codes != [(ACT_REASON, "TREAT")]:
+            self._refuse("An authorisation has exactly the purpose v3-ActReason#TREAT.", where)
+        elif self.policy in (Policy.BLOCAGE, Policy.MEDECIN_TRAITANT) and codes:
+            self._refuse("This Consent takes no purpose.", where)
+        elif self.policy is Policy.URGENCE:
+            allowed = {
+                (ACT_REASON, "ETREAT"): "ETREAT",
+                (ACT_REASON, "BTG"): "BTG",
+                (CHOIX_URGENCE, "MASKED"): "MASKED",
+            }
+            if len(codes) != 1 or codes[0] not in allowed:
+                self._refuse("An emergency choice has exactly one purpose: ETREAT, BTG or MASKED.", where)
+                return None
+            return allowed[codes[0]]
+        return None
+
+    def _period(self, provision: JsonObject) -> tuple[int, int]:
+        period = provision.get("period")
+        if period is None:
+            if self.policy is Policy.AUTORISATION:
+                self._refuse(
+                    "An authorisation needs the start of its period.", "Consent.provision.period", IssueType.REQUIRED
+                )
+            return date.MIN, date.MAX
+        where = "Consent.provision.period"
+        period = _object(period)
+        if period.keys() - {"id", "start", "end"}:
+            self._refuse("The period may hold a start and an end only.", where)
+        start = self._bound(period.get("start"), f"{where}.start", end=False)
+        if start is None and self.policy is Policy.AUTORISATION:
+            self._refuse("An authorisation needs the start of its period.", f"{where}.start", IssueType.REQUIRED)
+        begin = date.MIN if start is None else start
+        end = self._end(period, begin)
+        if end <= begin:
+            self._refuse("The period ends before it starts.", where, IssueType.VALUE)
+        return begin, end
+
+    def _end(self, period: JsonObject, start: int) -> int:
+        if "end" not in period:
+            if self.policy is Policy.AUTORISATION and start != date.MIN:
+                return date.microseconds(date.moment(start) + self.duration)
+            return date.MAX
+        if self.policy is Policy.BLOCAGE:
+            self._refuse("A block has no end; lift it by making the Consent inactive.", "Consent.provision.period.end")
+        bound = self._bound(period.get("end"), "Consent.provision.period.end", end=True)
+        return date.MAX if bound is None else bound
+
+    def _bound(self, text: Json, where: str, *, end: bool) -> int | None:
+        if text is None:
+            return None
+        interval = date.interval(text) if isinstance(text, str) else None
+        if interval is None:
+            self._refuse("This is not a date of the calendar.", where, IssueType.VALUE)
+            return None
+        moment = interval.high if end else interval.low
+        return moment if "T" in str(text) else self._local_midnight(moment)
+
+    def _local_midnight(self, utc_midnight: int) -> int:
+        if utc_midnight >= date.MAX:
+            return date.MAX
+        day = date.moment(utc_midnight).date()
+        return date.microseconds(datetime.combine(day, time(), self.zone))
+
+
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _coding(value: Json) -> tuple[str, str] | None:
+    coding = _object(value)
+    system, code = coding.get("system"), coding.get("code")
+    return (system, code) if isinstance(system, str) and isinstance(code, str) else None
+
+
+def _only_coding(concept: Json) -> tuple[str, str] | None:
+    codings = _object(concept).get("coding")
+    return _coding(codings[0]) if isinstance(codings, list) and len(codings) == 1 else None

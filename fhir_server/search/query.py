@@ -1,0 +1,252 @@
+"""A search, from the pairs of its URL or form to a frozen :class:`Query`.
+
+https://hl7.org/fhir/R4/search.html
+
+What a query cannot mean (a date that is none, a modifier that is not supported, an empty value) is refused always, for
+an answer to something else would mislead. What the standard has and this server does not is refused when the client
+asks for strict handling, else left out and named in :attr:`Query.issues`
+(https://hl7.org/fhir/R4/search.html#errors). Nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information, warning
+from fhir_server.search import result_parameters as result
+from fhir_server.search.clauses import Asked, Clause, Context, NotSupported, RecordNamed, clause, rank
+from fhir_server.search.parameters import Parameters
+from fhir_server.search.predicate import Field, OneOf, Predicate, all_of, any_of, one_of
+from fhir_server.search.result_parameters import NEWEST_FIRST, Include, SortField, SortKey, Summary, Total
+
+__all__ = [
+    "MAX_LENGTH",
+    "MAX_PARAMETERS",
+    "Clause",
+    "Context",
+    "Include",
+    "Query",
+    "RecordNamed",
+    "SortField",
+    "SortKey",
+    "Summary",
+    "Total",
+    "parse",
+]
+
+MAX_LENGTH: Final = 4096
+"""Characters of a name, and of a value with all its alternatives."""
+
+MAX_PARAMETERS: Final = 100
+"""Pairs of one query."""
+
+_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked."""
+
+    types: tuple[str, ...]
+    clauses: tuple[Clause, ...]
+    """All must hold; the likely most selective first (:func:`~fhir_server.search.clauses.rank`)."""
+    names_resource: bool
+    """It asks for ``_id`` or ``identifier``."""
+    sort: tuple[SortKey, ...]
+    count: int
+    """Entries on a page; 0 asks for the number of matches alone."""
+    total: Total | None
+    """As asked; nothing when the query does not say."""
+    summary: Summary
+    includes: tuple[Include, ...]
+    revincludes: tuple[Include, ...]
+    page: str | None
+    """The token of a further page, unread."""
+    used: tuple[tuple[str, str], ...]
+    """The pairs that made this query, without the page: for the self link."""
+    issues: tuple[Issue, ...]
+    """What was left out, and what was capped."""
+
+
+def parse(
+    parameters: Parameters, type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool, context: Context
+) -> Query:
+    """Read a search of one type, or of the types that ``_type`` names (of all, when it names none).
+
+    Raises :class:`~fhir_server.fhir.errors.Invalid` with every issue there is.
+    """
+    if len(pairs) > MAX_PARAMETERS:
+        sentence = f"There are {len(pairs)} parameters; this server takes {MAX_PARAMETERS}."
+        raise Invalid(sentence, code=IssueType.TOO_COSTLY)
+    for name, value in pairs:
+        _check_text(name, value)
+    reading = _Reading(parameters, _types(parameters, pairs) if type is None else (type,), context)
+    for name, value in pairs:
+        if type is not None or name != "_type":
+            reading.take(Asked.read(name, value))
+        else:
+            reading.used.append((name, value))
+    return reading.query(strict=strict)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A query while its pairs are read, one after the other."""
+
+    parameters: Parameters
+    types: tuple[str, ...]
+    context: Context
+    clauses: list[tuple[int, Clause]] = field(default_factory=list)
+    names_resource: bool = False
+    sort: SortKey = NEWEST_FIRST
+    count: int | None = None
+    total: Total | None = None
+    summary: Summary = Summary.FALSE
+    includes: dict[str, list[Include]] = field(default_factory=lambda: {"_include": [], "_revinclude": []})
+    page: str | None = None
+    seen: set[str] = field(default_factory=set)
+    used: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[Issue] = field(default_factory=list)
+    left_out: list[Issue] = field(default_factory=list)
+    remarks: list[Issue] = field(default_factory=list)
+
+    def take(self, asked: Asked) -> None:
+        """Read one pair; keep what is wrong with it."""
+        where = f"http.{asked.code[:_SHOWN]}"
+        try:
+            if asked.code in result.RESULT_PARAMETERS:
+                self._take_result(asked)
+            else:
+                self._take_search(asked)
+        except Invalid as refusal:
+            sentence = f"{asked.name[:_SHOWN]}: {refusal}"
+            self.refused.append(error(refusal.issues[0].code, sentence, where))
+        except NotSupported as absence:
+            self.left_out.append(warning(IssueType.NOT_SUPPORTED, str(absence), where))
+        else:
+            if asked.code != "_page":
+                self.used.append((asked.name, asked.raw))
+
+    def query(self, *, strict: bool) -> Query:
+        """The query, or everything that is wrong with it."""
+        refused = [*self.refused, *(_as_error(issue) for issue in self.left_out if strict)]
+        if refused:
+            raise Invalid(issues=tuple(refused))
+        count = self._page_size()
+        return Query(
+            types=self.types,
+            clauses=tuple(dict.fromkeys(clause for _, clause in sorted(self.clauses, key=lambda ranked: ranked[0]))),
+            names_resource=self.names_resource,
+            sort=(self.sort,),
+            count=count,
+            total=self.total,
+            summary=Summary.COUNT if count == 0 else self.summary,
+            includes=tuple(dict.fromkeys(self.includes["_include"])),
+            revincludes=tuple(dict.fromkeys(self.includes["_revinclude"])),
+            page=self.page,
+            used=tuple(self.used),
+            issues=(*self.left_out, *self.remarks),
+        )
+
+    def _page_size(self) -> int:
+        if self.summary is Summary.COUNT:
+            return 0
+        if self.count is None:
+            return self.context.default_count
+        most = self.context.max_count
+        if self.count > most:
+            sentence = f"A page has at most {most} entries; _count was lowered to that."
+            self.remarks.append(information(IssueType.INFORMATIONAL, sentence, "http._count"))
+            self.used = [(name, str(most) if name == "_count" else value) for name, value in self.used]
+        return min(self.count, most)
+
+    def _take_result(self, asked: Asked) -> None:
+        if asked.code in result.REPEATABLE:
+            self.includes[asked.code].append(result.include(asked, self.types, self.parameters))
+            return
+        if asked.suffix:
+            raise Invalid(f"The modifier {asked.suffix!r} is not supported for this parameter; it takes none.")
+        if asked.code in self.seen:
+            raise Invalid("It is given twice.")
+        self.seen.add(asked.code)
+        match asked.code:
+            case "_sort":
+                self.sort = result.sort(asked.raw, self.types, self.parameters.sort_dates)
+            case "_count":
+                self.count = result.count(asked.raw)
+            case "_total":
+                self.total = result.total(asked.raw)
+            case "_summary":
+                self.summary = result.summary(asked.raw)
+            case _:
+                self.page = asked.raw
+
+    def _take_search(self, asked: Asked) -> None:
+        if asked.code in result.NOT_SUPPORTED:
+            raise NotSupported(f"{asked.code} is not supported yet.")
+        found = [self.parameters.get(type, asked.code) for type in self.types]
+        known = [parameter for parameter in found if parameter is not None]
+        if len(known) < len(found):
+            of = self.types[0] if len(self.types) == 1 else "every type searched"
+            raise NotSupported(f"{asked.code[:_SHOWN]!r} is not a search parameter of {of}.")
+        clauses = {
+            type: clause(asked, parameter, type, self.parameters, self.context)
+            for type, parameter in zip(self.types, known, strict=True)
+        }
+        if not asked.suffix and asked.code in {"_id", "identifier"}:
+            self.names_resource = True
+        self.clauses.append((rank(known[0]), _of_types(clauses)))
+
+
+def _of_types(clauses: dict[str, Clause]) -> Clause:
+    """One condition for all types: the one they have in common, or each type with its own."""
+    different = set(clauses.values())
+    if len(different) == 1:
+        return different.pop()
+    by_condition: dict[Predicate, list[str]] = {}
+    for type, one in clauses.items():
+        # Among other types a Patient is found by what it carries; no record is named by that.
+        condition = (
+            one if not isinstance(one, RecordNamed) else one.of_patient() if type == "Patient" else one.predicate()
+        )
+        by_condition.setdefault(condition, []).append(type)
+    if len(by_condition) == 1:
+        return next(iter(by_condition))
+    if all(isinstance(one, OneOf) and one.field is Field.ID for one in by_condition):
+        return one_of(Field.ID, *(id for one in by_condition if isinstance(one, OneOf) for id in one.values))
+    return any_of([all_of([one_of(Field.TYPE, *types), one]) for one, types in by_condition.items()])
+
+
+def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The types of a search of the whole system."""
+    given = [value for name, value in pairs if name == "_type"]
+    if len(given) > 1:
+        raise Invalid("_type: It is given twice.", expression=("http._type",))
+    asked = [part for value in given for part in value.split(",")]
+    unknown = [part for part in dict.fromkeys(asked) if part not in parameters.resource_types]
+    if unknown:
+        told = ", ".join(repr(part[:_SHOWN]) for part in unknown[:5])
+        raise Invalid(f"_type: {told} is not a resource type.", expression=("http._type",))
+    return tuple(dict.fromkeys(asked)) or parameters.resource_types
+
+
+def _check_text(name: str, value: str) -> None:
+    where = (f"http.{name[:_SHOWN].partition(':')[0]}",) if name.isprintable() else ()
+    if len(name) > MAX_LENGTH or len(value) > MAX_LENGTH:
+        sentence = f"A parameter has {max(len(name), len(value))} characters; this server takes {MAX_LENGTH}."
+        raise Invalid(sentence, expression=where, code=IssueType.TOO_LONG)
+    if any(character < " " and character not in "\t\n\r" for character in name + value):
+        raise Invalid("A parameter has a control character in it, which no FHIR value has.", expression=where)
+    if any("\ud800" <= character <= "\udfff" for character in name + value):
+        raise Invalid("A parameter is not valid UTF-8.", expression=where)
+    if not name:
+        raise Invalid("A parameter has no name.")
+    if not value:
+        raise Invalid(f"{name[:_SHOWN]}: The value is empty.", expression=where)
+
+
+def _as_error(issue: Issue) -> Issue:
+    return Issue(Severity.ERROR, issue.code, issue.diagnostics, issue.expression)

@@ -1,0 +1,1 @@
+"""Who asks: a bearer token becomes a `Requester`, or the request ends here. The development issuer and its actors."""

@@ -1,0 +1,242 @@
+"""Everything a decision rests on, as one value: who asks for what and why, what this patient decided, and when.
+
+Rules see nothing else: no clock, no store, no request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.consent.habilitation import Habilitation
+from fhir_server.fhir import date
+from fhir_server.identity.requester import Kind, Purpose, Requester
+from fhir_server.record.actors import actor_key
+from fhir_server.record.elements import DIRECTORY, ELEMENTS, GOVERN
+from fhir_server.record.facts import Facts, Grant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+G15: Final = "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
+
+
+class Act(StrEnum):
+    """What somebody wants to do; a decision is for one act."""
+
+    CONSULT = "consult"
+    FEED = "feed"
+    RELABEL = "relabel"
+    CHANGE_OWN = "change-own"
+    DELETE_OWN = "delete-own"
+    GOVERN = "govern"
+    TRACE = "trace"
+
+
+class Domain(StrEnum):
+    """The columns of the acts table."""
+
+    CONTENTS = "contents"
+    PATIENT = "Patient"
+    GOVERN = "govern"
+    TRACE = "AuditEvent"
+    DIRECTORY = "directory"
+    OTHER = "other"
+
+
+def domain_of(type: str) -> Domain:
+    """The column of the acts table a resource type belongs to."""
+    if type == "Patient":
+        return Domain.PATIENT
+    if type == "AuditEvent":
+        return Domain.TRACE
+    if type in GOVERN:
+        return Domain.GOVERN
+    if type in ELEMENTS or type == "Binary":
+        return Domain.CONTENTS
+    return Domain.DIRECTORY if type in DIRECTORY else Domain.OTHER
+
+
+class Standing(StrEnum):
+    """The rows of the acts table: how the requester stands to this record."""
+
+    PATIENT = "patient"
+    REPRESENTANT = "representant"
+    MEDECIN_TRAITANT = "medecin-traitant"
+    PROFESSIONAL_AUTHORISED = "professional-authorised"
+    PROFESSIONAL = "professional"
+    EMERGENCY = "emergency"
+    PUBLISHER = "publisher"
+    FEEDER = "feeder"
+    CONFORMANCE = "conformance"
+    SUPPORT = "support"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The tables and parameters decisions are made by, loaded once at start."""
+
+    acts: Mapping[Standing, Mapping[str, frozenset[Act]]]
+    """By standing, then resource type or column: `acts.toml`."""
+    habilitation: Habilitation
+    roles: frozenset[tuple[str, str]]
+    """``(system, code)`` of JDV_J65: who may use a DMP at all (R-08)."""
+    masked_and_invisible: bool = False
+    """``cumul-invisible_patient-masque_ps`` (R-27)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Who asks, for which act on which type of resource, what this patient decided, now."""
+
+    requester: Requester
+    act: Act
+    type: str
+    facts: Facts
+    now: int
+    """Microseconds since 1970: time is a fact given to rules."""
+    law: Law
+    standings: frozenset[Standing]
+    """How the requester stands to this record now; see :func:`circumstances`."""
+    hidden: frozenset[str] = frozenset()
+    """For the act trace: targets (``Type/id``) of this record that are hidden from the requester by their labels."""
+
+    @property
+    def domain(self) -> Domain:
+        """The column of the acts table."""
+        return domain_of(self.type)
+
+    @property
+    def emergency(self) -> bool:
+        """Whether the requester declared one of the two emergency modes (R-40)."""
+        return self.requester.purpose in (Purpose.ETREAT, Purpose.BTG)
+
+    def allows(self, standing: Standing) -> bool:
+        """Whether the acts table lets this standing do this act on this type of resource."""
+        return allows(self.law, standing, self.type, self.act)
+
+    def stands(self, *standings: Standing) -> bool:
+        """Whether the requester has one of these standings and the acts table lets it do this act on this type."""
+        return any(standing in self.standings and self.allows(standing) for standing in standings)
+
+    @property
+    def own_keys(self) -> frozenset[str]:
+        """Under which keys the requester deposits: on the patient side also as the person acted for."""
+        keys = {self.requester.key}
+        if self.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE):
+            keys |= self.facts.persons
+        return frozenset(keys)
+
+
+def allows(law: Law, standing: Standing, type: str, act: Act) -> bool:
+    """Whether the acts table lets this standing do this act on this type: a line for the type wins over its column."""
+    row = law.acts[standing]
+    allowed = row.get(type)
+    return act in (row.get(domain_of(type), frozenset()) if allowed is None else allowed)
+
+
+def circumstances(
+    *,
+    requester: Requester,
+    act: Act,
+    type: str,
+    facts: Facts,
+    now: int,
+    law: Law,
+    hidden: frozenset[str] = frozenset(),
+) -> Circumstances:
+    """The circumstances of one request on one record, with the standing they give."""
+    standings = frozenset(standings_of(requester, facts, now))
+    return Circumstances(requester, act, type, facts, now, law, standings, hidden)
+
+
+def standings_of(requester: Requester, facts: Facts, now: int) -> frozenset[Standing]:
+    """How this requester stands to this record at this moment."""
+    match requester.kind:
+        case Kind.PATIENT:
+            return frozenset({Standing.PATIENT} if _is_holder(requester, facts) else ())
+        case Kind.REPRESENTATIVE:
+            return frozenset({Standing.REPRESENTANT} if _represents(requester, facts, now) else ())
+        case Kind.PROFESSIONAL:
+            return _professional(requester, facts, now)
+        case _:
+            return POSSIBLE[requester.kind]
+
+
+POSSIBLE: Final[Mapping[Kind, frozenset[Standing]]] = {
+    Kind.PATIENT: frozenset({Standing.PATIENT}),
+    Kind.REPRESENTATIVE: frozenset({Standing.REPRESENTANT}),
+    Kind.CARER: frozenset(),
+    Kind.PROFESSIONAL: frozenset({Standing.PROFESSIONAL, Standing.PROFESSIONAL_AUTHORISED, Standing.MEDECIN_TRAITANT}),
+    Kind.ORGANISATION: frozenset({Standing.PUBLISHER}),
+    Kind.FEEDER: frozenset({Standing.FEEDER}),
+    Kind.CONFORMANCE: frozenset({Standing.CONFORMANCE}),
+    Kind.SUPPORT: frozenset({Standing.SUPPORT}),
+}
+"""Every standing a kind of requester could have to some record: what none of them may do is 403 whatever is stored."""
+
+
+def possible_standings(requester: Requester) -> frozenset[Standing]:
+    """The standings this requester could have; in an emergency mode, that one alone (R-47)."""
+    if requester.kind is Kind.PROFESSIONAL and requester.purpose in (Purpose.ETREAT, Purpose.BTG):
+        return frozenset({Standing.EMERGENCY})
+    return POSSIBLE[requester.kind]
+
+
+def _person_key(requester: Requester) -> str | None:
+    return f"ins|{requester.person.value}" if requester.person is not None else None
+
+
+def _actor_key(requester: Requester) -> str | None:
+    return f"ins|{requester.actor.value}" if requester.actor is not None else None
+
+
+def _is_holder(requester: Requester, facts: Facts) -> bool:
+    return facts.exists and _person_key(requester) in facts.persons
+
+
+def _represents(requester: Requester, facts: Facts, now: int) -> bool:
+    """Named in the token *and* an active RelatedPerson GUARD in the record."""
+    actor = _actor_key(requester)
+    return _is_holder(requester, facts) and any(
+        guardian.person == actor and guardian.start <= now < guardian.end for guardian in facts.guardians
+    )
+
+
+def _professional(requester: Requester, facts: Facts, now: int) -> frozenset[Standing]:
+    if requester.purpose in (Purpose.ETREAT, Purpose.BTG):
+        return frozenset({Standing.EMERGENCY})
+    standings = {Standing.PROFESSIONAL}
+    person = professional_key(requester)
+    if requester.purpose is not Purpose.TREAT or person is None:
+        return frozenset(standings)
+    structure = organisation_key(requester)
+    actors = {person, structure} if structure else {person}
+    lifted = facts.unblocked.get(person, date.MIN)
+    if any(_in_force(grant, actors, now, lifted) for grant in facts.authorisations):
+        standings.add(Standing.PROFESSIONAL_AUTHORISED)
+    if _is_doctor(requester) and any(_in_force(grant, {person}, now, lifted) for grant in facts.medecins_traitants):
+        standings |= {Standing.PROFESSIONAL_AUTHORISED, Standing.MEDECIN_TRAITANT}
+    return frozenset(standings)
+
+
+def _in_force(grant: Grant, actors: set[str], now: int, lifted: int) -> bool:
+    """A grant in force now, given after the last time a block of this person was lifted (R-12)."""
+    return grant.actor in actors and grant.start <= now < grant.end and grant.granted > lifted
+
+
+def professional_key(requester: Requester) -> str | None:
+    """The key under which a professional is blocked, authorised or named: his RPPS."""
+    return f"rpps|{requester.rpps}" if requester.rpps else None
+
+
+def organisation_key(requester: Requester) -> str | None:
+    """The key under which the requester's structure is authorised and deposits. A SIREN of nine digits is no FINESS."""
+    if requester.organisation is None or requester.organisation_system is None:
+        return None
+    return actor_key(requester.organisation_system, requester.organisation)
+
+
+def _is_doctor(requester: Requester) -> bool:
+    return requester.profession == "10" and requester.profession_system == G15

@@ -1,0 +1,24 @@
+"""A professional consults when the patient authorised him or his structure (R-01, R-06; R1111-46).
+
+Valid from the start to the end of the period, against the moment of the request (R-03). Of the Consents of the record
+he sees those that name him.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing, professional_key
+from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.consent.where import in_record
+from fhir_server.search.predicate import Field, all_of, one_of
+
+RULE = "authorisation"
+
+
+def authorisation(seen: Circumstances) -> Verdict:
+    """Permit the authorised professional to consult and relabel."""
+    if seen.act not in (Act.CONSULT, Act.RELABEL) or not seen.stands(Standing.PROFESSIONAL_AUTHORISED):
+        return silent(RULE, Effect.PERMIT)
+    where = in_record(seen)
+    if seen.domain is Domain.GOVERN:
+        where = all_of([where, one_of(Field.NAMED, professional_key(seen.requester))])
+    return permit(RULE, where, "the patient authorised the requester or his structure")

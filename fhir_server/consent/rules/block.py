@@ -1,0 +1,21 @@
+"""A blocked professional sees nothing of the record, authorised or not, not even his own deposits (R-10, R-11, R-14).
+
+The block hits the person, by RPPS, in all his roles and sites. It does not stop feeding, nor an emergency that the
+patient did not oppose.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, professional_key
+from fhir_server.consent.verdict import Effect, Verdict, deny, silent
+from fhir_server.consent.where import in_record
+
+RULE = "block"
+
+
+def block(seen: Circumstances) -> Verdict:
+    """Deny the record to a professional whom the patient blocked."""
+    key = professional_key(seen.requester)
+    if key not in seen.facts.blocked or seen.emergency or seen.act in (Act.FEED, Act.TRACE):
+        return silent(RULE, Effect.DENY)
+    return deny(RULE, in_record(seen), "the patient blocked this professional")

@@ -1,0 +1,34 @@
+"""Feeding needs no authorisation, and a block does not stop it (R-05, R-11, R1111-47).
+
+It permits adding to a record, and replacing what one deposited oneself: the candidate carries its author's deposit.
+A Binary may be deposited before the document that will point to it, so it has no record yet.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.search.predicate import Field, all_of, any_of, one_of
+
+RULE = "feeding"
+
+_FEEDERS = (
+    Standing.PROFESSIONAL,
+    Standing.PROFESSIONAL_AUTHORISED,
+    Standing.MEDECIN_TRAITANT,
+    Standing.PUBLISHER,
+    Standing.FEEDER,
+    Standing.PATIENT,
+    Standing.REPRESENTANT,
+)
+
+
+def feeding(seen: Circumstances) -> Verdict:
+    """Permit depositing in a record and replacing own deposits."""
+    if seen.domain is not Domain.CONTENTS or seen.act is not Act.FEED or not seen.stands(*_FEEDERS):
+        return silent(RULE, Effect.PERMIT)
+    places = [in_record(seen)]
+    if seen.type == "Binary":
+        places.append(one_of(Field.RECORD, None))
+    return permit(RULE, all_of([any_of(places), deposited_by(seen)]), "feeding needs no authorisation")

@@ -1,0 +1,25 @@
+"""The matrice d'habilitation: which profession reads which documents (R1111-46, order of 26 October 2023, R-47).
+
+A perimeter of consulting, in emergencies too (R-46); never a ground for access.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Domain
+from fhir_server.consent.verdict import Verdict, limit
+from fhir_server.identity.requester import Kind
+from fhir_server.search.predicate import ALWAYS
+
+RULE = "habilitation"
+
+
+def habilitation(seen: Circumstances) -> Verdict:
+    """Limit a professional who consults to the documents of his profession."""
+    if (
+        seen.requester.kind is not Kind.PROFESSIONAL
+        or seen.act is not Act.CONSULT
+        or seen.domain is not Domain.CONTENTS
+    ):
+        return limit(RULE, ALWAYS, "the matrix limits consulting by professionals only")
+    perimeter = seen.law.habilitation.perimeter(seen.requester.profession_system or "", seen.requester.profession or "")
+    return limit(RULE, perimeter, "the matrice d'habilitation of the requester's profession")

@@ -1,0 +1,27 @@
+"""A masked document stays visible to the patient, the médecin traitant and its author (R-20, R-21, R1111-49).
+
+The mask is itself invisible (R-22). In an emergency it holds unless the patient chose otherwise (R-29, R-46).
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Standing
+from fhir_server.consent.verdict import Effect, Verdict, deny, silent
+from fhir_server.consent.where import written_by
+from fhir_server.identity.requester import Kind
+from fhir_server.record.labels import MASKS
+from fhir_server.search.predicate import Field, all_of, negate, one_of
+
+RULE = "mask"
+
+
+def mask(seen: Circumstances) -> Verdict:
+    """Deny masked documents to professionals and publishers, but for their own."""
+    if seen.requester.kind not in (Kind.PROFESSIONAL, Kind.ORGANISATION) or seen.act in (Act.FEED, Act.TRACE):
+        return silent(RULE, Effect.DENY)
+    if Standing.MEDECIN_TRAITANT in seen.standings:
+        return silent(RULE, Effect.DENY, "the médecin traitant sees what is masked")
+    if seen.emergency and seen.facts.emergency.get("MASKED", False):
+        return silent(RULE, Effect.DENY, "the patient lets emergencies see what is masked")
+    masked = all_of([one_of(Field.LABELS, *MASKS), negate(written_by(seen))])
+    return deny(RULE, masked, "the patient masked this document to professionals")

@@ -1,0 +1,20 @@
+"""The médecin traitant DMP consults, relabels, reads every trace and may block for the patient (R-13, R-20, R-62)."""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Standing
+from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.search.predicate import all_of
+
+RULE = "medecin-traitant"
+
+
+def medecin_traitant(seen: Circumstances) -> Verdict:
+    """Permit the médecin traitant named by the patient; his deletions are of own deposits (R-51)."""
+    if seen.act is Act.FEED or not seen.stands(Standing.MEDECIN_TRAITANT):
+        return silent(RULE, Effect.PERMIT)
+    where = in_record(seen)
+    if seen.act is Act.DELETE_OWN:
+        where = all_of([where, deposited_by(seen)])
+    return permit(RULE, where, "the patient named the requester his médecin traitant")

@@ -1,0 +1,35 @@
+"""Who deposited may read his deposit again, and withdraw it, without authorisation (R1111-49, R-05, R-51).
+
+A Binary that no document points to yet belongs to no record and is its depositor's alone.
+"""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.search.predicate import Field, all_of, any_of, one_of
+
+RULE = "own-deposit"
+
+_DEPOSITORS = (
+    Standing.PROFESSIONAL,
+    Standing.PROFESSIONAL_AUTHORISED,
+    Standing.PUBLISHER,
+    Standing.PATIENT,
+    Standing.REPRESENTANT,
+)
+
+
+def own_deposit(seen: Circumstances) -> Verdict:
+    """Permit the depositor to consult and delete what he deposited."""
+    if (
+        seen.domain is not Domain.CONTENTS
+        or seen.act not in (Act.CONSULT, Act.DELETE_OWN)
+        or not seen.stands(*_DEPOSITORS)
+    ):
+        return silent(RULE, Effect.PERMIT)
+    places = [in_record(seen)]
+    if seen.type == "Binary":
+        places.append(one_of(Field.RECORD, None))
+    return permit(RULE, all_of([any_of(places), deposited_by(seen)]), "the requester deposited it")

@@ -1,0 +1,29 @@
+"""Nothing outside the scopes of the token (SMART App Launch 2, cruds)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fhir_server.consent.circumstances import Act, Circumstances
+from fhir_server.consent.verdict import Verdict, limit
+from fhir_server.search.predicate import ALWAYS, NEVER
+
+RULE = "scope"
+
+LETTERS: Final = {
+    Act.CONSULT: "rs",
+    Act.FEED: "cu",
+    Act.RELABEL: "u",
+    Act.CHANGE_OWN: "u",
+    Act.DELETE_OWN: "d",
+    Act.GOVERN: "cu",
+    Act.TRACE: "rs",
+}
+"""The letters of a scope that an act may use; the interaction's own letter was checked when the request came in."""
+
+
+def scope(seen: Circumstances) -> Verdict:
+    """Limit to what the token was issued for."""
+    if any(seen.requester.may(seen.type, letter) for letter in LETTERS[seen.act]):
+        return limit(RULE, ALWAYS, "a scope of the token covers it")
+    return limit(RULE, NEVER, "no scope of the token covers it")

@@ -1,0 +1,16 @@
+"""The support professionals of R1111-54 read traces, and nothing else (R1111-43)."""
+
+from __future__ import annotations
+
+from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.search.predicate import Field, one_of
+
+RULE = "support"
+
+
+def support(seen: Circumstances) -> Verdict:
+    """Permit support the traces."""
+    if seen.domain is not Domain.TRACE or seen.act is not Act.TRACE or not seen.stands(Standing.SUPPORT):
+        return silent(RULE, Effect.PERMIT)
+    return permit(RULE, one_of(Field.TYPE, "AuditEvent"), "support professionals read traces")

@@ -1,0 +1,31 @@
+"""Predicates that several rules need, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fhir_server.consent.circumstances import organisation_key, professional_key
+from fhir_server.identity.requester import Kind
+from fhir_server.search.predicate import NEVER, Field, Predicate, any_of, one_of
+
+if TYPE_CHECKING:
+    from fhir_server.consent.circumstances import Circumstances
+
+
+def in_record(seen: Circumstances) -> Predicate:
+    """What belongs to the record in question; of a record nobody has, nothing."""
+    return one_of(Field.RECORD, seen.facts.record) if seen.facts.record is not None else NEVER
+
+
+def deposited_by(seen: Circumstances) -> Predicate:
+    """What the requester deposited: a person by his key, a system by its structure (R1111-49, R-21)."""
+    structure = organisation_key(seen.requester)
+    if seen.requester.kind in (Kind.ORGANISATION, Kind.FEEDER) and structure is not None:
+        return one_of(Field.DEPOSIT_ORGANISATION, structure)
+    return one_of(Field.DEPOSIT_BY, *seen.own_keys)
+
+
+def written_by(seen: Circumstances) -> Predicate:
+    """What the requester deposited, or names him among its contained authors (R-20, R-21)."""
+    key = professional_key(seen.requester)
+    return any_of([deposited_by(seen), one_of(Field.AUTHORS, key) if key else NEVER])

@@ -1,0 +1,1 @@
+"""The port to MongoDB: the only package that knows it."""

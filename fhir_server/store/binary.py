@@ -1,0 +1,50 @@
+"""The bytes of Binaries, decoded, beside their bodies: small ones inline, large ones in GridFS.
+
+They are told by their SHA-256; equal large contents are stored once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import ObjectId
+from bson.binary import Binary
+from gridfs.asynchronous import AsyncGridFSBucket
+
+from fhir_server.store.connection import answering
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fhir_server.store.connection import Database
+
+INLINE_BYTES: Final = 1024 * 1024
+
+
+class Contents:
+    """Keeps and gives the bytes of Binaries."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in this database."""
+        self._bucket = AsyncGridFSBucket(database, bucket_name="content")
+
+    async def keep(self, data: bytes, content_type: str) -> dict[str, Any]:
+        """Store the bytes and answer the ``content`` field of the Binary's document."""
+        digest = hashlib.sha256(data).hexdigest()
+        kept: dict[str, Any] = {"hash": digest, "size": len(data), "type": content_type}
+        if len(data) <= INLINE_BYTES:
+            return {**kept, "inline": Binary(data)}
+        with answering():
+            async for file in self._bucket.find({"filename": digest}).limit(1):
+                return {**kept, "file": str(file._id)}  # noqa: SLF001 - the driver's name for the id of a file
+            file_id = await self._bucket.upload_from_stream(digest, data)
+        return {**kept, "file": str(file_id)}
+
+    async def give(self, content: Mapping[str, Any]) -> bytes:
+        """The bytes of the ``content`` field of a Binary that was read through the gate."""
+        if "inline" in content:
+            return bytes(content["inline"])
+        with answering():
+            stream = await self._bucket.open_download_stream(ObjectId(content["file"]))
+            return bytes(await stream.read())

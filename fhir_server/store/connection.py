@@ -1,0 +1,77 @@
+"""The one connection to MongoDB, and what every collection is read and written with.
+
+Writes are acknowledged by the majority and journalled; facts and resources are read from the primary, committed by the
+majority. A ``readPreference`` in the URI is overridden: a stale read could outlive a revocation (ADR 0003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from bson.codec_options import CodecOptions
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidURI,
+    NotPrimaryError,
+    PyMongoError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.fhir.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pymongo.asynchronous.database import AsyncDatabase
+
+Document: TypeAlias = "dict[str, Any]"
+Client: TypeAlias = "AsyncMongoClient[Document]"
+Database: TypeAlias = "AsyncDatabase[Document]"
+
+MAJORITY: Final = {"level": "majority"}
+
+
+def connect(uri: str, *, pool_size: int = 8, timeout_seconds: float = 5.0) -> Client:
+    """A client; nothing is sent yet. Raises :class:`ValueError` with a sentence for a URI that cannot be read."""
+    try:
+        return AsyncMongoClient(
+            uri,
+            maxPoolSize=pool_size,
+            serverSelectionTimeoutMS=int(timeout_seconds * 1000),
+            connectTimeoutMS=int(timeout_seconds * 1000),
+            socketTimeoutMS=30_000,
+            retryWrites=True,
+            appname="fhir-server",
+        )
+    except (InvalidURI, ConfigurationError) as error:
+        raise ValueError(f"The MongoDB URI cannot be read: {error}") from None
+
+
+def database(client: Client, name: str) -> Database:
+    """The database, with our concerns whatever the URI says."""
+    return client.get_database(
+        name,
+        codec_options=CodecOptions(),
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=WriteConcern(w="majority", j=True, wtimeout=20_000),
+        read_concern=ReadConcern("majority"),
+    )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn a database that does not answer into 503; any other database error stays a defect of ours."""
+    try:
+        yield
+    except (ConnectionFailure, AutoReconnect, NotPrimaryError, ExecutionTimeout, WTimeoutError) as error:
+        raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
+    except PyMongoError as error:
+        if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
+            raise Unavailable("The database could not finish; please try again.") from error
+        raise

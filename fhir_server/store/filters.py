@@ -1,0 +1,111 @@
+"""Predicates as MongoDB filters: the only place where a `$` is written from a predicate.
+
+The twin of `search.predicate.matches`; `tests/properties/test_two_interpreters.py` keeps them equal on a real mongod.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
+
+from fhir_server.search.predicate import (
+    AllOf,
+    Always,
+    AnyOf,
+    Compare,
+    Field,
+    Never,
+    Not,
+    OneOf,
+    Predicate,
+    Prefix,
+    Span,
+    matches,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Filter: TypeAlias = "dict[str, Any]"
+
+NOTHING: Final[Filter] = {"_id": {"$exists": False}}
+"""Matches no document, and examines none."""
+
+_LAST: Final = "\U0010ffff"
+_BEFORE_SURROGATES: Final = "\ud7ff"
+_AFTER_SURROGATES: Final = "\ue000"
+
+
+def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 - one case for each node
+    """The filter that finds exactly what the predicate matches; `prefix` is put before every path."""
+    match predicate:
+        case Always():
+            return {}
+        case Never():
+            return NOTHING
+        case OneOf(field, values):
+            return {prefix + field: _one_of(values)}
+        case Prefix(text):
+            return {prefix + Field.TERMS: {"$elemMatch": _begins_with(text)}}
+        case Compare(moment, order, bound):
+            return {prefix + moment: {f"${_mongo(order)}": bound}}
+        case Span(parameter, tests):
+            bounds: dict[str, Any] = {"p": parameter}
+            for end, order, bound in tests:
+                held = bounds.setdefault(end, {})
+                held[f"${_mongo(order)}"] = _tightest(held, order, bound)
+            return {prefix + "ix.r": {"$elemMatch": bounds}}
+        case AllOf(parts):
+            return _conjunction([to_filter(part, prefix) for part in parts])
+        case AnyOf(parts):
+            return {"$or": [to_filter(part, prefix) for part in parts]}
+        case Not(part):
+            return {"$nor": [to_filter(part, prefix)]}
+    assert_never(predicate)
+
+
+def holds(predicate: Predicate, document: Mapping[str, Any]) -> bool:
+    """Whether a document already in hand satisfies the predicate; the store's own door to `matches`."""
+    return matches(predicate, document)
+
+
+def _one_of(values: Iterable[Any]) -> Any:  # noqa: ANN401 - a value or an operator
+    listed = sorted(values, key=lambda value: (value is not None, str(value)))
+    return listed[0] if len(listed) == 1 else {"$in": listed}
+
+
+def _begins_with(text: str) -> Filter:
+    """From the text itself up to, and without, the least text above all that begin with it.
+
+    MongoDB compares the bytes of UTF-8, which is the order of code points. Above U+10FFFF there is none: it is cut off,
+    and of nothing but these there is no upper bound.
+    """
+    head = text.rstrip(_LAST)
+    if not head:
+        return {"$gte": text}
+    following = _AFTER_SURROGATES if head[-1] == _BEFORE_SURROGATES else chr(ord(head[-1]) + 1)
+    return {"$gte": text, "$lt": head[:-1] + following}
+
+
+def _mongo(order: str) -> str:
+    return {"lt": "lt", "le": "lte", "gt": "gt", "ge": "gte"}[order]
+
+
+def _tightest(held: Mapping[str, int], order: str, bound: int) -> int:
+    """Two tests of one end in one direction leave the tighter one."""
+    known = held.get(f"${_mongo(order)}", bound)
+    return min(known, bound) if order in ("lt", "le") else max(known, bound)
+
+
+def _conjunction(filters: list[Filter]) -> Filter:
+    """Merge filters on distinct paths into one document, which the planner reads best; keep the rest under `$and`.
+
+    A part that has an `$and` of its own is kept whole: merged, it would be lost to ours.
+    """
+    merged: Filter = {}
+    rest: list[Filter] = []
+    for one in filters:
+        if "$and" in one or any(path in merged for path in one):
+            rest.append(one)
+        else:
+            merged.update(one)
+    return {**merged, "$and": rest} if rest else merged

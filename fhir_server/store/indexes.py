@@ -1,0 +1,64 @@
+"""Every index the server relies on, declared in one place, made at start, checked by readiness and `doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pymongo import IndexModel
+
+from fhir_server.store.trail import CHAIN_INDEXES, TRAIL_INDEXES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fhir_server.store.connection import Database
+
+BY_RECORD: Final = "record"
+BY_TERM: Final = "term"
+BY_RANGE: Final = "range"
+BY_ON: Final = "on"
+BY_LAST_UPDATED: Final = "last_updated"
+
+INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
+    "resources": (
+        # every patient-scoped search, page and count
+        IndexModel([("record", 1), ("rt", 1), ("on", -1), ("_id", 1)], name=BY_RECORD),
+        # unscoped tokens, strings, references, uris
+        IndexModel([("rt", 1), ("ix.s", 1)], name=BY_TERM),
+        # unscoped dates
+        IndexModel([("rt", 1), ("ix.r.p", 1), ("ix.r.lo", 1), ("ix.r.hi", 1)], name=BY_RANGE),
+        # unscoped lists, newest first
+        IndexModel([("rt", 1), ("on", -1), ("_id", 1)], name=BY_ON),
+        # history and _lastUpdated
+        IndexModel([("rt", 1), ("at", -1), ("_id", 1)], name=BY_LAST_UPDATED),
+        # the Binaries of a document, and those that wait for one
+        IndexModel([("owner", 1)], name="owner", partialFilterExpression={"owner": {"$exists": True}}),
+        IndexModel([("unowned", 1)], name="unowned", partialFilterExpression={"unowned": {"$exists": True}}),
+        IndexModel([("content.hash", 1)], name="content", partialFilterExpression={"content": {"$exists": True}}),
+    ),
+    "versions": (
+        IndexModel([("of", 1), ("version", -1)], name="of"),
+        IndexModel([("rt", 1), ("at", -1), ("_id", 1)], name=BY_LAST_UPDATED),
+        IndexModel([("record", 1), ("rt", 1), ("at", -1)], name=BY_RECORD),
+        IndexModel([("content.hash", 1)], name="content", partialFilterExpression={"content": {"$exists": True}}),
+    ),
+    "records": (IndexModel([("persons", 1)], name="persons"),),
+    "trail": TRAIL_INDEXES,
+    "chains": CHAIN_INDEXES,
+}
+
+
+async def create(database: Database) -> None:
+    """Make every declared index; those that are there already cost nothing."""
+    for collection, models in INDEXES.items():
+        await database[collection].create_indexes(list(models))
+
+
+async def missing(database: Database) -> list[str]:
+    """The declared indexes that are not there, as ``collection.name``."""
+    absent: list[str] = []
+    for collection, models in INDEXES.items():
+        there = await database[collection].index_information()
+        names = (str(model.document["name"]) for model in models)
+        absent += [f"{collection}.{name}" for name in names if name not in there]
+    return absent

@@ -1,0 +1,80 @@
+"""Transactions with our own deadline: the driver's would retry for two minutes.
+
+At most four at once in a process: ungated, concurrent large ones mostly abort each other (docs/storage.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.fhir.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pymongo.asynchronous.client_session import AsyncClientSession
+
+    from fhir_server.store.connection import Client
+
+Answer = TypeVar("Answer")
+
+_DEADLINE_SECONDS: Final = 8.0
+_FIRST_PAUSE_SECONDS: Final = 0.005
+_LONGEST_PAUSE_SECONDS: Final = 0.2
+_AT_ONCE: Final = 4
+
+
+class Transactions:
+    """Runs bodies of work, all or nothing."""
+
+    def __init__(self, client: Client) -> None:
+        """Use this connection."""
+        self._client = client
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self, work: Callable[[AsyncClientSession], Awaitable[Answer]]) -> Answer:
+        """Do the work in a transaction and commit it; repeat while the database asks for it, within the deadline."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS
+        async with self._gate:
+            while True:
+                try:
+                    return await self._once(work, deadline)
+                except PyMongoError as error:
+                    if not error.has_error_label("TransientTransactionError"):
+                        raise
+                    if time.monotonic() > deadline:
+                        raise Unavailable("The database is too busy; nothing was changed. Please try again.") from error
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _once(self, work: Callable[[AsyncClientSession], Awaitable[Answer]], deadline: float) -> Answer:
+        async with self._client.start_session() as session:
+            await session.start_transaction(
+                read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority", j=True)
+            )
+            try:
+                answer = await work(session)
+            except BaseException:
+                if session.in_transaction:
+                    await session.abort_transaction()
+                raise
+            await self._commit(session, deadline)
+            return answer
+
+    @staticmethod
+    async def _commit(session: AsyncClientSession, deadline: float) -> None:
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() > deadline:
+                    raise
+            else:
+                return

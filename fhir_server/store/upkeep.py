@@ -1,0 +1,135 @@
+"""Work on the whole database: rebuilding index entries, sweeping what nobody will use.
+
+No body leaves the store this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import ObjectId
+from gridfs.asynchronous import AsyncGridFSBucket
+from pymongo import ReplaceOne
+
+from fhir_server.fhir import json
+from fhir_server.fhir.date import moment
+from fhir_server.record.consents import ConsentFact, policy_of, read_consent
+from fhir_server.record.facts import new_record, with_consent, with_guardian, with_patient
+from fhir_server.store.document import document
+from fhir_server.store.writing import CONSENT_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta, tzinfo
+
+    from fhir_server.search.parameters import Parameters
+    from fhir_server.store.connection import Database, Document
+
+_BATCH: Final = 200
+UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
+"""Microseconds after which a Binary that no document points to is swept."""
+_OF_FACTS: Final = ("Patient", "RelatedPerson", "Consent")
+_KEPT: Final = ("owner", "unowned", "content", "trace")
+
+
+async def reindex(
+    database: Database,
+    parameters: Parameters,
+    told: Callable[[int, int], None],
+    *,
+    zone: tzinfo,
+    authorisation: timedelta,
+) -> int:
+    """Rebuild each document from its body, keeping what the body does not tell; then the facts of every record.
+
+    Safe beside a running server: a document that was written meanwhile is left as it is, for it is new already.
+    """
+    resources = database["resources"]
+    total = await resources.estimated_document_count()
+    done = rebuilt = 0
+    changes: list[ReplaceOne[Document]] = []
+    async for stored in resources.find({"gone": None}, batch_size=_BATCH):
+        done += 1
+        again = rebuild(stored, parameters)
+        if again != stored:
+            changes.append(ReplaceOne({"_id": stored["_id"], "version": stored["version"]}, again))
+            rebuilt += 1
+        if len(changes) == _BATCH:
+            await resources.bulk_write(changes, ordered=False)
+            changes = []
+            told(done, total)
+    if changes:
+        await resources.bulk_write(changes, ordered=False)
+    told(done, max(done, total))
+    await rebuild_facts(database, zone=zone, authorisation=authorisation)
+    return done
+
+
+def rebuild(stored: Document, parameters: Parameters) -> Document:
+    """The stored form made anew from the body and from what the body does not tell."""
+    body = bytes(stored["body"])
+    again = document(
+        json.decode_object(body),
+        body,
+        parameters=parameters,
+        version=stored["version"],
+        at=stored["at"],
+        realm=stored["realm"],
+        deposit=stored["deposit"],
+        bucket=stored["b"],
+    )
+    again |= {name: stored[name] for name in _KEPT if name in stored}
+    if stored["rt"] == "Binary":
+        again |= {name: stored[name] for name in ("record", *CONSENT_FIELDS)}
+    return again
+
+
+async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: timedelta) -> None:
+    """Make the facts of every record anew; an unchanged record is not written."""
+    told: dict[str, dict[str, Any]] = {}
+    known = {one["_id"]: one async for one in database["records"].find({})}
+    async for stored in database["resources"].find({"rt": {"$in": list(_OF_FACTS)}, "gone": None}):
+        record = stored["record"]
+        if record is None:
+            continue
+        held = told.setdefault(record, new_record(record, stored["realm"]))
+        resource = json.decode_object(bytes(stored["body"]))
+        if stored["rt"] == "Patient":
+            held = with_patient(held, resource)
+        elif stored["rt"] == "RelatedPerson":
+            held = with_guardian(held, str(resource["id"]), resource)
+        elif policy_of(resource) is not None:
+            fact = read_consent(resource, granted=stored["at"], zone=zone, duration=authorisation)
+            held = with_consent(held, fact) if isinstance(fact, ConsentFact) else held
+        told[record] = held
+    for record, facts in told.items():
+        old = known.get(record, {"rev": 0})
+        if {**facts, "rev": old["rev"]} != old:
+            await database["records"].replace_one(
+                {"_id": record, "rev": old["rev"]}, {**facts, "rev": old["rev"] + 1}, upsert=record not in known
+            )
+
+
+async def sweep(database: Database, now: int) -> int:
+    """Remove Binaries that found no owner within a day, and contents that nothing refers to; answer how many."""
+    old = await database["resources"].find({"unowned": {"$lt": now - UNOWNED_FOR}}, {"_id": 1}).to_list()
+    keys = [one["_id"] for one in old]
+    if keys:
+        await database["resources"].delete_many({"_id": {"$in": keys}, "unowned": {"$lt": now - UNOWNED_FOR}})
+        await database["versions"].delete_many({"of": {"$in": keys}})
+    return len(keys) + await _sweep_contents(database, now)
+
+
+async def _sweep_contents(database: Database, now: int) -> int:
+    bucket = AsyncGridFSBucket(database, bucket_name="content")
+    swept = 0
+    before = ObjectId.from_datetime(moment(now - UNOWNED_FOR))
+    async for file in database["content.files"].find({"_id": {"$lt": before}}, {"_id": 1, "filename": 1}):
+        used = {"content.hash": file["filename"]}
+        if (
+            await database["resources"].find_one(used, {"_id": 1}) is None
+            and await database["versions"].find_one(used, {"_id": 1}) is None
+        ):
+            await bucket.delete(file["_id"])
+            swept += 1
+    return swept

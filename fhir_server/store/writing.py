@@ -1,0 +1,225 @@
+"""Every way to write a resource. One resource is one document and one version check; nothing is ever half-written.
+
+An update copies the previous version first, by upsert, then replaces where the version is still the one that was read.
+A crash between the two leaves an exact copy of the current version, which history ignores and the retry finds there.
+Where a write also changes the facts of a record, or the Binaries of a document, all of it is one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pymongo.errors import DuplicateKeyError
+
+from fhir_server.fhir.errors import Conflict
+from fhir_server.record.facts import Document as FactsDocument
+from fhir_server.record.facts import new_record
+from fhir_server.search.predicate import all_of
+from fhir_server.store.connection import Document, answering
+from fhir_server.store.document import marker, previous
+from fhir_server.store.filters import Filter, to_filter
+from fhir_server.store.transaction import Transactions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from pymongo.asynchronous.client_session import AsyncClientSession
+
+    from fhir_server.search.predicate import Predicate
+    from fhir_server.search.visible import Visible
+    from fhir_server.store.connection import Client, Database
+    from fhir_server.store.reading import Stored
+
+CONSENT_FIELDS: Final = ("labels", "authors", "category", "kind")
+"""What a Binary carries of its owner, so that it is read through the same gate in one look-up (ADR 0012)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactChange:
+    """How a write changes the facts of a record."""
+
+    record: str
+    realm: str
+    apply: Callable[[FactsDocument], FactsDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What else a write changes, in the same transaction."""
+
+    facts: FactChange | None = None
+    binaries: tuple[str, ...] = ()
+    """The ``Binary/id`` a document points to: it becomes the owner of those that have none."""
+    owner: bool = False
+    """The resource may own Binaries, which follow its labels and its deletion."""
+
+
+class VersionMoved(Conflict):
+    """Somebody else wrote first: nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What a conditional create found instead: the only match, or that there are several."""
+
+    keys: tuple[str, ...] = field(default=())
+
+
+class Writing:
+    """The writing half of the store."""
+
+    def __init__(self, client: Client, database: Database) -> None:
+        """Write to this database."""
+        self._database = database
+        self._transactions = Transactions(client)
+        self._conditions: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def create(self, document: Document, effects: Effects) -> None:
+        """Store a new resource; raise :class:`VersionMoved` when its id is taken."""
+
+        async def work(session: AsyncClientSession | None) -> None:
+            await self._insert(document, session)
+            await self._spread(document, effects, session)
+
+        await self._carry_out(work, whole=bool(effects.facts or effects.binaries))
+
+    async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
+        """Store the next version; raise :class:`VersionMoved` when the stored one is no longer `old`."""
+        follows = effects.owner and any(old.document[name] != document[name] for name in CONSENT_FIELDS)
+
+        async def work(session: AsyncClientSession | None) -> None:
+            await self._swap(old, document, session)
+            await self._spread(document, effects, session)
+
+        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or follows))
+
+    async def delete(self, old: Stored, at: int, effects: Effects, trace: str) -> int:
+        """Replace a resource by the marker of its deletion, its Binaries with it; answer the marker's version.
+
+        ``trace`` is the key of the trace that announced it.
+        """
+        gone = {**marker(dict(old.document), at), "trace": trace}
+
+        async def work(session: AsyncClientSession | None) -> None:
+            await self._swap(old, gone, session)
+            if effects.owner:
+                await self._delete_binaries(old.key, at, trace, session)
+            await self._change_facts(effects, session)
+
+        await self._carry_out(work, whole=bool(effects.facts or effects.owner))
+        return int(gone["version"])
+
+    async def create_unless(
+        self, condition: str, asked: Predicate, visible: Visible, document: Document, effects: Effects
+    ) -> Existing:
+        """Store a new resource unless something visible matches; equal concurrent conditions are serialised.
+
+        ``condition`` names the condition in its realm. Every one of them touches the same claim inside its transaction,
+        so of two at once the second starts again and finds what the first stored.
+        """
+        where: Filter = {**to_filter(all_of([asked, visible.predicate])), "gone": None}
+
+        async def work(session: AsyncClientSession) -> Existing:
+            claims = self._database["claims"]
+            await claims.update_one({"_id": condition}, {"$inc": {"n": 1}}, upsert=True, session=session)
+            cursor = self._database["resources"].find(where, {"_id": 1}, session=session).limit(2)
+            found = tuple(str(one["_id"]) for one in await cursor.to_list())
+            if not found:
+                await self._insert(document, session)
+                await self._spread(document, effects, session)
+            return Existing(found)
+
+        async with self._one_at_a_time(condition):
+            with answering():
+                return await self._transactions.run(work)
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, condition: str) -> AsyncIterator[None]:
+        """Within a process, queue instead of aborting each other's transactions."""
+        lock, users = self._conditions.get(condition, (asyncio.Lock(), 0))
+        self._conditions[condition] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._conditions.pop(condition)
+            if users > 1:
+                self._conditions[condition] = (lock, users - 1)
+
+    async def _carry_out(self, work: Callable[[AsyncClientSession | None], Awaitable[None]], *, whole: bool) -> None:
+        with answering():
+            if whole:
+                await self._transactions.run(work)
+            else:
+                await work(None)
+
+    async def _insert(self, document: Document, session: AsyncClientSession | None) -> None:
+        try:
+            await self._database["resources"].insert_one(document, session=session)
+        except DuplicateKeyError:
+            raise VersionMoved(f"{document['_id']} was created by somebody else meanwhile.") from None
+
+    async def _swap(self, old: Stored, document: Document, session: AsyncClientSession | None) -> None:
+        where: Filter = {"_id": old.key, "version": old.version}
+        if old.type == "Binary":
+            # an owner may be given, and its labels follow, without a new version
+            where |= {"owner": old.document.get("owner"), "labels": old.document["labels"]}
+        copy = previous(dict(old.document))
+        await self._database["versions"].update_one(
+            {"_id": copy["_id"]}, {"$setOnInsert": copy}, upsert=True, session=session
+        )
+        swapped = await self._database["resources"].replace_one(where, document, session=session)
+        if swapped.matched_count != 1:
+            raise VersionMoved(
+                f"{old.key} was changed by somebody else meanwhile; read it again and repeat your change."
+            )
+
+    async def _spread(self, document: Document, effects: Effects, session: AsyncClientSession | None) -> None:
+        """Carry the write to the Binaries and to the facts; inside the transaction, shared documents last."""
+        if effects.owner and session is not None:
+            await self._claim_binaries(document, effects.binaries, session)
+        await self._change_facts(effects, session)
+
+    async def _claim_binaries(self, document: Document, binaries: tuple[str, ...], session: AsyncClientSession) -> None:
+        carried = {name: document[name] for name in CONSENT_FIELDS}
+        resources = self._database["resources"]
+        if binaries:
+            await resources.update_many(
+                {
+                    "_id": {"$in": list(binaries)},
+                    "owner": None,
+                    "gone": None,
+                    "realm": document["realm"],
+                    "deposit.by": document["deposit"]["by"],
+                },
+                {
+                    "$set": {"owner": document["_id"], "record": document["record"], **carried},
+                    "$unset": {"unowned": ""},
+                },
+                session=session,
+            )
+        await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
+
+    async def _delete_binaries(self, owner: str, at: int, trace: str, session: AsyncClientSession | None) -> None:
+        resources = self._database["resources"]
+        cursor = resources.find({"owner": owner, "gone": None}, session=session)
+        for binary in await cursor.to_list():
+            copy = previous(binary)
+            await self._database["versions"].update_one(
+                {"_id": copy["_id"]}, {"$setOnInsert": copy}, upsert=True, session=session
+            )
+            gone = {**marker(binary, at), "trace": trace}
+            await resources.replace_one({"_id": binary["_id"]}, gone, session=session)
+
+    async def _change_facts(self, effects: Effects, session: AsyncClientSession | None) -> None:
+        change = effects.facts
+        if change is None:
+            return
+        records = self._database["records"]
+        held = await records.find_one({"_id": change.record}, session=session)
+        known = held or new_record(change.record, change.realm)
+        told = {**change.apply(known), "rev": known["rev"] + 1}
+        await records.replace_one({"_id": change.record}, told, upsert=True, session=session)

@@ -1,0 +1,315 @@
+"""Compose once, in the open: every object is made here and nowhere else.
+
+What is read from files is read by :func:`build`, and fails there; what needs the database is made when the application
+starts, and fails there. No first request finds out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+
+from fhir_server import __version__
+from fhir_server.audit import recovery, verify
+from fhir_server.audit.access import Observer
+from fhir_server.audit.anchor import signer_at
+from fhir_server.audit.journal import Journal
+from fhir_server.consent import acts, habilitation
+from fhir_server.consent.circumstances import Law
+from fhir_server.definitions.load import load
+from fhir_server.definitions.profiles import read_search_parameters
+from fhir_server.fhir.date import microseconds
+from fhir_server.http import capability
+from fhir_server.http.front import Front, Limits
+from fhir_server.identity.development import DevelopmentIssuer
+from fhir_server.identity.keys import TrustedIssuer
+from fhir_server.identity.token import Verifier
+from fhir_server.interactions.exchange import Server
+from fhir_server.interactions.paging import PageTokens
+from fhir_server.record.elements import ELEMENTS
+from fhir_server.search.parameters import Parameters
+from fhir_server.search.sort_dates import SORT_DATES
+from fhir_server.store import indexes, upkeep
+from fhir_server.store.binary import Contents
+from fhir_server.store.connection import connect, database
+from fhir_server.store.internal import Internal
+from fhir_server.store.reading import Reading
+from fhir_server.store.seed import Seed, seed
+from fhir_server.store.trail import Trail
+from fhir_server.store.writing import Writing
+from fhir_server.terminology import Terminology
+from fhir_server.validation.structure import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import datetime
+
+    from fhir_server.definitions.tables import Definitions
+    from fhir_server.settings import Settings
+    from fhir_server.store.connection import Client, Database
+
+_logger = structlog.get_logger("fhir_server.app")
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""Where the declarations lie: `capability_statement.json`, `profiles/`, `terminology/`."""
+
+SUBJECT_ROLES: Final = "https://mos.esante.gouv.fr/NOS/JDV_J65-SubjectRole-DMP/FHIR/JDV-J65-SubjectRole-DMP"
+"""The roles that may use a DMP at all (R-08)."""
+
+_SWEEP_EVERY: Final = 600.0
+_DAYS_A_MONTH: Final = 365.25 / 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What was read from files."""
+
+    definitions: Definitions
+    parameters: Parameters
+    law: Law
+    capability: capability.Capability
+
+
+def utc_now() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
+    """The application; everything that can be wrong with files and settings is found here."""
+    declared = _declared(settings)
+    verifier = Verifier(settings.base_url, _issuers(settings))
+    base_path = urlsplit(settings.base_url).path or "/fhir"
+    made: list[_Running] = []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with _running(settings, declared, clock) as running:
+            made.append(running)
+            yield
+            made.clear()
+
+    app = FastAPI(
+        title="fhir-server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+    )
+    front = Front(
+        lambda: made[0].server,
+        declared.capability.routes,
+        verifier,
+        base_path,
+        Limits(settings.max_body_bytes, settings.body_timeout),
+    )
+    app.add_route("/health/live", _live)
+    app.add_route("/health/ready", lambda _: _ready(made[0] if made else None))
+    app.mount(base_path, front)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Exist", "If-None-Match", "Prefer"],
+            expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "X-Request-Id"],
+        )
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What needs the database."""
+
+    server: Server
+    database: Database
+
+
+def _declared(settings: Settings) -> _Declared:
+    definitions = load()
+    terminology = Terminology.load(ROOT / "terminology")
+    own = read_search_parameters(ROOT / "profiles" / "SearchParameter")
+    parameters = parameters_of(definitions, own, settings.base_url)
+    law = Law(
+        acts=acts.load(Path(acts.__file__).with_name("acts.toml"), definitions.resource_types),
+        habilitation=habilitation.load(settings.habilitation_matrix or habilitation.TABLE, terminology),
+        roles=frozenset((concept.system, concept.code) for concept in terminology.codes(SUBJECT_ROLES)),
+        masked_and_invisible=settings.cumul_invisible_patient_masque_ps,
+    )
+    promised = capability.load(
+        ROOT / "capability_statement.json", parameters, base_url=settings.base_url, version=__version__
+    )
+    return _Declared(definitions, parameters, law, promised)
+
+
+def parameters_of(definitions: Definitions, own: list[Any], base_url: str) -> Parameters:
+    """All search parameters, of R4 and of `profiles/`."""
+    return Parameters(definitions, ELEMENTS, own, sort_dates=SORT_DATES, base_url=base_url)
+
+
+def _issuers(settings: Settings) -> list[TrustedIssuer]:
+    issuers = [TrustedIssuer(one.issuer, one.realm, one.jwks_file) for one in settings.issuers]
+    if settings.demo:
+        issuers.append(DevelopmentIssuer.create(settings.data_folder).trusted)
+    return issuers
+
+
+@asynccontextmanager
+async def _running(settings: Settings, declared: _Declared, clock: Callable[[], int]) -> AsyncIterator[_Running]:
+    client, held = _connect(settings)
+    journal = _journal(settings, held, clock)
+    internal = Internal(held)
+    try:
+        if await internal.schema_is_newer():
+            raise RuntimeError("A newer server wrote to this database; this one would not understand all of it.")
+        if settings.demo and await internal.holds_real_people():
+            raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
+        await indexes.create(held)
+        await journal.open()
+        await recovery.recover(journal)
+        server = await _server(settings, declared, clock, client, held, internal, journal)
+        keeping = [
+            asyncio.create_task(recovery.keep_recovering(journal), name="trail recovery"),
+            asyncio.create_task(_keep_swept(held, clock), name="sweep"),
+        ]
+        try:
+            yield _Running(server, held)
+        finally:
+            for task in keeping:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await journal.close()
+    finally:
+        await client.close()
+
+
+async def _server(
+    settings: Settings,
+    declared: _Declared,
+    clock: Callable[[], int],
+    client: Client,
+    held: Database,
+    internal: Internal,
+    journal: Journal,
+) -> Server:
+    return Server(
+        base_url=settings.base_url,
+        reading=Reading(held),
+        writing=Writing(client, held),
+        internal=internal,
+        contents=Contents(held),
+        journal=journal,
+        definitions=declared.definitions,
+        parameters=declared.parameters,
+        validator=Validator(declared.definitions),
+        law=declared.law,
+        pages=PageTokens(await internal.key("page tokens")),
+        routing_key=await internal.key("routing"),
+        clock=clock,
+        zone=ZoneInfo(settings.time_zone),
+        authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+        default_count=settings.default_count,
+        max_count=settings.max_count,
+        capability=declared.capability.statement,
+    )
+
+
+def _connect(settings: Settings) -> tuple[Client, Database]:
+    if settings.mongodb_uri is None:
+        raise RuntimeError("No MongoDB was named.")
+    client = connect(settings.mongodb_uri.get_secret_value(), pool_size=settings.mongodb_pool_size)
+    return client, database(client, settings.database)
+
+
+def _journal(settings: Settings, held: Database, clock: Callable[[], int]) -> Journal:
+    return Journal(
+        Trail(held),
+        observer=Observer("fhir-server", urlsplit(settings.base_url).netloc, settings.base_url),
+        signer=signer_at(settings.data_folder / "audit" / "key.pem"),
+        clock=clock,
+        anchor_file=settings.audit_anchor_file,
+    )
+
+
+async def _keep_swept(held: Database, clock: Callable[[], int]) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_EVERY)
+        try:
+            await upkeep.sweep(held, clock())
+        except Exception as error:
+            _logger.warning("the sweep failed", exc_info=error)
+
+
+async def _live(_: object) -> JSONResponse:
+    return JSONResponse({"status": "live"})
+
+
+async def _ready(running: _Running | None) -> JSONResponse:
+    """Ready when the database answers and every declared index is there."""
+    if running is None:
+        return JSONResponse({"status": "starting"}, status_code=503)
+    try:
+        async with asyncio.timeout(5):
+            absent = await indexes.missing(running.database)
+    except Exception as error:
+        _logger.warning("not ready", exc_info=error)
+        return JSONResponse({"status": "the database does not answer"}, status_code=503)
+    if absent:
+        return JSONResponse({"status": "indexes are missing", "missing": absent}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+async def reindex(settings: Settings, told: Callable[[int, int], None]) -> int:
+    """Rebuild every index entry and every fact from the stored bodies; answer how many resources were rebuilt."""
+    client, held = _connect(settings)
+    try:
+        declared = _declared(settings)
+        await indexes.create(held)
+        return await upkeep.reindex(
+            held,
+            declared.parameters,
+            told,
+            zone=ZoneInfo(settings.time_zone),
+            authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+        )
+    finally:
+        await client.close()
+
+
+async def verify_trail(settings: Settings) -> tuple[int, list[str]]:
+    """Verify the trail; answer how many traces were checked, and what is wrong, in sentences."""
+    client, held = _connect(settings)
+    try:
+        public = signer_at(settings.data_folder / "audit" / "key.pem").public
+        report = await verify.verify(Trail(held), [public], settings.audit_anchor_file)
+        return report.traces, [] if report.whole else verify.format(report)
+    finally:
+        await client.close()
+
+
+async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) -> int:
+    """Put the demonstration records that are missing into the database; answer how many."""
+    client, held = _connect(settings)
+    try:
+        declared = _declared(settings)
+        await indexes.create(held)
+        return await seed(
+            client,
+            held,
+            wanted,
+            parameters=declared.parameters,
+            now=microseconds(now),
+            zone=ZoneInfo(settings.time_zone),
+            authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+        )
+    finally:
+        await client.close()

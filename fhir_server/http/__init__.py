@@ -1,0 +1,1 @@
+"""HTTP in and out: routes, requests, responses, errors. No database, no rule."""

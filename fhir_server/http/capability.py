@@ -1,0 +1,75 @@
+"""The capability statement: one file declares what is promised, routes and ``/metadata`` are made from it.
+
+https://hl7.org/fhir/R4/capabilitystatement.html
+
+The file says which interactions each type has. The search parameters are put in from the table that answers them, so
+neither can promise what the other does not do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fhir_server.http.routes import Interaction, Routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fhir_server.search.parameters import Parameters
+
+_BY_SERVER = frozenset({"implementation", "date"})
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What is promised, and the routes that keep it."""
+
+    routes: Routes
+    statement: bytes
+
+
+def load(path: Path, parameters: Parameters, *, base_url: str, version: str) -> Capability:
+    """Read the declaration; a code or type this server does not have stops the start-up."""
+    declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    rest = declared["rest"][0]
+    types: dict[str, list[str]] = {
+        resource["type"]: [one["code"] for one in resource["interaction"]] for resource in rest["resource"]
+    }
+    unknown = set(types) - set(parameters.resource_types)
+    missing = set(parameters.resource_types) - set(types)
+    if unknown or missing:
+        raise ValueError(f"{path.name} must declare every resource type of R4: {sorted(unknown | missing)}")
+    routes = Routes((one["code"] for one in rest["interaction"]), types)
+    for resource in rest["resource"]:
+        resource.update(_searches(resource["type"], types[resource["type"]], parameters))
+    declared["software"]["version"] = version
+    declared["implementation"] = {"description": declared["description"], "url": base_url}
+    return Capability(routes, msgspec.json.encode(declared))
+
+
+def _searches(type: str, interactions: list[str], parameters: Parameters) -> Mapping[str, Any]:
+    if Interaction.SEARCH_TYPE not in interactions:
+        return {}
+    supported = [one for one in parameters.of(type).values() if one.supported]
+    told: dict[str, Any] = {
+        "searchParam": [
+            {"name": one.code, "definition": one.url, "type": one.type}
+            for one in sorted(supported, key=lambda one: one.code)
+        ]
+    }
+    references = sorted(f"{type}:{one.code}" for one in supported if one.type == "reference")
+    if references:
+        told["searchInclude"] = references
+    pointing = sorted(
+        f"{other}:{one.code}"
+        for other in parameters.resource_types
+        for one in parameters.of(other).values()
+        if one.supported and one.type == "reference" and type in one.targets
+    )
+    if pointing:
+        told["searchRevInclude"] = pointing
+    return told

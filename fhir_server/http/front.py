@@ -1,0 +1,355 @@
+"""The front door: an ASGI application that turns a request into an exchange, and its answer into HTTP.
+
+Nothing goes out before its trace is durable (ADR 0007). Every refusal is an OperationOutcome; an exception nobody
+expected is a 500 that tells nothing, logged with the request's id.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from fhir_server import log
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import FhirError, Invalid, NotAllowed, Unavailable
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.http import metrics
+from fhir_server.http.agent import agent_of
+from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
+from fhir_server.http.request import ClientGone, Request, preferences, read_body, read_request, version_of
+from fhir_server.http.response import Response, not_modified, of_answer, of_error
+from fhir_server.http.routes import Interaction, Route, Routes
+from fhir_server.identity.requester import PurposeRefused
+from fhir_server.interactions.batch import Call, batch
+from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.create import create
+from fhir_server.interactions.delete import delete
+from fhir_server.interactions.exchange import Account, Exchange, Server
+from fhir_server.interactions.history import history_instance, history_system, history_type
+from fhir_server.interactions.read import read, vread
+from fhir_server.interactions.search import parse_pairs, search
+from fhir_server.interactions.update import patch, update
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+
+    from fhir_server.identity.requester import Requester
+    from fhir_server.identity.token import Verifier
+    from fhir_server.interactions.answer import Answer
+
+_logger = structlog.get_logger("fhir_server.http")
+
+_WRITES: Final = frozenset({Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
+_READS: Final = frozenset({Interaction.READ, Interaction.VREAD})
+_OF_REPRESENTATION: Final = frozenset({"_format", "_pretty"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may take."""
+
+    body: int
+    """Bytes."""
+    pause: float
+    """Seconds between two parts of a body."""
+
+
+class Internal(FhirError):
+    """Something nobody expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """Where a request goes and who asks; nobody, for what is open to everybody."""
+
+    route: Route
+    requester: Requester | None
+    refusal: PurposeRefused | None
+    """A purpose that does not fit is refused once the exchange began, so that the attempt is traced."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request routed and authenticated."""
+
+    request: Request
+    route: Route
+    pairs: list[tuple[str, str]]
+    body: bytes
+    exchange: Exchange
+
+
+class Front:
+    """The FHIR endpoint as an ASGI application."""
+
+    def __init__(
+        self, server: Callable[[], Server], routes: Routes, verifier: Verifier, base_path: str, limits: Limits
+    ) -> None:
+        """``server`` gives what was made at start; ``base_path`` is the path below which FHIR is served."""
+        self._server = server
+        self._routes = routes
+        self._verifier = verifier
+        self._base_path = base_path
+        self._limits = limits
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        interaction = "unknown"
+        request: Request | None = None
+        requester: Requester | None = None
+        pretty = False
+        try:
+            request = read_request(scope, self._base_path)
+            admitted = self._admit(request)
+            requester = admitted.requester
+            interaction = admitted.route.interaction.value
+            response, pretty = await self._respond(request, admitted, receive)
+        except ClientGone:
+            metrics.count(interaction, 499, began)
+            return
+        except FhirError as error:
+            response = of_error(error)
+            if response.status >= 500:  # noqa: PLR2004 - the server's fault
+                _logger.exception("unavailable", request=_id(request), interaction=interaction)
+        except Exception:
+            _logger.exception("failed", request=_id(request), interaction=interaction)
+            response = of_error(
+                Internal("The server failed; nothing was shown. The request id tells the operator which log line.")
+            )
+        metrics.count(interaction, response.status, began)
+        _logger.info(
+            "answered",
+            request=_id(request),
+            interaction=interaction,
+            status=response.status,
+            milliseconds=round((time.perf_counter() - began) * 1000, 1),
+            requester=log.hashed(requester.key) if requester is not None else None,
+        )
+        body = json.pretty(response.body) if pretty and response.body else response.body
+        await _send(send, response, body, _id(request), head=scope["method"] == "HEAD")
+
+    def _admit(self, request: Request) -> _Admitted:
+        """Who asks, then what for; the capability statement is for everybody."""
+        requester: Requester | None = None
+        refusal: PurposeRefused | None = None
+        if request.segments != ("metadata",):
+            try:
+                requester = self._verifier.verify(request.headers.get("authorization"), now=time.time())
+            except PurposeRefused as refused:
+                requester, refusal = refused.requester, refused
+        return _Admitted(self._routes.find(request.method, request.segments), requester, refusal)
+
+    async def _respond(
+        self, request: Request, admitted: _Admitted, receive: Callable[[], Awaitable[Any]]
+    ) -> tuple[Response, bool]:
+        route, requester = admitted.route, admitted.requester
+        pairs = request.pairs()
+        format, pretty = _representation(pairs)
+        native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
+        server = self._server()
+        if requester is None:
+            return of_answer(capabilities(server), returning="representation", writing=False), pretty
+        exchange = self._exchange(server, request, route, requester, native)
+        try:
+            if admitted.refusal is not None:
+                raise admitted.refusal  # noqa: TRY301 - refused here so that the attempt is traced below
+            body = await self._body(request, route, receive)
+            asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
+            answer = await self._perform(asked)
+        except ClientGone:
+            raise
+        except FhirError as error:
+            await _trace_refusal(exchange, error)
+            raise
+        except Exception:
+            if not exchange.account.announced:
+                await exchange.trace(500)
+            raise
+        if not exchange.account.announced and route.interaction is not Interaction.BATCH:
+            await exchange.trace(answer.status)
+        if route.interaction in _READS and _is_current(request, answer):
+            return not_modified(answer), False
+        writing = route.interaction in _WRITES
+        response = of_answer(answer, returning=exchange.return_preference, writing=writing)
+        return response, pretty and answer.content_type is None
+
+    def _exchange(
+        self, server: Server, request: Request, route: Route, requester: Requester, native: frozenset[str]
+    ) -> Exchange:
+        headers = request.headers
+        preferred = preferences(headers.get("prefer"))
+        account = Account(route.interaction.value, route.type)
+        if route.id is not None:
+            account.target = f"{route.type}/{route.id}"
+        return Exchange(
+            server=server,
+            requester=requester,
+            agent=agent_of(requester),
+            now=server.clock(),
+            address=request.address,
+            request_id=request.request_id,
+            account=account,
+            strict=preferred.get("handling") == "strict",
+            return_preference=preferred.get("return", "representation"),
+            if_match=version_of(headers.get("if-match"), "If-Match"),
+            if_none_exist=headers.get("if-none-exist"),
+            accept_native=native,
+        )
+
+    async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
+        content_type = request.headers.get("content-type")
+        if request.method == "PATCH":
+            must_be(content_type, JSON_PATCH)
+        elif request.method == "POST" and route.interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM):
+            if content_type is not None:
+                must_be(content_type, FORM)
+        elif request.method in ("POST", "PUT"):
+            must_be(content_type, FHIR_JSON)
+        else:
+            return b""
+        return await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
+
+    async def _perform(self, asked: _Asked) -> Answer:
+        if asked.route.interaction is Interaction.BATCH:
+            return await batch(asked.body, lambda call: self._perform_call(asked, call))
+        return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
+
+    async def _perform_call(self, asked: _Asked, call: Call) -> Answer:
+        """One entry of a batch: routed, decided and traced by itself."""
+        path, _, query = call.url.partition("?")
+        exchange = asked.exchange.part("batch")
+        try:
+            route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
+            if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
+                raise NotAllowed(f"{route.interaction} is not offered within a batch.")
+            headers = dict(call.headers)
+            exchange.account = Account(route.interaction.value, route.type)
+            if route.id is not None:
+                exchange.account.target = f"{route.type}/{route.id}"
+            exchange.if_match = version_of(headers.get("if-match"), "ifMatch")
+            exchange.if_none_exist = headers.get("if-none-exist")
+            if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
+                raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+            body = call.body or b""
+            if route.interaction is Interaction.PATCH:
+                raise NotAllowed("A JSON Patch cannot be an entry of a batch; send it by itself.")
+            pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
+            line = f"{call.method} /{call.url}".encode()
+            answer = await perform(exchange, route, pairs, body, line)
+        except FhirError as error:
+            await _trace_refusal(exchange, error)
+            raise
+        if not exchange.account.announced:
+            await exchange.trace(answer.status)
+        return answer
+
+
+async def perform(  # noqa: C901 - one case for each interaction
+    exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
+) -> Answer:
+    """Perform one interaction."""
+    type, id = route.type or "", route.id or ""
+    if route.interaction not in _SEARCHES and pairs:
+        told = ", ".join(name[:40] for name, _ in pairs[:5])
+        raise Invalid(f"This interaction takes no parameters here; not understood: {told}.")
+    match route.interaction:
+        case Interaction.READ:
+            return await read(exchange, type, id)
+        case Interaction.VREAD:
+            return await vread(exchange, type, id, route.version or "")
+        case Interaction.CREATE:
+            return await create(exchange, type, body)
+        case Interaction.UPDATE:
+            return await update(exchange, type, id, body)
+        case Interaction.PATCH:
+            return await patch(exchange, type, id, body)
+        case Interaction.DELETE:
+            return await delete(exchange, type, id)
+        case Interaction.HISTORY_INSTANCE:
+            return await history_instance(exchange, type, id, pairs, line)
+        case Interaction.HISTORY_TYPE:
+            return await history_type(exchange, type, pairs, line)
+        case Interaction.HISTORY_SYSTEM:
+            return await history_system(exchange, pairs, line)
+        case Interaction.SEARCH_TYPE | Interaction.SEARCH_SYSTEM:
+            asked = [*pairs, *_form(body)]
+            return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
+        case _:
+            raise NotAllowed(f"{route.interaction} is not offered here.")
+
+
+_SEARCHES: Final = frozenset(
+    {
+        Interaction.SEARCH_TYPE,
+        Interaction.SEARCH_SYSTEM,
+        Interaction.HISTORY_INSTANCE,
+        Interaction.HISTORY_TYPE,
+        Interaction.HISTORY_SYSTEM,
+    }
+)
+
+
+def _form(body: bytes) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_pairs(body.decode())
+    except UnicodeDecodeError:
+        raise Invalid("The form is not valid UTF-8.") from None
+    return [one for one in pairs if one[0] not in _OF_REPRESENTATION]
+
+
+def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]:
+    format = next((value for name, value in pairs if name == "_format"), None)
+    pretty = next((value for name, value in pairs if name == "_pretty"), "false")
+    if pretty not in ("true", "false"):
+        raise Invalid("_pretty must be true or false.", expression=("http._pretty",))
+    return format, pretty == "true"
+
+
+def _is_current(request: Request, answer: Answer) -> bool:
+    """Conditional read: the client holds this version already. https://hl7.org/fhir/R4/http.html#cread"""
+    known = request.headers.get("if-none-match")
+    if known is not None and answer.version is not None:
+        return known.strip() == "*" or f'"{answer.version}"' in {
+            part.strip().removeprefix("W/") for part in known.split(",")
+        }
+    since = request.headers.get("if-modified-since")
+    if since is None or answer.at is None:
+        return False
+    try:
+        return answer.at // 1_000_000 <= int(parsedate_to_datetime(since).timestamp())
+    except (ValueError, TypeError):
+        return False
+
+
+async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
+    """A refused attempt is in the trail too; where not even that can be written, the answer is 503."""
+    if exchange.account.announced or isinstance(error, Unavailable):
+        return
+    exchange.account.why = None
+    await exchange.trace(error.status)
+
+
+def _id(request: Request | None) -> str | None:
+    return request.request_id if request is not None else None
+
+
+async def _send(
+    send: Callable[[Any], Awaitable[None]], response: Response, body: bytes, request_id: str | None, *, head: bool
+) -> None:
+    headers = [*response.headers]
+    if response.status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(body)))
+    if request_id is not None:
+        headers.append((b"x-request-id", request_id.encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head or response.status in (204, 304) else body})

@@ -1,0 +1,161 @@
+"""A request as it arrived, taken apart once: path, query, headers, body.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+from fhir_server.fhir.errors import FhirError, Invalid, Malformed, TooLarge, Unauthenticated, UnsupportedMedia
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.interactions.search import parse_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+Receive = "Callable[[], Awaitable[Any]]"
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_ETAG: Final = re.compile(r'(?:W/)?"([^"]{1,64})"')
+_ONCE: Final = frozenset(
+    {
+        "authorization",
+        "content-type",
+        "content-length",
+        "if-match",
+        "if-none-match",
+        "if-none-exist",
+        "if-modified-since",
+    }
+)
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its body was whole: there is nobody to answer."""
+
+
+class BodyTimeout(FhirError):
+    """The client paused too long within its body."""
+
+    status = 408
+    issue = IssueType.TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, before anybody knows who asks."""
+
+    method: str
+    path: str
+    """As sent, below the base, without the query."""
+    segments: tuple[str, ...]
+    query: str
+    headers: Mapping[str, str]
+    address: str
+    request_id: str
+
+    @property
+    def line(self) -> bytes:
+        """The request as the trail keeps it."""
+        return f"{self.method} {self.path}{'?' if self.query else ''}{self.query}".encode()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query's pairs."""
+        return parse_pairs(self.query)
+
+
+def read_request(scope: Mapping[str, Any], base_path: str) -> Request:
+    """Take a request apart; what cannot be read is 400."""
+    headers: dict[str, str] = {}
+    repeated: str | None = None
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1")
+        if name in headers and name in _ONCE:
+            repeated = name
+        headers[name] = (
+            f"{headers[name]}, {raw_value.decode('latin-1')}" if name in headers else raw_value.decode("latin-1")
+        )
+    if repeated == "authorization":
+        raise Unauthenticated(
+            "There are two Authorization headers; send one.", headers=(("WWW-Authenticate", "Bearer"),)
+        )
+    if repeated is not None:
+        raise Malformed(f"The header {repeated} is sent twice.")
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw_path.partition(b"?")[0].decode("latin-1").removeprefix(base_path)
+    client = scope.get("client")
+    given = headers.get("x-request-id", "")
+    return Request(
+        method=scope["method"],
+        path=path,
+        segments=_segments(path),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        address=client[0] if client else "unknown",
+        request_id=given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16),
+    )
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """The parts between slashes, each decoded by itself: an encoded slash never makes a new part."""
+    parts = path.strip("/").split("/") if path.strip("/") else []
+    try:
+        return tuple(unquote_to_bytes(part).decode() for part in parts)
+    except UnicodeDecodeError:
+        raise Malformed("The path is not valid UTF-8.") from None
+
+
+async def read_body(
+    receive: Callable[[], Awaitable[Any]], headers: Mapping[str, str], *, limit: int, pause: float
+) -> bytes:
+    """The whole body, cut while it is read: 413 over the limit, 408 after a pause too long."""
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMedia(f"Content-Encoding {coding[:40]} is not read here; send the body as it is.")
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length[:15]) > limit:
+        raise TooLarge(
+            f"The body has {length[:15]} bytes; this server takes {limit}.", headers=(("Connection", "close"),)
+        )
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            message = await asyncio.wait_for(receive(), pause)
+        except TimeoutError:
+            raise BodyTimeout(
+                f"Nothing more of the body came for {pause:g} seconds.", headers=(("Connection", "close"),)
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"The body is longer than {limit} bytes.", headers=(("Connection", "close"),))
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def version_of(etag: str | None, header: str) -> str | None:
+    """The version an ETag names; 400 for what is none."""
+    if etag is None or etag.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(etag.strip())
+    if found is None:
+        raise Invalid(f'{header} must be one ETag, such as W/"1".', code=IssueType.VALUE)
+    return found[1]
+
+
+def preferences(prefer: str | None) -> dict[str, str]:
+    """The ``name=value`` of a Prefer header, lower-case names."""
+    if not prefer:
+        return {}
+    told = (part.partition("=") for part in prefer.replace(";", ",").split(","))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in told}

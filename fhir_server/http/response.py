@@ -1,0 +1,76 @@
+"""An answer as HTTP: status, headers, bytes. Nothing is parsed or written again.
+
+https://hl7.org/fhir/R4/http.html#return
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import json
+from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.http.negotiation import FHIR_JSON
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.errors import FhirError
+    from fhir_server.interactions.answer import Answer
+
+_HYGIENE: Final = (
+    (b"cache-control", b"private, no-store"),
+    (b"vary", b"Accept, Authorization, Prefer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_FHIR: Final = (b"content-type", f"{FHIR_JSON};charset=utf-8".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes out."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
+    """An answer; of a write, as much of it as ``Prefer: return`` asks for."""
+    headers = list(_HYGIENE)
+    if answer.version is not None:
+        headers.append((b"etag", b'W/"%d"' % answer.version))
+    if answer.at is not None:
+        headers.append((b"last-modified", _http_date(answer.at // 1_000_000)))
+    if answer.location is not None:
+        headers.append((b"location", answer.location.encode()))
+        if not writing or answer.status != 201:  # noqa: PLR2004 - Created has its Location, others tell where it is
+            headers.append((b"content-location", answer.location.encode()))
+    if answer.owner is not None:
+        headers.append((b"x-security-context", answer.owner.encode()))
+    body = answer.body or b""
+    if writing and returning == "minimal":
+        body = b""
+    elif writing and returning == "OperationOutcome":
+        body = json.encode(operation_outcome(answer.issues))
+    if body:
+        headers.append(_FHIR if answer.content_type is None else (b"content-type", answer.content_type.encode()))
+    return Response(answer.status, tuple(headers), body)
+
+
+def of_error(error: FhirError) -> Response:
+    """A refusal, with its OperationOutcome."""
+    told = ((name.lower().encode(), value.encode("latin-1", "replace")) for name, value in error.headers)
+    body = json.encode(operation_outcome(error.issues))
+    return Response(error.status, (*_HYGIENE, _FHIR, *told), body)
+
+
+def not_modified(answer: Answer) -> Response:
+    """304, with the headers that the client keeps."""
+    whole = of_answer(answer, returning="representation", writing=False)
+    return Response(304, tuple(header for header in whole.headers if header[0] != b"content-type"), b"")
+
+
+@lru_cache(maxsize=4096)
+def _http_date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()

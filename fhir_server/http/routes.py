@@ -1,0 +1,123 @@
+"""From a method and a path to an interaction, as the capability statement declares it.
+
+https://hl7.org/fhir/R4/http.html#summary
+
+Routes and ``/metadata`` come from one file, `capability_statement.json`, so the statement cannot lie: what it does not
+declare has no route, and a code without a route stops the start-up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir.errors import NotAllowed, NotFound
+from fhir_server.fhir.reference import ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+class Interaction(StrEnum):
+    """https://hl7.org/fhir/R4/valueset-restful-interaction.html, those this server knows."""
+
+    READ = "read"
+    VREAD = "vread"
+    UPDATE = "update"
+    PATCH = "patch"
+    DELETE = "delete"
+    HISTORY_INSTANCE = "history-instance"
+    HISTORY_TYPE = "history-type"
+    CREATE = "create"
+    SEARCH_TYPE = "search-type"
+    HISTORY_SYSTEM = "history-system"
+    SEARCH_SYSTEM = "search-system"
+    BATCH = "batch"
+    CAPABILITIES = "capabilities"
+
+
+SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
+    Interaction.READ: (("GET", "type/id"), ("HEAD", "type/id")),
+    Interaction.VREAD: (("GET", "type/id/_history/vid"), ("HEAD", "type/id/_history/vid")),
+    Interaction.UPDATE: (("PUT", "type/id"),),
+    Interaction.PATCH: (("PATCH", "type/id"),),
+    Interaction.DELETE: (("DELETE", "type/id"),),
+    Interaction.HISTORY_INSTANCE: (("GET", "type/id/_history"), ("HEAD", "type/id/_history")),
+    Interaction.HISTORY_TYPE: (("GET", "type/_history"), ("HEAD", "type/_history")),
+    Interaction.CREATE: (("POST", "type"),),
+    Interaction.SEARCH_TYPE: (("GET", "type"), ("HEAD", "type"), ("POST", "type/_search")),
+    Interaction.HISTORY_SYSTEM: (("GET", "_history"), ("HEAD", "_history")),
+    Interaction.SEARCH_SYSTEM: (("GET", ""), ("HEAD", ""), ("POST", "_search")),
+    Interaction.BATCH: (("POST", ""),),
+    Interaction.CAPABILITIES: (("GET", "metadata"), ("HEAD", "metadata")),
+}
+"""The methods and path shapes of each interaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An interaction and the parts of its path."""
+
+    interaction: Interaction
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+
+
+class Routes:
+    """All routes there are, found in two look-ups."""
+
+    def __init__(self, system: Iterable[str], types: Mapping[str, Iterable[str]]) -> None:
+        """From the interactions declared for the whole system and for each resource type."""
+        self._types = frozenset(types)
+        self._routes: dict[tuple[str, str | None], dict[str, Interaction]] = {}
+        for code in (*system, "capabilities"):
+            self._bind(Interaction(code), None)
+        for type, codes in types.items():
+            for code in codes:
+                self._bind(Interaction(code), type)
+
+    def _bind(self, interaction: Interaction, type: str | None) -> None:
+        for method, shape in SHAPES[interaction]:
+            self._routes.setdefault((shape, type), {})[method] = interaction
+
+    def __iter__(self) -> Iterator[tuple[str, str, str | None, Interaction]]:
+        """Every ``(method, shape, type, interaction)``, for the door matrix and the documentation."""
+        for (shape, type), methods in self._routes.items():
+            for method, interaction in methods.items():
+                yield method, shape, type, interaction
+
+    def find(self, method: str, segments: Sequence[str]) -> Route:
+        """The route; 404 for a path that leads nowhere, 405 with Allow for a method that is not offered there."""
+        shape, type, id, version = self._shape(segments)
+        methods = self._routes.get((shape, type))
+        if methods is None:
+            raise NotFound(f"/{'/'.join(segments)[:200]} is not a path of this server.")
+        interaction = methods.get(method)
+        if interaction is None:
+            offered = ", ".join(sorted(methods))
+            raise NotAllowed(f"{method} is not offered here; {offered} is.", headers=(("Allow", offered),))
+        return Route(interaction, type, id, version)
+
+    def _shape(self, segments: Sequence[str]) -> tuple[str, str | None, str | None, str | None]:
+        if not segments or segments[0] in ("_history", "_search", "metadata"):
+            return "/".join(segments), None, None, None
+        type, rest = segments[0], segments[1:]
+        if type not in self._types:
+            raise NotFound(f"{type[:80]!r} is not a resource type of FHIR R4.")
+        match rest:
+            case []:
+                return "type", type, None, None
+            case ["_search" | "_history" as last]:
+                return f"type/{last}", type, None, None
+            case [id] if ID.fullmatch(id):
+                return "type/id", type, id, None
+            case [id, "_history"] if ID.fullmatch(id):
+                return "type/id/_history", type, id, None
+            case [id, "_history", version] if ID.fullmatch(id) and ID.fullmatch(version):
+                return "type/id/_history/vid", type, id, version
+            case [id, *_] if not ID.fullmatch(id):
+                raise NotFound(f"{id[:80]!r} cannot be an id: at most 64 letters, digits, hyphens and dots.")
+            case _:
+                return "?", type, None, None

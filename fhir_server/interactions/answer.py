@@ -1,0 +1,28 @@
+"""What an interaction answers; `http.response` makes HTTP of it, `batch` an entry of a Bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.outcome import Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer: its status, its resource as bytes, and what the headers tell."""
+
+    status: int
+    body: bytes | None = None
+    """A FHIR resource as compact JSON, unless `content_type` says otherwise."""
+    version: int | None = None
+    at: int | None = None
+    """Last update, microseconds since 1970."""
+    location: str | None = None
+    issues: tuple[Issue, ...] = ()
+    """Remarks that ``Prefer: return=OperationOutcome`` asks for."""
+    content_type: str | None = None
+    """Of native content (a Binary asked for as what it is)."""
+    owner: str | None = None
+    """The ``X-Security-Context`` of native content."""

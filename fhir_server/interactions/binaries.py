@@ -1,0 +1,75 @@
+"""A Binary on its way in: its data are kept decoded beside its body, and it is read through its owner's gate.
+
+https://hl7.org/fhir/R4/binary.html
+
+A Binary has one owner, fixed for good: what its ``securityContext`` names, else the first document of the same record
+and depositor that points to it (ADR 0012). Until then it is its depositor's alone, and is swept after a day.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.consent.circumstances import Act
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Invalid, Unprocessable
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.fhir.reference import local
+from fhir_server.store.writing import CONSENT_FIELDS
+
+if TYPE_CHECKING:
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.interactions.prepare import Draft
+    from fhir_server.store.reading import Stored
+
+
+async def take_data(exchange: Exchange, draft: Draft) -> dict[str, Any]:
+    """Move the data out of the body and keep them; answer the ``content`` field of the stored document."""
+    encoded = draft.resource.get("data", "")
+    try:
+        data = b64decode("".join(str(encoded).split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("The data are not base64.", expression=("Binary.data",), code=IssueType.VALUE) from None
+    parts = json.members(draft.body)
+    parts.pop("data", None)
+    draft.body = json.join_members(parts)
+    draft.resource = {name: value for name, value in draft.resource.items() if name != "data"}
+    return await exchange.server.contents.keep(data, str(draft.resource["contentType"]))
+
+
+async def owner_fields(exchange: Exchange, draft: Draft) -> dict[str, Any]:
+    """What a new Binary takes from the owner its ``securityContext`` names; without one, that it waits for an owner."""
+    context = draft.resource.get("securityContext")
+    literal = context.get("reference") if isinstance(context, dict) else None
+    if not isinstance(literal, str):
+        return {"record": None, "unowned": exchange.now}
+    target = local(literal, exchange.server.base_url)
+    owner = None if target is None else await _owner(exchange, target.type, target.id)
+    if owner is None:
+        if exchange.is_conformance:
+            return {"record": None, "unowned": exchange.now}
+        raise Unprocessable(
+            f"{literal} is not known.", expression=("Binary.securityContext",), code=IssueType.NOT_FOUND
+        )
+    carried = {name: owner.document[name] for name in CONSENT_FIELDS}
+    return {"owner": owner.key, "record": owner.record, **carried}
+
+
+def kept_fields(old: Stored) -> dict[str, Any]:
+    """What the next version of a Binary keeps: its owner, its record, and what it carries of its owner."""
+    names = ("owner", "unowned", "record", *CONSENT_FIELDS)
+    return {name: old.document[name] for name in names if name in old.document}
+
+
+async def _owner(exchange: Exchange, type: str, id: str) -> Stored | None:
+    """The resource that may become the owner: one's own deposit, or one that the requester may consult."""
+    if type not in ("DocumentReference", "Patient"):
+        return None
+    held = await exchange.server.reading.hold(type, id)
+    facts = await exchange.server.reading.facts(held.record)
+    rules = exchange.account.rules
+    found = [held.read(exchange.decide(type, act, facts).visible) for act in (Act.CONSULT, Act.FEED)]
+    exchange.account.rules = rules
+    return next((one for one in found if one is not None and one.body is not None), None)

@@ -1,0 +1,157 @@
+"""FHIR create: ``POST [base]/[type]``, also conditional (``If-None-Exist``).
+
+https://hl7.org/fhir/R4/http.html#create · https://hl7.org/fhir/R4/http.html#ccreate
+
+The trace comes first, durable, naming the version to be written; then the write (ADR 0007).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from fhir_server.consent.circumstances import Act, Domain, domain_of
+from fhir_server.fhir.errors import Conflict, Forbidden, NotAllowed, PreconditionFailed, Unprocessable
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.identity.requester import Kind
+from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.binaries import owner_fields, take_data
+from fhir_server.interactions.prepare import (
+    CLOSED_RECORD,
+    UNKNOWN_RECORD,
+    complete_subject,
+    deposit,
+    effects,
+    place,
+    pointed_binaries,
+    read_body,
+)
+from fhir_server.interactions.read import read
+from fhir_server.interactions.search import Condition, condition
+from fhir_server.interactions.shown import with_data
+from fhir_server.store.document import bucket_of, document, new_id, stamp
+from fhir_server.store.reading import permits
+
+if TYPE_CHECKING:
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.interactions.prepare import Draft
+    from fhir_server.record.facts import Facts
+
+READ_ONLY: Final = (("Allow", "GET, HEAD"),)
+
+
+class _Overtaken(Conflict):
+    """Somebody else met the same condition first; nothing was written."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__("Somebody else created this resource meanwhile.")
+        self.ids = ids
+
+
+async def create(exchange: Exchange, type: str, raw: bytes) -> Answer:
+    """Store a new resource under an id of the server's; the id in the body does not count."""
+    exchange.account.type = type
+    act = act_of_create(type)
+    exchange.closed(type, act, "c")
+    draft = read_body(exchange, type, raw, None)
+    await complete_subject(exchange, draft)
+    if exchange.if_none_exist is None:
+        return await store_new(exchange, draft, act)
+    wanted = await condition(exchange, type, exchange.if_none_exist)
+    found = await exchange.server.reading.search(wanted.asked, visible=wanted.visible, order=wanted.order, limit=2)
+    if found.resources:
+        return await _existing(exchange, type, [one.id for one in found.resources])
+    try:
+        return await store_new(exchange, draft, act, wanted=wanted)
+    except _Overtaken as overtaken:
+        return await _existing(exchange, type, overtaken.ids)
+
+
+def act_of_create(type: str) -> Act:
+    """Which act it is to add a resource of this type."""
+    if type == "AuditEvent":
+        raise NotAllowed("Traces are written by the server alone.", headers=READ_ONLY)
+    return Act.GOVERN if domain_of(type) is Domain.GOVERN else Act.FEED
+
+
+async def store_new(
+    exchange: Exchange, draft: Draft, act: Act, *, wanted: Condition | None = None, id: str | None = None
+) -> Answer:
+    """Decide on the candidate, trace, store, answer 201. With an ``id``, under that id: conformance clients only."""
+    server, account = exchange.server, exchange.account
+    extra: dict[str, Any] = {}
+    if draft.type == "Binary":
+        extra = {"content": await take_data(exchange, draft), **await owner_fields(exchange, draft)}
+        facts = await server.reading.facts(extra["record"])
+        if facts.exists and not facts.open and not exchange.is_conformance:
+            raise Unprocessable(CLOSED_RECORD, expression=("Binary.securityContext",), code=IssueType.BUSINESS_RULE)
+        record = extra["record"]
+    else:
+        facts, record = await place(exchange, draft, id or "", act)
+    binaries = await pointed_binaries(exchange, draft, facts)
+    new = id or new_id(server.routing_key, record)
+    draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
+    candidate = {
+        **document(
+            draft.resource,
+            body,
+            parameters=server.parameters,
+            version=1,
+            at=exchange.now,
+            realm=exchange.requester.realm.value,
+            deposit=deposit(exchange),
+            bucket=bucket_of(server.routing_key, draft.type, new, record),
+        ),
+        **extra,
+    }
+    await _must_permit(exchange, draft, act, facts, candidate)
+    changes = effects(exchange, draft, candidate["record"], exchange.requester.realm.value, binaries)
+    account.target, account.version = f"{draft.type}/{new}", 1
+    account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
+    account.record = candidate["record"]
+    account.announced = True
+    async with server.journal.write(exchange.access(201), exchange.sealed(), 1) as trace:
+        candidate["trace"] = trace
+        if wanted is None:
+            await server.writing.create(candidate, changes)
+        else:
+            claim = _claim(exchange, draft.type, wanted)
+            found = await server.writing.create_unless(claim, wanted.asked, wanted.visible, candidate, changes)
+            if found.keys:
+                raise _Overtaken([key.partition("/")[2] for key in found.keys])
+    return Answer(
+        201,
+        await with_data(exchange, body, candidate),
+        1,
+        candidate["at"],
+        location=f"{server.base_url}/{draft.type}/{new}/_history/1",
+        issues=tuple(draft.remarks),
+    )
+
+
+async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts, candidate: dict[str, Any]) -> None:
+    decision = exchange.decide(draft.type, act, facts)
+    if permits(decision.visible, candidate):
+        return
+    if exchange.requester.kind is Kind.PROFESSIONAL and act is Act.GOVERN:
+        # whether he is the médecin traitant depends on stored data: the answer for an unknown target
+        raise Unprocessable(UNKNOWN_RECORD, expression=("Consent.patient",), code=IssueType.NOT_FOUND)
+    raise Forbidden("You may not deposit this resource.")
+
+
+async def _existing(exchange: Exchange, type: str, ids: list[str]) -> Answer:
+    """The condition is met already: the one match, or 412 for several."""
+    if len(ids) > 1:
+        raise PreconditionFailed(
+            "Several resources match the condition (If-None-Exist); nothing was created.",
+            code=IssueType.MULTIPLE_MATCHES,
+        )
+    exchange.account.announced = False
+    found = await read(exchange, type, ids[0])
+    location = f"{exchange.server.base_url}/{type}/{ids[0]}/_history/{found.version}"
+    return Answer(200, found.body, found.version, found.at, location=location)
+
+
+def _claim(exchange: Exchange, type: str, wanted: Condition) -> str:
+    told = f"{exchange.requester.realm.value}\n{type}\n{wanted.asked!r}"
+    return f"condition/{hashlib.sha256(told.encode()).hexdigest()}"

@@ -1,0 +1,59 @@
+"""FHIR delete: ``DELETE [base]/[type]/[id]``. Logical: hidden from all, its versions and its trace kept (R-51).
+
+https://hl7.org/fhir/R4/http.html#delete
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fhir_server.consent.circumstances import Act
+from fhir_server.fhir.errors import Forbidden, NotAllowed, NotFound
+from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.create import READ_ONLY
+from fhir_server.interactions.update import held_for_change, must_match
+from fhir_server.record.facts import with_guardian, with_patient
+from fhir_server.store.reading import permits
+from fhir_server.store.writing import Effects, FactChange
+
+if TYPE_CHECKING:
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.store.reading import Stored
+
+
+async def delete(exchange: Exchange, type: str, id: str) -> Answer:
+    """Withdraw a resource; 204, also when it was deleted before by somebody who could see it."""
+    account = exchange.account
+    account.type, account.target = type, f"{type}/{id}"
+    if type == "AuditEvent":
+        raise NotAllowed("Traces are never deleted.", headers=READ_ONLY)
+    if type == "Consent":
+        raise NotAllowed("A Consent is never deleted: make it inactive.", headers=(("Allow", "GET, HEAD, PUT, PATCH"),))
+    exchange.closed(type, Act.DELETE_OWN, "d")
+    facts, old = await held_for_change(exchange, type, id)
+    if old is None:
+        raise NotFound(f"{type}/{id} is not known.")
+    must_match(exchange, old)
+    if old.body is None:
+        return Answer(204, version=old.version)
+    decision = exchange.decide(type, Act.DELETE_OWN, facts)
+    if not permits(decision.visible, old.document):
+        raise Forbidden(f"You may read {old.key}, but not delete it: only who deposited it may.")
+    version = old.version + 1
+    account.version = version
+    account.patient = f"Patient/{old.record}" if old.record else None
+    account.announced = True
+    async with exchange.server.journal.write(exchange.access(204), exchange.sealed(), version) as trace:
+        await exchange.server.writing.delete(old, exchange.now, _effects(old), trace)
+    return Answer(204, version=version)
+
+
+def _effects(old: Stored) -> Effects:
+    change = None
+    if old.type == "Patient":
+        change = FactChange(old.id, old.document["realm"], partial(with_patient, patient=None))
+    elif old.type == "RelatedPerson" and old.record is not None:
+        forget = partial(with_guardian, id=old.id, related_person=None)
+        change = FactChange(old.record, old.document["realm"], forget)
+    return Effects(change, owner=old.type == "DocumentReference")

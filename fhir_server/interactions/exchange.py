@@ -1,0 +1,200 @@
+"""One request on its way through: who asks, when, and what the trail will say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fhir_server.audit.access import Access, Identifier
+from fhir_server.audit.sealed import Sealed
+from fhir_server.consent.circumstances import Act, circumstances
+from fhir_server.consent.decide import Decision, closed, decide
+from fhir_server.consent.rules.invisible_to_patient import PATIENT_SIDE
+from fhir_server.identity.requester import Kind
+from fhir_server.record.facts import NO_RECORD, Facts
+from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta, tzinfo
+
+    from fhir_server.audit.access import Agent
+    from fhir_server.audit.journal import Journal
+    from fhir_server.consent.circumstances import Law
+    from fhir_server.definitions.tables import Definitions
+    from fhir_server.identity.requester import Requester
+    from fhir_server.interactions.paging import PageTokens
+    from fhir_server.search.parameters import Parameters
+    from fhir_server.store.binary import Contents
+    from fhir_server.store.internal import Internal
+    from fhir_server.store.reading import Held, Reading
+    from fhir_server.store.writing import Writing
+    from fhir_server.validation.structure import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Everything an interaction may use, made once by `app.build`."""
+
+    base_url: str
+    reading: Reading
+    writing: Writing
+    internal: Internal
+    contents: Contents
+    journal: Journal
+    definitions: Definitions
+    parameters: Parameters
+    validator: Validator
+    law: Law
+    pages: PageTokens
+    routing_key: bytes
+    clock: Callable[[], int]
+    """Microseconds since 1970."""
+    zone: tzinfo
+    authorisation: timedelta
+    """How long an authorisation without an end lasts (R-03)."""
+    default_count: int
+    max_count: int
+    capability: bytes
+    """The CapabilityStatement."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What the trail will say of this request, filled in as it becomes known."""
+
+    interaction: str
+    type: str | None = None
+    target: str | None = None
+    """``Type/id`` as the requester asked for it, or as the server assigned it."""
+    version: int | None = None
+    patient: str | Identifier | None = None
+    """The patient as the requester named him, or as what he was given tells."""
+    query: bytes | None = None
+    record: str | None = None
+    """The record that was really touched."""
+    hidden_target: str | None = None
+    """What was really found, where the requester named it by something else than its id."""
+    delivered: list[str] = field(default_factory=list)
+    rules: tuple[str, ...] = ()
+    why: str | None = None
+    announced: bool = False
+    """The trace of a write is already durable."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request of one requester at one moment."""
+
+    server: Server
+    requester: Requester
+    agent: Agent
+    now: int
+    """Microseconds since 1970."""
+    address: str
+    request_id: str
+    account: Account
+    strict: bool = False
+    """``Prefer: handling=strict``."""
+    return_preference: str = "representation"
+    if_match: str | None = None
+    if_none_exist: str | None = None
+    accept_native: frozenset[str] = frozenset()
+    """Media types other than FHIR's that the requester accepts, for Binary."""
+    _hidden: tuple[str, frozenset[str]] | None = None
+    """Looked up once a request: what a page of traces withholds."""
+
+    def closed(self, type: str, act: Act, letter: str) -> None:
+        """Raise 403 when this act on this type is closed to the requester, whatever is stored."""
+        closed(self.requester, type, act, self.server.law, letter)
+
+    def decide(self, type: str, act: Act, facts: Facts = NO_RECORD, hidden: frozenset[str] = frozenset()) -> Decision:
+        """Decide one act on one type in one record, and remember it for the trail."""
+        seen = circumstances(
+            requester=self.requester,
+            act=act,
+            type=type,
+            facts=facts,
+            now=self.now,
+            law=self.server.law,
+            hidden=hidden,
+        )
+        decision = decide(seen)
+        self.account.rules = decision.rules
+        return decision
+
+    async def decide_on(self, held: Held, act: Act) -> tuple[Facts, Decision]:
+        """Decide one act on something looked up, by the facts of its record as they are now."""
+        facts = await self.server.reading.facts(held.record)
+        self.account.record = facts.record
+        hidden = await self.hidden(facts) if act is Act.TRACE else frozenset[str]()
+        return facts, self.decide(held.type, act, facts, hidden)
+
+    async def own_facts(self) -> Facts:
+        """The facts of the record the token speaks of: the patient's own, or that of the person acted for."""
+        person = self.requester.person
+        if person is None:
+            return NO_RECORD
+        return await self.server.reading.facts_of_person(f"ins|{person.value}", self.requester.realm.value)
+
+    async def hidden(self, facts: Facts) -> frozenset[str]:
+        """What of this record the requester may not know of, so that its traces are withheld (R-25, R-26, R-63)."""
+        if facts.record is None or self.requester.kind not in PATIENT_SIDE:
+            return frozenset()
+        if self._hidden is None or self._hidden[0] != facts.record:
+            holder = self.requester.kind is Kind.PATIENT
+            labels = (INVISIBLE_PATIENT,) if holder else INVISIBLE
+            found = await self.server.internal.labelled(facts.record, labels, secret=not holder)
+            self._hidden = (facts.record, found)
+        return self._hidden[1]
+
+    @property
+    def is_conformance(self) -> bool:
+        """Whether this is a conformance client, which may do in `essai` what the standard allows."""
+        return self.requester.kind is Kind.CONFORMANCE
+
+    def access(self, status: int) -> Access:
+        """What happened, as the requester knows it."""
+        account = self.account
+        return Access(
+            interaction=account.interaction,
+            status=status,
+            at=self.now,
+            agent=self.agent,
+            address=self.address,
+            type=account.type,
+            target=account.target,
+            version=account.version,
+            patient=account.patient,
+            query=account.query,
+            request_id=self.request_id,
+            realm=self.requester.realm.value,
+        )
+
+    def sealed(self) -> Sealed:
+        """The truth about it."""
+        account = self.account
+        return Sealed(
+            record=account.record,
+            target=account.hidden_target or account.target,
+            version=account.version,
+            delivered=tuple(account.delivered),
+            rules=account.rules,
+            why=account.why,
+            secret=self.requester.audience_restriction is not None,
+        )
+
+    async def trace(self, status: int) -> None:
+        """Make the trace of this request durable; nothing may be answered before."""
+        await self.server.journal.record(self.access(status), self.sealed())
+
+    def part(self, interaction: str) -> Exchange:
+        """The exchange of one entry of a batch: a request of its own."""
+        return replace(
+            self,
+            account=Account(interaction),
+            if_match=None,
+            if_none_exist=None,
+            _hidden=None,
+            now=self.server.clock(),
+        )

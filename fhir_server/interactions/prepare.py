@@ -1,0 +1,273 @@
+"""A body on its way in: read, checked, stamped, placed in its record. What is wrong is told in full, before all else.
+
+Order: what the request alone tells (400, 403, 422), then what stored data tell (404, 409, 412, 422).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.consent.circumstances import Act, Domain, domain_of, organisation_key
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Forbidden, Invalid, Unprocessable
+from fhir_server.fhir.outcome import Issue, IssueType, error, fails, information
+from fhir_server.fhir.reference import local
+from fhir_server.identity.requester import Kind, Realm
+from fhir_server.record.actors import INS, REAL_INS, TRIAL_INS, actor_key
+from fhir_server.record.belonging import record_of, subject_identifier
+from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_consent
+from fhir_server.record.elements import ELEMENT_NAMES
+from fhir_server.record.facts import with_consent, with_guardian, with_patient
+from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX, label_issues, labels_of
+from fhir_server.store.document import Deposit
+from fhir_server.store.reading import permits
+from fhir_server.store.writing import Effects, FactChange
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.record.facts import Document as FactsDocument
+    from fhir_server.record.facts import Facts
+
+UNKNOWN_RECORD: Final = "The patient this resource is about is not known here."
+CLOSED_RECORD: Final = "The record of this patient is closed: it can be neither consulted nor fed."
+
+
+@dataclass(slots=True)
+class Draft:
+    """A resource to be written, as read so far."""
+
+    type: str
+    resource: JsonObject
+    body: bytes
+    """Compact, as the client wrote it."""
+    remarks: list[Issue]
+    """Warnings and information, for ``Prefer: return=OperationOutcome``."""
+
+
+def read_body(exchange: Exchange, type: str, raw: bytes, id: str | None) -> Draft:
+    """Read and check a body by itself: JSON, type, id, structure, labels, identifiers of its realm."""
+    resource = json.decode_object(raw)
+    told = resource.get("resourceType")
+    if told != type:
+        raise Invalid(f"The body is {_article(told)}, but the URL speaks of {type}.", expression=("resourceType",))
+    if id is not None and resource.get("id") != id:
+        raise Invalid(
+            f"The id in the body must be {id}, as in the URL; it is {resource.get('id', 'missing')!r}.",
+            expression=(f"{type}.id",),
+        )
+    if type == "Consent":
+        refuse_consent_of_professional(exchange, resource)
+    return check(exchange, Draft(type, resource, json.compact(raw), []))
+
+
+def check(exchange: Exchange, draft: Draft) -> Draft:
+    """Check a decoded resource by itself; raise with everything that is wrong."""
+    issues = exchange.server.validator.validate(draft.resource)
+    if fails(issues):
+        raise Invalid(issues=tuple(issues))
+    issues += _rules(exchange, draft)
+    if fails(issues):
+        raise Unprocessable(issues=tuple(issues))
+    draft.remarks += issues
+    return draft
+
+
+def _rules(exchange: Exchange, draft: Draft) -> list[Issue]:
+    issues = label_issues(draft.resource, masked_and_invisible=exchange.server.law.masked_and_invisible)
+    if draft.type == "Patient":
+        issues += _realm_issues(draft.resource, exchange.requester.realm)
+    if draft.type == "Consent":
+        issues += _consent_issues(exchange, draft)
+    secret = exchange.requester.audience_restriction == INVISIBLE_REPRESENTANTS_LEGAUX
+    if (
+        secret
+        and domain_of(draft.type) is Domain.CONTENTS
+        and draft.type != "Binary"
+        and INVISIBLE_REPRESENTANTS_LEGAUX not in labels_of(draft.resource)
+    ):
+        issues.append(
+            error(
+                IssueType.BUSINESS_RULE,
+                "What is deposited in a secret session must be labelled INVISIBLE_REPRESENTANTS_LEGAUX.",
+                f"{draft.type}.securityLabel" if draft.type == "DocumentReference" else f"{draft.type}.meta.security",
+            )
+        )
+    return issues
+
+
+def _realm_issues(patient: JsonObject, realm: Realm) -> list[Issue]:
+    """In trials no real INS, in care no trial INS: the two never meet (access: realm)."""
+    wrong = REAL_INS if realm is Realm.ESSAI else TRIAL_INS
+    identifiers = patient.get("identifier")
+    return [
+        error(
+            IssueType.BUSINESS_RULE,
+            "A real INS may not be used in trials: use the test or demonstration INS (OID .10 or .11)."
+            if realm is Realm.ESSAI
+            else "A test or demonstration INS may not be used for care.",
+            f"Patient.identifier[{position}].system",
+        )
+        for position, identifier in enumerate(identifiers if isinstance(identifiers, list) else [])
+        if isinstance(identifier, dict) and identifier.get("system") in wrong
+    ]
+
+
+def _consent_issues(exchange: Exchange, draft: Draft) -> list[Issue]:
+    if policy_of(draft.resource) is None:
+        if exchange.is_conformance and not _claims_our_policy(draft.resource):
+            return [information(IssueType.INFORMATIONAL, "This Consent is stored, but decides nothing here.")]
+        return [
+            error(
+                IssueType.NOT_SUPPORTED,
+                f"Only Consents of the policies under {POLICY} are accepted: any other would decide nothing.",
+                "Consent.policy",
+            )
+        ]
+    found = consent_fact(exchange, draft.resource)
+    return found if isinstance(found, list) else []
+
+
+def _claims_our_policy(consent: JsonObject) -> bool:
+    policies = consent.get("policy")
+    return isinstance(policies, list) and any(
+        isinstance(policy, dict) and str(policy.get("uri", "")).startswith(POLICY) for policy in policies
+    )
+
+
+def consent_fact(exchange: Exchange, consent: JsonObject) -> ConsentFact | list[Issue]:
+    """What a Consent of ours says, or what is wrong with its shape."""
+    server = exchange.server
+    return read_consent(consent, granted=exchange.now, zone=server.zone, duration=server.authorisation)
+
+
+async def complete_subject(exchange: Exchange, draft: Draft) -> None:
+    """Add the literal reference to a subject named by INS alone, so that the record is known for good."""
+    named = subject_identifier(draft.type, draft.resource)
+    if named is None or named[0] not in INS:
+        return
+    records = await exchange.server.internal.records_of_person(actor_key(*named), exchange.requester.realm.value)
+    element = ELEMENT_NAMES[draft.type]
+    if len(records) != 1:
+        if exchange.is_conformance:
+            return
+        raise Unprocessable(UNKNOWN_RECORD, expression=(f"{draft.type}.{element}",))
+    literal = f"Patient/{records[0]}"
+    parts = json.members(draft.body)
+    parts[element] = json.join_members({"reference": json.encode(literal), **json.members(parts[element])})
+    draft.body = json.join_members(parts)
+    subject = draft.resource[element]
+    if isinstance(subject, dict):
+        draft.resource = {**draft.resource, element: {"reference": literal, **subject}}
+
+
+async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Facts, str | None]:
+    """The record a new resource will belong to, and its facts; 422 where it has none, or may not be fed."""
+    record = record_of(draft.type, id, draft.resource, exchange.server.base_url)
+    facts = await exchange.server.reading.facts(record)
+    exchange.account.record = facts.record
+    domain = domain_of(draft.type)
+    if domain not in (Domain.CONTENTS, Domain.GOVERN) or draft.type == "Binary":
+        return facts, record
+    element = f"{draft.type}.{ELEMENT_NAMES[draft.type]}"
+    foreign = facts.exists and facts.realm != exchange.requester.realm.value
+    if exchange.is_conformance:
+        if record is not None and (foreign or not facts.exists):
+            draft.remarks.append(information(IssueType.INFORMATIONAL, UNKNOWN_RECORD, element))
+        return facts, record
+    if record is None or not facts.exists or foreign or not _may_know(exchange, facts, act):
+        raise Unprocessable(UNKNOWN_RECORD, expression=(element,), code=IssueType.NOT_FOUND)
+    if not facts.open:
+        raise Unprocessable(CLOSED_RECORD, expression=(element,), code=IssueType.BUSINESS_RULE)
+    return facts, record
+
+
+def _may_know(exchange: Exchange, facts: Facts, act: Act) -> bool:
+    """Whoever feeds may know that a record exists (access: 403 or 404); the patient's side knows its own only."""
+    if exchange.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER) or act is Act.GOVERN:
+        seen = exchange.decide("Patient", Act.CONSULT, facts)
+        return permits(seen.visible, {"rt": "Patient", "realm": facts.realm, "record": facts.record, "labels": []})
+    return True
+
+
+def deposit(exchange: Exchange) -> Deposit:
+    """Who deposits, by his token alone."""
+    requester = exchange.requester
+    return Deposit(
+        by=requester.key,
+        organisation=organisation_key(requester),
+        at=exchange.now,
+        secret=requester.audience_restriction is not None,
+    )
+
+
+def refuse_consent_of_professional(exchange: Exchange, consent: JsonObject) -> None:
+    """Of a professional, a block is the only Consent accepted, as the médecin traitant's (R-13, access §10)."""
+    if exchange.requester.kind is Kind.PROFESSIONAL and policy_of(consent) is not Policy.BLOCAGE:
+        raise Forbidden("A professional may not write this Consent; the patient decides.")
+
+
+async def pointed_binaries(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[str, ...]:
+    """The Binaries of this server that a document points to; 422 for one that is neither own nor visible."""
+    if draft.type != "DocumentReference":
+        return ()
+    keys: list[str] = []
+    for position, url in _attachments(draft.resource):
+        target = local(url, exchange.server.base_url)
+        if target is None or target.type != "Binary":
+            continue
+        if not await _may_point_to(exchange, target.id, facts):
+            where = f"DocumentReference.content[{position}].attachment.url"
+            sentence = f"Binary/{target.id} is not known."
+            if not exchange.is_conformance:
+                raise Unprocessable(sentence, expression=(where,), code=IssueType.NOT_FOUND)
+            draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
+        keys.append(str(target))
+    return tuple(dict.fromkeys(keys))
+
+
+async def _may_point_to(exchange: Exchange, id: str, facts: Facts) -> bool:
+    held = await exchange.server.reading.hold("Binary", id)
+    rules = exchange.account.rules
+    found = [held.read(exchange.decide("Binary", act, facts).visible) for act in (Act.CONSULT, Act.FEED)]
+    exchange.account.rules = rules
+    return any(one is not None and one.body is not None for one in found)
+
+
+def _attachments(document: JsonObject) -> list[tuple[int, str]]:
+    contents = document.get("content")
+    found: list[tuple[int, str]] = []
+    for position, content in enumerate(contents if isinstance(contents, list) else []):
+        attachment: Json = content.get("attachment") if isinstance(content, dict) else None
+        url = attachment.get("url") if isinstance(attachment, dict) else None
+        if isinstance(url, str):
+            found.append((position, url))
+    return found
+
+
+def effects(
+    exchange: Exchange, draft: Draft, record: str | None, realm: str, binaries: tuple[str, ...] = ()
+) -> Effects:
+    """What else this write changes: the facts of its record, the Binaries it owns."""
+    change = None
+    id = str(draft.resource["id"])
+    if draft.type == "Patient":
+        change = FactChange(id, realm, partial(_patient, patient=draft.resource))
+    elif draft.type == "RelatedPerson" and record is not None:
+        change = FactChange(record, realm, partial(with_guardian, id=id, related_person=draft.resource))
+    elif draft.type == "Consent" and record is not None and policy_of(draft.resource) is not None:
+        fact = consent_fact(exchange, draft.resource)
+        if isinstance(fact, list):
+            raise Unprocessable(issues=tuple(fact))
+        change = FactChange(record, realm, partial(with_consent, fact=fact))
+    return Effects(change, binaries, owner=draft.type == "DocumentReference")
+
+
+def _patient(document: FactsDocument, patient: JsonObject) -> FactsDocument:
+    return with_patient(document, patient)
+
+
+def _article(type: Json) -> str:
+    return f"a {type}" if isinstance(type, str) else "no FHIR resource (resourceType is missing)"

@@ -1,0 +1,202 @@
+"""In which records a search looks, and what is allowed there.
+
+The patient's side searches its own record. A professional names one record, by the Patient's id or INS, or a resource
+by id or identifier, whose record is then found through the gate; else 403, whatever is stored (ADR 0005).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.audit.access import Identifier
+from fhir_server.consent.circumstances import Act, Domain, domain_of
+from fhir_server.consent.decide import closed, sealed, together
+from fhir_server.fhir.errors import Forbidden, Invalid
+from fhir_server.identity.requester import Kind, Purpose
+from fhir_server.record.actors import INS, actor_key
+from fhir_server.record.facts import NO_RECORD, Facts
+from fhir_server.search.predicate import Field, OneOf, Predicate, all_of, any_of, one_of
+from fhir_server.search.query import RecordNamed
+from fhir_server.search.visible import Visible
+from fhir_server.store.internal import MOST_RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fhir_server.consent.decide import Decision
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.search.query import Query
+
+NAME_THE_PATIENT: Final = (
+    "Name the patient: a search by a professional is about one record. Use patient=[id], "
+    "patient.identifier=[INS system]|[INS], or _id or identifier of a resource."
+)
+COMPLETE_TRAITS: Final = frozenset({"family", "given", "birthdate", "gender"})
+"""By which an emergency may look for a Patient, and get an answer only when exactly one matches."""
+_PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
+_ANY_RECORD: Final = frozenset({Kind.CONFORMANCE, Kind.SUPPORT})
+_PATIENT_TERM: Final = "patient=Patient/"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a search looks and what is allowed there."""
+
+    visible: Visible
+    facts: Facts
+    """Of the one record, where there is one."""
+    decision: Decision | None
+    """On the one type searched, where there is one."""
+    resolved: tuple[str, ...] = ()
+    """The records of the INS the query names."""
+    collection: str = "resources"
+
+    def rewrite(self, clause: Predicate) -> Predicate:
+        """Of traces, ``patient=`` asks for what the event shows, and for the sealed truth where that is open."""
+        if self.collection != "trail" or self.decision is None or not isinstance(clause, OneOf):
+            return clause
+        patients = [str(value) for value in clause.values if str(value).startswith(_PATIENT_TERM)]
+        if clause.field is not Field.TERMS or not patients:
+            return clause
+        ids = [value.removeprefix(_PATIENT_TERM) for value in patients]
+        return any_of([clause, all_of([one_of(Field.RECORD, *ids), sealed(self.decision).predicate])])
+
+
+async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scope:
+    """Find the records a query names and decide in each of them."""
+    types = _open_types(exchange, type, query.types)
+    if types == ("AuditEvent",):
+        return await _traces(exchange, query)
+    resolved = await _resolve(exchange, query)
+    records = await _records(exchange, type, types, query, resolved)
+    if len(records) > 1 and exchange.requester.kind is not Kind.CONFORMANCE and not _found_by_name(query):
+        raise Forbidden("A search by a professional is about one record; name one patient.")
+    facts = [await exchange.server.reading.facts(record) for record in records] or [NO_RECORD]
+    rules: list[str] = []
+    decisions: list[Decision] = []
+    for one in facts:
+        for each in types:
+            decisions.append(exchange.decide(each, Act.CONSULT, one))
+            rules += decisions[-1].rules
+    exchange.account.rules = tuple(dict.fromkeys(rules))
+    known = [one.record for one in facts if one.record is not None]
+    if len(known) == 1 and exchange.account.record is None:
+        exchange.account.record = known[0]
+    only = decisions[0] if len(decisions) == 1 else None
+    return Scope(together(decisions), facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved))
+
+
+def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> tuple[str, ...]:
+    """403 for a type closed to the requester; of a system search, the types that are open to him."""
+    if type is not None:
+        exchange.closed(type, Act.TRACE if type == "AuditEvent" else Act.CONSULT, "s")
+        return (type,)
+    found: list[str] = []
+    refusal: Forbidden | None = None
+    for one in types:
+        if one == "AuditEvent":
+            continue
+        try:
+            closed(exchange.requester, one, Act.CONSULT, exchange.server.law, "s")
+        except Forbidden as error:
+            refusal = error
+        else:
+            found.append(one)
+    if not found:
+        raise refusal or Invalid("Traces are searched by their own type.", expression=("http._type",))
+    return tuple(found)
+
+
+async def _resolve(exchange: Exchange, query: Query) -> list[str]:
+    """The records of the INS that the query names, in the requester's realm."""
+    found: list[str] = []
+    for clause in query.clauses:
+        if not isinstance(clause, RecordNamed):
+            continue
+        for system, value in clause.identifiers:
+            exchange.account.patient = Identifier(system or "", value)
+            if system is not None and system not in INS:
+                continue
+            person = actor_key(system or next(iter(INS)), value)
+            found += await exchange.server.internal.records_of_person(person, exchange.requester.realm.value)
+        if len(clause.ids) == 1:
+            exchange.account.patient = f"Patient/{next(iter(clause.ids))}"
+    return list(dict.fromkeys(found))
+
+
+async def _records(
+    exchange: Exchange, type: str | None, types: Sequence[str], query: Query, resolved: Sequence[str]
+) -> list[str]:
+    kind = exchange.requester.kind
+    if kind in _ANY_RECORD or all(domain_of(one) is Domain.DIRECTORY for one in types):
+        return []
+    if kind in _PATIENT_SIDE:
+        return await _own_record(exchange, query, resolved)
+    named = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
+    if named:
+        ids = {id for clause in named for id in clause.ids}
+        return list(dict.fromkeys([*ids, *resolved]))
+    if type == "Patient" and _asks_by_traits(exchange, query):
+        found = await _records_of_answers(exchange, types, query)
+        return found if len(found) == 1 else []
+    if query.names_resource:
+        return await _records_of_answers(exchange, types, query)
+    raise Forbidden(NAME_THE_PATIENT)
+
+
+async def _own_record(exchange: Exchange, query: Query, resolved: Sequence[str]) -> list[str]:
+    """The record the token speaks of; an attempt on another one is told in that one's trail."""
+    facts = await exchange.own_facts()
+    exchange.account.record = facts.record
+    named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
+    for record in sorted(named | set(resolved)):
+        if record != facts.record and (await exchange.server.reading.facts(record)).exists:
+            exchange.account.record = record
+    return [facts.record] if facts.record is not None else []
+
+
+def _asks_by_traits(exchange: Exchange, query: Query) -> bool:
+    emergency = exchange.requester.purpose in (Purpose.ETREAT, Purpose.BTG)
+    return emergency and {name for name, _ in query.used} >= COMPLETE_TRAITS
+
+
+def _found_by_name(query: Query) -> bool:
+    """The records were found by the ids or identifiers of resources, or by one INS that trials use twice."""
+    named = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
+    return not any(len(clause.ids) + len(clause.identifiers) > 1 for clause in named)
+
+
+async def _records_of_answers(exchange: Exchange, types: Sequence[str], query: Query) -> list[str]:
+    """The records of what a query names: to decide in each, before anything of them is answered."""
+    asked = all_of([clause for clause in query.clauses if not isinstance(clause, RecordNamed)])
+    found = await exchange.server.internal.records_asked(asked, types, exchange.requester.realm.value)
+    if len(found) > MOST_RECORDS:
+        raise Forbidden(NAME_THE_PATIENT)
+    return [record for record in found if record is not None]
+
+
+async def _traces(exchange: Exchange, query: Query) -> Scope:
+    """Traces: the holder's, the médecin traitant's of the patient he names, everybody's own acts."""
+    facts = NO_RECORD
+    if exchange.requester.kind in _PATIENT_SIDE:
+        facts = await exchange.own_facts()
+    else:
+        named = _patients_of_traces(query)
+        if len(named) == 1:
+            facts = await exchange.server.reading.facts(named[0])
+            exchange.account.patient = f"Patient/{named[0]}"
+    exchange.account.record = facts.record
+    hidden = await exchange.hidden(facts)
+    decision = exchange.decide("AuditEvent", Act.TRACE, facts, hidden)
+    return Scope(decision.visible, facts, decision, collection="trail")
+
+
+def _patients_of_traces(query: Query) -> list[str]:
+    return [
+        str(value).removeprefix(_PATIENT_TERM)
+        for clause in query.clauses
+        if isinstance(clause, OneOf) and clause.field is Field.TERMS
+        for value in clause.values
+        if str(value).startswith(_PATIENT_TERM)
+    ]

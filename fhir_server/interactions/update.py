@@ -1,0 +1,191 @@
+"""FHIR update and patch: ``PUT`` and ``PATCH [base]/[type]/[id]``.
+
+https://hl7.org/fhir/R4/http.html#update · https://hl7.org/fhir/R4/http.html#patch
+
+Decided twice: on the stored version and on the candidate (ADR 0008). A hidden and an absent resource are the same 404;
+what somebody sees and may not change is 403.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fhir_server.consent.circumstances import Act
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Forbidden, Gone, NotAllowed, NotFound, PreconditionFailed, Unprocessable
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.identity.requester import Kind
+from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.binaries import kept_fields, take_data
+from fhir_server.interactions.change import act_of_update, changed_members, is_relabelling, must_be_legal, possible_acts
+from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
+from fhir_server.interactions.json_patch import apply
+from fhir_server.interactions.prepare import (
+    Draft,
+    complete_subject,
+    consent_fact,
+    effects,
+    pointed_binaries,
+    read_body,
+    refuse_consent_of_professional,
+)
+from fhir_server.interactions.shown import with_data
+from fhir_server.record.consents import ConsentFact, policy_of
+from fhir_server.store.document import document, stamp
+from fhir_server.store.reading import permits
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import JsonObject
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.record.facts import Facts
+    from fhir_server.store.reading import Stored
+
+
+async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
+    """Replace the current version by the body."""
+    _begin(exchange, type, id)
+    draft = read_body(exchange, type, raw, id)
+    await complete_subject(exchange, draft)
+    facts, old = await held_for_change(exchange, type, id)
+    if old is None or old.body is None:
+        return await _create_here(exchange, draft, id, old)
+    return await _store(exchange, draft, facts, old)
+
+
+async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
+    """Change the current version by a JSON Patch (RFC 6902)."""
+    _begin(exchange, type, id)
+    facts, old = await held_for_change(exchange, type, id)
+    if old is None or old.body is None:
+        raise NotFound(f"{type}/{id} is not known.")
+    must_match(exchange, old)
+    body = apply(raw, await with_data(exchange, old.body, old.document))
+    draft = read_body(exchange, type, body, id)
+    return await _store(exchange, draft, facts, old)
+
+
+def _begin(exchange: Exchange, type: str, id: str) -> None:
+    exchange.account.type, exchange.account.target = type, f"{type}/{id}"
+    if type == "AuditEvent":
+        raise NotAllowed("Traces are written by the server alone.", headers=READ_ONLY)
+    last: Forbidden | None = None
+    for act in possible_acts(exchange, type):
+        try:
+            exchange.closed(type, act, "u")
+        except Forbidden as refusal:
+            last = refusal
+        else:
+            return
+    raise last or Forbidden("Your role may not do this.")
+
+
+async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts, Stored | None]:
+    """The resource, if the requester may know of it: if he may consult it, or feeds only and deposited it himself."""
+    held = await exchange.server.reading.hold(type, id)
+    act = Act.FEED if exchange.requester.kind is Kind.FEEDER else Act.CONSULT
+    facts, decision = await exchange.decide_on(held, act)
+    return facts, held.read(decision.visible)
+
+
+def must_match(exchange: Exchange, old: Stored) -> None:
+    """``If-Match``, after the gate: 412 when the stored version is another."""
+    if exchange.if_match is not None and exchange.if_match != str(old.version):
+        raise PreconditionFailed(
+            f"The current version is {old.version}; your change was made to version {exchange.if_match}. "
+            "Read it again and repeat your change."
+        )
+
+
+async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | None) -> Answer:
+    """Update as create: under an id the client chose, for conformance clients only (ADR 0015)."""
+    if not exchange.is_conformance:
+        if old is not None:
+            raise Gone(f"{draft.type}/{id} was deleted.")
+        raise NotFound(f"{draft.type}/{id} is not known.")
+    if exchange.if_match is not None:
+        raise PreconditionFailed(f"There is no version of {draft.type}/{id} that If-Match could name.")
+    if old is None:
+        return await store_new(exchange, draft, act_of_create(draft.type), id=id)
+    return await _replace(exchange, draft, old, status=201)
+
+
+async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
+    must_match(exchange, old)
+    before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
+    changed = changed_members(before, draft.resource)
+    act = act_of_update(exchange, draft.type, relabelling=is_relabelling(before, draft.resource, changed))
+    if draft.type == "Consent":
+        _same_right(exchange, before, draft.resource)
+    decision = exchange.decide(draft.type, act, facts)
+    if not permits(decision.visible, old.document):
+        raise Forbidden(f"You may read {old.key}, but not change it in this way.")
+    must_be_legal(exchange, facts, old, before, draft.resource, changed)
+    return await _replace(exchange, draft, old, status=200, act=act, facts=facts)
+
+
+def _same_right(exchange: Exchange, before: JsonObject, after: JsonObject) -> None:
+    """A Consent keeps policy, actor and purpose: else a block could vanish and an old authorisation revive (R-12)."""
+    refuse_consent_of_professional(exchange, before)
+    if policy_of(before) is None and policy_of(after) is None:
+        return
+    old, new = consent_fact(exchange, before), consent_fact(exchange, after)
+    if (
+        not isinstance(old, ConsentFact)
+        or not isinstance(new, ConsentFact)
+        or (old.policy, old.actor, old.purpose) != (new.policy, new.actor, new.purpose)
+    ):
+        raise Unprocessable(
+            "A Consent keeps its policy, its actor and its purpose; make it inactive and write another one.",
+            expression=("Consent.provision",),
+            code=IssueType.BUSINESS_RULE,
+        )
+
+
+async def _replace(
+    exchange: Exchange,
+    draft: Draft,
+    old: Stored,
+    *,
+    status: int,
+    act: Act | None = None,
+    facts: Facts | None = None,
+) -> Answer:
+    server, account = exchange.server, exchange.account
+    binaries = await pointed_binaries(exchange, draft, facts) if facts is not None else ()
+    extra: dict[str, Any] = {}
+    if draft.type == "Binary":
+        extra = {"content": await take_data(exchange, draft), **kept_fields(old)}
+    version = old.version + 1
+    draft.resource, body = stamp(draft.body, draft.resource, id=old.id, version=version, at=exchange.now)
+    candidate = {
+        **document(
+            draft.resource,
+            body,
+            parameters=server.parameters,
+            version=version,
+            at=exchange.now,
+            realm=old.document["realm"],
+            deposit=old.document["deposit"],
+            bucket=old.document["b"],
+        ),
+        **extra,
+    }
+    if act is not None and facts is not None:
+        decision = exchange.decide(draft.type, act, facts)
+        if not permits(decision.visible, candidate):
+            raise Forbidden(f"You may not make this change to {old.key}.")
+    changes = effects(exchange, draft, candidate["record"], old.document["realm"], binaries)
+    account.version = version
+    account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
+    account.announced = True
+    async with server.journal.write(exchange.access(status), exchange.sealed(), version) as trace:
+        candidate["trace"] = trace
+        await server.writing.replace(old, candidate, changes)
+    return Answer(
+        status,
+        await with_data(exchange, body, candidate),
+        version,
+        candidate["at"],
+        location=f"{server.base_url}/{old.key}/_history/{version}",
+        issues=tuple(draft.remarks),
+    )

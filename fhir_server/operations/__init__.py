@@ -1,0 +1,1 @@
+"""Operations, one file each. None is declared yet: issue on consent and on documents bring the first."""

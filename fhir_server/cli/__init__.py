@@ -1,0 +1,1 @@
+"""The command line: serve, load, token, reindex, audit verify, doctor."""

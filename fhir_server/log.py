@@ -1,0 +1,62 @@
+"""Logs as JSON lines on standard error, without personal data.
+
+An identifier that could name a person goes through :func:`hashed`: with a key, because a health insurance number has
+too few possibilities for a hash without one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+_key = secrets.token_bytes(32)
+
+
+def hashed(identifier: str) -> str:
+    """The same short mark for the same identifier, as long as the key stays; nobody can go back."""
+    return hashlib.blake2b(identifier.encode(), key=_key, digest_size=8).hexdigest()
+
+
+def configure(level: str, *, key: bytes | None = None, stream: TextIO | None = None) -> None:
+    """Send every log, the libraries' too, as one JSON object a line; the key makes marks equal across processes."""
+    global _key  # noqa: PLW0603 - one key a process, set once at its start
+    _key = key or _key
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    output = logging.StreamHandler(stream or sys.stderr)
+    output.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.EventRenamer("message"),
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [output]
+    root.setLevel(level.upper())
+    # Their information lines name addresses or repeat ours.
+    for talkative in ("uvicorn.access", "uvicorn.error", "pymongo", "asyncio"):
+        logging.getLogger(talkative).setLevel(max(logging.WARNING, root.level))

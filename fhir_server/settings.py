@@ -1,0 +1,258 @@
+"""What an operator can set: by options of the command line, or by environment variables named ``FHIR_`` + the name.
+
+Everything is checked before anything starts. A wrong value, or a variable whose name is not known here, stops the
+start-up with one sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fhir_server.identity.requester import Realm
+
+PREFIX = "FHIR_"
+_OF_COMMANDS = frozenset({"FHIR_PYTHON", "FHIR_VENV", "FHIR_TOKEN"})
+"""Variables of the script and of `load`, which are not settings of a server."""
+_LOCAL_NAMES = frozenset({"localhost", ""})
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one sentence."""
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class DeclarationMedecinTraitant(StrEnum):
+    """When a doctor's own declaration as médecin traitant counts."""
+
+    CONFIRMED = "confirmed"
+    """Once the patient, a representative or the Assurance Maladie has confirmed it."""
+    IMMEDIATE = "immediate"
+
+
+class IssuerSettings(BaseModel):
+    """An issuer of tokens that is trusted, and for which records."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1, description="The `iss` claim of its tokens.")
+    jwks_file: Path = Field(description="Its public keys, as a JSON Web Key Set (RFC 7517).")
+    realm: Realm = Field(description="The realm of everything its requesters write: `reel` or `essai`.")
+
+    @field_validator("jwks_file")
+    @classmethod
+    def _is_there(cls, path: Path) -> Path:
+        return _readable(path)
+
+
+class Settings(BaseSettings):
+    """One server's settings, fixed for its life."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    base_url: str = Field(
+        default="",
+        description="The [base] that clients use and that links and tokens carry, whatever the Host header says. "
+        "Default: http://HOST:PORT/fhir.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer requests; about one a core.")
+    data_folder: Path = Field(
+        default=Path("data"),
+        description="Where the embedded MongoDB, the development issuer's key and the base URL are kept (0700).",
+    )
+
+    mongodb_uri: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("FHIR_MONGODB_URI", "MONGODB_URI"),
+        description="A replica set to use instead of the embedded MongoDB. Also read from MONGODB_URI.",
+    )
+    database: str = Field(
+        default="fhir", pattern=r"^[A-Za-z0-9_-]{1,38}$", description="The name of the database in MongoDB."
+    )
+    mongod: Path | None = Field(default=None, description="The mongod program for a new data folder.")
+    mongod_cache_gb: float = Field(
+        default=0.5, ge=0.25, le=1024, description="Cache of the embedded MongoDB, in gigabytes."
+    )
+    mongodb_pool_size: int = Field(
+        default=8, ge=2, le=200, description="Connections of each worker. More than 16 makes requests slower."
+    )
+
+    demo: bool = Field(default=False, description="Keep the demonstration records, actors and issuer.")
+    issuers: tuple[IssuerSettings, ...] = Field(
+        default=(),
+        description='Trusted issuers, as a JSON array of {"issuer", "jwks_file", "realm"}.',
+    )
+    allow_development_issuer_on_non_loopback: bool = Field(
+        default=False,
+        description="Accept the development issuer's tokens although others can reach this server. "
+        "Whoever reads the data folder can then be anybody.",
+    )
+
+    max_body_bytes: int = Field(
+        default=8 * 1024 * 1024, ge=1024, le=15 * 1024 * 1024, description="Longest body accepted; longer is a 413."
+    )
+    default_count: int = Field(default=50, ge=1, description="Entries a page when the client does not say.")
+    max_count: int = Field(default=1000, ge=1, le=10_000, description="Most entries a page, whatever the client says.")
+    header_timeout: float = Field(default=10.0, gt=0, description="Seconds a client may take for its headers.")
+    body_timeout: float = Field(default=30.0, gt=0, description="Seconds a client may pause within a body.")
+    drain_timeout: float = Field(default=30.0, ge=0, description="Seconds that requests get to end after a SIGTERM.")
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Web origins whose pages may call this server, as a JSON array. Default: none."
+    )
+
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of the loopback address for Prometheus metrics. Default: none."
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+    audit_anchor_file: Path | None = Field(
+        default=None, description="A file outside the database that also receives the signed heads of the trail."
+    )
+
+    habilitation_matrix: Path | None = Field(
+        default=None, description="Another habilitation matrix than the one delivered."
+    )
+    time_zone: str = Field(default="Europe/Paris", description="The zone in which a date-only end of a right is read.")
+    authorisation_months: Annotated[int, Field(ge=1, le=120)] = Field(
+        default=12, description="How long an authorisation without an end lasts."
+    )
+    mt_declaration: DeclarationMedecinTraitant = Field(
+        default=DeclarationMedecinTraitant.CONFIRMED,
+        description="Whether a doctor's own declaration as médecin traitant waits for a confirmation.",
+    )
+    cumul_invisible_patient_masque_ps: bool = Field(
+        default=False, description="Accept a document that is both INVISIBLE_PATIENT and MASQUE_PS; else 422."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return is_loopback(self.host)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_base_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not values.get("base_url"):
+            host = str(values.get("host", "127.0.0.1"))
+            host = f"[{host}]" if ":" in host else host
+            values["base_url"] = f"http://{host}:{values.get('port', 8080)}/fhir"
+        return values
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_a_base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an absolute http or https URL without query, as https://example.org/fhir")
+        if parts.hostname in {"0.0.0.0", "::"}:  # noqa: S104 - refused here, not bound
+            raise ValueError("must be given when host is every address: it is the URL that clients use")
+        return url.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, LookupError):
+            message = f"{name!r} is not known on this machine (is the system package tzdata installed?)"
+            raise ValueError(message) from None
+        return name
+
+    @field_validator("habilitation_matrix")
+    @classmethod
+    def _is_there(cls, path: Path | None) -> Path | None:
+        return None if path is None else _readable(path)
+
+    @field_validator("issuers")
+    @classmethod
+    def _named_once(cls, issuers: tuple[IssuerSettings, ...]) -> tuple[IssuerSettings, ...]:
+        names = [one.issuer for one in issuers]
+        if len(set(names)) != len(names):
+            raise ValueError("names an issuer twice")
+        return issuers
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.demo and not self.is_loopback and not self.allow_development_issuer_on_non_loopback:
+            raise ValueError(
+                f"the demonstration's issuer is refused on {self.host}, which others can reach; "
+                "listen on 127.0.0.1, or set allow_development_issuer_on_non_loopback"
+            )
+        if self.default_count > self.max_count:
+            raise ValueError("default_count must not be more than max_count")
+        return self
+
+
+def load_settings(**given: object) -> Settings:
+    """The settings from the environment, and from the options of the command line, which win.
+
+    An option that is `None` was not given.
+    """
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and not _is_known(name.upper()))
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting of this server; see docs/operate/settings.md.")
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+    except Exception as error:  # noqa: BLE001 - pydantic-settings wraps broken JSON in an error of its own
+        raise SettingsError(f"The settings cannot be read: {error}.") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is this machine's own only."""
+    if host.lower() in _LOCAL_NAMES:
+        return host != ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_known(variable: str) -> bool:
+    return variable in _OF_COMMANDS or variable.removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+def _readable(path: Path) -> Path:
+    if not path.is_file() or not os.access(path, os.R_OK):
+        message = f"{path} cannot be read"
+        raise ValueError(message)
+    return path
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first mistake, with the name an operator knows. Values of secrets are not repeated."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if not name:
+        return f"The settings do not agree: {what}."
+    given = first.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float) and "uri" not in name.lower() else ""
+    return f"The setting {name} is wrong: {what}{shown}."

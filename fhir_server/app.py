@@ -112,7 +112,11 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         Limits(settings.max_body_bytes, settings.body_timeout),
     )
     app.add_route("/health/live", _live)
-    app.add_route("/health/ready", lambda _: _ready(made[0] if made else None))
+
+    async def ready(_: object) -> JSONResponse:
+        return await _ready(made[0] if made else None)
+
+    app.add_route("/health/ready", ready)
     app.mount(base_path, front)
     if settings.cors_origins:
         app.add_middleware(
@@ -145,7 +149,11 @@ def _declared(settings: Settings) -> _Declared:
         masked_and_invisible=settings.cumul_invisible_patient_masque_ps,
     )
     promised = capability.load(
-        ROOT / "capability_statement.json", parameters, base_url=settings.base_url, version=__version__
+        ROOT / "capability_statement.json",
+        parameters,
+        base_url=settings.base_url,
+        version=__version__,
+        cors=bool(settings.cors_origins),
     )
     return _Declared(definitions, parameters, law, promised)
 
@@ -174,7 +182,7 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
         await journal.open()
-        await recovery.recover(journal)
+        await recovery.recover(journal, dead_since=settings.alone_since)
         server = await _server(settings, declared, clock, client, held, internal, journal)
         keeping = [
             asyncio.create_task(recovery.keep_recovering(journal), name="trail recovery"),

@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -149,6 +150,22 @@ class Settings(BaseSettings):
     cumul_invisible_patient_masque_ps: bool = Field(
         default=False, description="Accept a document that is both INVISIBLE_PATIENT and MASQUE_PS; else 422."
     )
+
+    _alone_since: int = PrivateAttr(default=0)
+
+    @property
+    def alone_since(self) -> int:
+        """Since when (microseconds since 1970) this server has the database for itself; 0 when it may share it.
+
+        Whatever wrote before that moment is dead, and what it left open can be brought to its end at once.
+        """
+        return self._alone_since
+
+    def alone(self, since: int) -> Self:
+        """The same settings of a server that has had the database for itself since this moment."""
+        copy = self.model_copy()
+        copy._alone_since = since  # noqa: SLF001 - our own, of the copy
+        return copy
 
     @property
     def is_loopback(self) -> bool:

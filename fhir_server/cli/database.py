@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ def own_database(settings: Settings, on_lost: Callable[[EmbeddedError], None] | 
         return
     embedded = EmbeddedMongo(settings.data_folder, settings.mongod, settings.mongod_cache_gb, on_lost=on_lost)
     with embedded as uri:
-        yield with_uri(settings, uri)
+        yield with_uri(settings, uri).alone(time.time_ns() // 1000)
 
 
 @contextmanager

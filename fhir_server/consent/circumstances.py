@@ -100,7 +100,7 @@ class Circumstances:
     standings: frozenset[Standing]
     """How the requester stands to this record now; see :func:`circumstances`."""
     hidden: frozenset[str] = frozenset()
-    """For the act trace: targets (``Type/id``) of this record that are hidden from the requester by their labels."""
+    """What of this record (``Type/id``) is hidden from the requester: for the act trace, and for what gathers."""
 
     @property
     def domain(self) -> Domain:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from fhir_server.search.parameters import Parameters
 
-_BY_SERVER = frozenset({"implementation", "date"})
-
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -32,7 +30,7 @@ class Capability:
     statement: bytes
 
 
-def load(path: Path, parameters: Parameters, *, base_url: str, version: str) -> Capability:
+def load(path: Path, parameters: Parameters, *, base_url: str, version: str, cors: bool) -> Capability:
     """Read the declaration; a code or type this server does not have stops the start-up."""
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     rest = declared["rest"][0]
@@ -47,6 +45,7 @@ def load(path: Path, parameters: Parameters, *, base_url: str, version: str) -> 
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
     declared["software"]["version"] = version
+    rest["security"]["cors"] = cors
     declared["implementation"] = {"description": declared["description"], "url": base_url}
     return Capability(routes, msgspec.json.encode(declared))
 

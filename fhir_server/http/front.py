@@ -153,16 +153,19 @@ class Front:
         self, request: Request, admitted: _Admitted, receive: Callable[[], Awaitable[Any]]
     ) -> tuple[Response, bool]:
         route, requester = admitted.route, admitted.requester
-        pairs = request.pairs()
-        format, pretty = _representation(pairs)
-        native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
         server = self._server()
         if requester is None:
+            format, pretty = _representation(request.pairs())
+            acceptable(request.headers.get("accept"), format, binary=False)
             return of_answer(capabilities(server), returning="representation", writing=False), pretty
-        exchange = self._exchange(server, request, route, requester, native)
+        exchange = self._exchange(server, request, route, requester)
         try:
             if admitted.refusal is not None:
                 raise admitted.refusal  # noqa: TRY301 - refused here so that the attempt is traced below
+            pairs = request.pairs()
+            format, pretty = _representation(pairs)
+            exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
+            exchange.if_match = version_of(request.headers.get("if-match"), "If-Match")
             body = await self._body(request, route, receive)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
@@ -183,9 +186,7 @@ class Front:
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
         return response, pretty and answer.content_type is None
 
-    def _exchange(
-        self, server: Server, request: Request, route: Route, requester: Requester, native: frozenset[str]
-    ) -> Exchange:
+    def _exchange(self, server: Server, request: Request, route: Route, requester: Requester) -> Exchange:
         headers = request.headers
         preferred = preferences(headers.get("prefer"))
         account = Account(route.interaction.value, route.type)
@@ -201,9 +202,7 @@ class Front:
             account=account,
             strict=preferred.get("handling") == "strict",
             return_preference=preferred.get("return", "representation"),
-            if_match=version_of(headers.get("if-match"), "If-Match"),
             if_none_exist=headers.get("if-none-exist"),
-            accept_native=native,
         )
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
@@ -225,13 +224,13 @@ class Front:
         return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
 
     async def _perform_call(self, asked: _Asked, call: Call) -> Answer:
-        """One entry of a batch: routed, decided and traced by itself."""
+        """One entry of a batch: routed, decided and traced by itself; refusals are raised here, to be traced below."""
         path, _, query = call.url.partition("?")
         exchange = asked.exchange.part("batch")
         try:
             route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
             if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
-                raise NotAllowed(f"{route.interaction} is not offered within a batch.")
+                raise NotAllowed(f"{route.interaction} is not offered within a batch.")  # noqa: TRY301
             headers = dict(call.headers)
             exchange.account = Account(route.interaction.value, route.type)
             if route.id is not None:
@@ -239,16 +238,23 @@ class Front:
             exchange.if_match = version_of(headers.get("if-match"), "ifMatch")
             exchange.if_none_exist = headers.get("if-none-exist")
             if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
-                raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+                raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
             body = call.body or b""
             if route.interaction is Interaction.PATCH:
-                raise NotAllowed("A JSON Patch cannot be an entry of a batch; send it by itself.")
+                raise NotAllowed("A JSON Patch cannot be a batch entry; send it by itself.")  # noqa: TRY301
             pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
             line = f"{call.method} /{call.url}".encode()
             answer = await perform(exchange, route, pairs, body, line)
         except FhirError as error:
             await _trace_refusal(exchange, error)
             raise
+        except Exception:
+            _logger.exception("failed", request=exchange.request_id, interaction=exchange.account.interaction)
+            if not exchange.account.announced:
+                await exchange.trace(500)
+            raise Internal(
+                "The server failed on this entry; the request id tells the operator which log line."
+            ) from None
         if not exchange.account.announced:
             await exchange.trace(answer.status)
         return answer
@@ -335,7 +341,7 @@ async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
     """A refused attempt is in the trail too; where not even that can be written, the answer is 503."""
     if exchange.account.announced or isinstance(error, Unavailable):
         return
-    exchange.account.why = None
+    await exchange.find_record_of_refusal()
     await exchange.trace(error.status)
 
 

@@ -45,23 +45,22 @@ def is_relabelling(old: JsonObject, new: JsonObject, changed: set[str]) -> bool:
     return bool(changed) and changed <= allowed
 
 
-def act_of_update(exchange: Exchange, type: str, *, relabelling: bool) -> Act:
-    """Which act an update is: of labels, or of content; for conformance clients, of their own."""
+def acts_of_update(exchange: Exchange, type: str, *, relabelling: bool) -> tuple[Act, ...]:
+    """The acts an update may be done as: of labels, or of the content of an own deposit.
+
+    Whoever may replace an own deposit may also change its status or archive it, so relabelling falls back to that.
+    """
     if domain_of(type) is Domain.GOVERN:
-        return Act.GOVERN
+        return (Act.GOVERN,)
     if domain_of(type) is not Domain.CONTENTS or exchange.is_conformance:
-        return Act.CHANGE_OWN
-    if relabelling:
-        return Act.RELABEL
-    return Act.CHANGE_OWN if exchange.requester.kind in _PATIENT_SIDE else Act.FEED
+        return (Act.CHANGE_OWN,)
+    content = Act.CHANGE_OWN if exchange.requester.kind in _PATIENT_SIDE else Act.FEED
+    return (Act.RELABEL, content) if relabelling else (content,)
 
 
 def possible_acts(exchange: Exchange, type: str) -> tuple[Act, ...]:
     """The acts an update of this type may turn out to be, before anything stored is looked at."""
-    if domain_of(type) is Domain.CONTENTS and not exchange.is_conformance:
-        content = Act.CHANGE_OWN if exchange.requester.kind in _PATIENT_SIDE else Act.FEED
-        return (content, Act.RELABEL)
-    return (act_of_update(exchange, type, relabelling=False),)
+    return acts_of_update(exchange, type, relabelling=True)
 
 
 def must_be_legal(

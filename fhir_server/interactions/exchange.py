@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from fhir_server.audit.access import Access, Identifier
 from fhir_server.audit.sealed import Sealed
-from fhir_server.consent.circumstances import Act, circumstances
-from fhir_server.consent.decide import Decision, closed, decide
+from fhir_server.consent.circumstances import Act, Domain, circumstances, domain_of
+from fhir_server.consent.decide import Decision, closed, decide, together
 from fhir_server.consent.rules.invisible_to_patient import PATIENT_SIDE
 from fhir_server.identity.requester import Kind
+from fhir_server.record.belonging import REFERRING
+from fhir_server.record.elements import ELEMENTS
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
+from fhir_server.search.predicate import Field, any_of, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +106,8 @@ class Exchange:
     """Media types other than FHIR's that the requester accepts, for Binary."""
     _hidden: tuple[str, frozenset[str]] | None = None
     """Looked up once a request: what a page of traces withholds."""
+    _beyond: tuple[str, frozenset[str]] | None = None
+    """Looked up once a request: what of the record is not shown."""
 
     def closed(self, type: str, act: Act, letter: str) -> None:
         """Raise 403 when this act on this type is closed to the requester, whatever is stored."""
@@ -127,8 +132,25 @@ class Exchange:
         """Decide one act on something looked up, by the facts of its record as they are now."""
         facts = await self.server.reading.facts(held.record)
         self.account.record = facts.record
-        hidden = await self.hidden(facts) if act is Act.TRACE else frozenset[str]()
-        return facts, self.decide(held.type, act, facts, hidden)
+        return facts, await self.decide_fully(held.type, act, facts)
+
+    async def decide_fully(self, type: str, act: Act, facts: Facts) -> Decision:
+        """Decide, with what is hidden of the record where the decision rests on that: traces, and what gathers."""
+        if act is Act.TRACE:
+            return self.decide(type, act, facts, await self.hidden(facts))
+        if type not in REFERRING or facts.record is None or self.is_conformance:
+            return self.decide(type, act, facts)
+        if self._beyond is None or self._beyond[0] != facts.record:
+            others = [
+                one for one in (*ELEMENTS, "Binary") if domain_of(one) is Domain.CONTENTS and one not in REFERRING
+            ]
+            rules = self.account.rules
+            visible = together([self.decide(one, Act.CONSULT, facts) for one in others])
+            gathering = one_of(Field.TYPE, *REFERRING)
+            shown = any_of([visible.predicate, gathering])
+            self._beyond = (facts.record, await self.server.internal.beyond(facts.record, shown))
+            self.account.rules = rules
+        return self.decide(type, act, facts, self._beyond[1])
 
     async def own_facts(self) -> Facts:
         """The facts of the record the token speaks of: the patient's own, or that of the person acted for."""
@@ -184,6 +206,13 @@ class Exchange:
             secret=self.requester.audience_restriction is not None,
         )
 
+    async def find_record_of_refusal(self) -> None:
+        """A refused attempt belongs in the trail of the holder whose record it was aimed at (access: trail)."""
+        account = self.account
+        if account.record is None and account.target is not None and account.type is not None:
+            held = await self.server.reading.hold(account.type, account.target.partition("/")[2])
+            account.record = held.record
+
     async def trace(self, status: int) -> None:
         """Make the trace of this request durable; nothing may be answered before."""
         await self.server.journal.record(self.access(status), self.sealed())
@@ -196,5 +225,6 @@ class Exchange:
             if_match=None,
             if_none_exist=None,
             _hidden=None,
+            _beyond=None,
             now=self.server.clock(),
         )

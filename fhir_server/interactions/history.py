@@ -106,7 +106,7 @@ async def _many(
     window = Window(exchange, pairs, f"history {path}")
     facts = await exchange.own_facts() if exchange.requester.kind is not Kind.CONFORMANCE else NO_RECORD
     exchange.account.record = facts.record
-    visible = together([exchange.decide(type, Act.CONSULT, facts) for type in opened])
+    visible = together([await exchange.decide_fully(type, Act.CONSULT, facts) for type in opened])
     found = await exchange.server.reading.changes(
         one_of(Field.TYPE, *opened), visible=visible, since=window.since, limit=window.limit, after=window.after
     )

@@ -85,7 +85,7 @@ async def _visible(exchange: Exchange, type: str, asked: Predicate, facts: Facts
     except Forbidden:
         return ()
     rules = exchange.account.rules
-    visible = together([exchange.decide(type, Act.CONSULT, facts)])
+    visible = together([await exchange.decide_fully(type, Act.CONSULT, facts)])
     exchange.account.rules = rules
     page = await exchange.server.reading.search(
         all_of([one_of(Field.TYPE, type), asked]),

@@ -65,7 +65,11 @@ class Scope:
 
 async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scope:
     """Find the records a query names and decide in each of them."""
-    types = _open_types(exchange, type, query.types)
+    try:
+        types = _open_types(exchange, type, query.types)
+    except Forbidden:
+        await _note_attempt(exchange, query)
+        raise
     if types == ("AuditEvent",):
         return await _traces(exchange, query)
     resolved = await _resolve(exchange, query)
@@ -77,7 +81,7 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     decisions: list[Decision] = []
     for one in facts:
         for each in types:
-            decisions.append(exchange.decide(each, Act.CONSULT, one))
+            decisions.append(await exchange.decide_fully(each, Act.CONSULT, one))
             rules += decisions[-1].rules
     exchange.account.rules = tuple(dict.fromkeys(rules))
     known = [one.record for one in facts if one.record is not None]
@@ -85,6 +89,14 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
         exchange.account.record = known[0]
     only = decisions[0] if len(decisions) == 1 else None
     return Scope(together(decisions), facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved))
+
+
+async def _note_attempt(exchange: Exchange, query: Query) -> None:
+    """Of a refused search that names one patient: whose trail it belongs in."""
+    named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
+    named |= set(await _resolve(exchange, query))
+    if len(named) == 1:
+        exchange.account.record = (await exchange.server.reading.facts(named.pop())).record
 
 
 def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,13 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.binaries import kept_fields, take_data
-from fhir_server.interactions.change import act_of_update, changed_members, is_relabelling, must_be_legal, possible_acts
+from fhir_server.interactions.change import (
+    acts_of_update,
+    changed_members,
+    is_relabelling,
+    must_be_legal,
+    possible_acts,
+)
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
 from fhir_server.interactions.json_patch import apply
 from fhir_server.interactions.prepare import (
@@ -113,11 +119,12 @@ async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) ->
     must_match(exchange, old)
     before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
     changed = changed_members(before, draft.resource)
-    act = act_of_update(exchange, draft.type, relabelling=is_relabelling(before, draft.resource, changed))
+    acts = acts_of_update(exchange, draft.type, relabelling=is_relabelling(before, draft.resource, changed))
     if draft.type == "Consent":
         _same_right(exchange, before, draft.resource)
-    decision = exchange.decide(draft.type, act, facts)
-    if not permits(decision.visible, old.document):
+    decisions = [(act, await exchange.decide_fully(draft.type, act, facts)) for act in acts]
+    act = next((act for act, decision in decisions if permits(decision.visible, old.document)), None)
+    if act is None:
         raise Forbidden(f"You may read {old.key}, but not change it in this way.")
     must_be_legal(exchange, facts, old, before, draft.resource, changed)
     return await _replace(exchange, draft, old, status=200, act=act, facts=facts)

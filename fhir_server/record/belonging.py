@@ -5,13 +5,15 @@ The record is named by the id of its Patient. A Binary belongs where its owner d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import reference
 from fhir_server.record.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
-    from fhir_server.fhir.json import JsonObject
+    from collections.abc import Iterator
+
+    from fhir_server.fhir.json import Json, JsonObject
 
 
 def record_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> str | None:
@@ -23,6 +25,31 @@ def record_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> s
         return None
     target = reference.local(literal, base_url)
     return target.id if target is not None and target.type == "Patient" else None
+
+
+REFERRING: Final = frozenset({"List", "Composition", "Communication", "DocumentManifest"})
+"""Types that gather documents: visible only when all they refer to in the record is visible (access: records)."""
+
+
+def referred_to(type: str, resource: JsonObject, base_url: str = "") -> list[str]:
+    """The ``Type/id`` of this server that a gathering resource points to, wherever it says so; sorted."""
+    if type not in REFERRING:
+        return []
+    return sorted(set(_pointers(resource, base_url)))
+
+
+def _pointers(value: Json, base_url: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _pointers(part, base_url)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name in ("reference", "url") and isinstance(part, str):
+                target = reference.local(part, base_url)
+                if target is not None:
+                    yield str(target)
+            else:
+                yield from _pointers(part, base_url)
 
 
 def subject_identifier(type: str, resource: JsonObject) -> tuple[str, str] | None:

@@ -33,7 +33,7 @@ CHOIX_URGENCE: Final = "https://fhir.dmp-ens.example/CodeSystem/choix-urgence"
 
 _CONSENT_MEMBERS: Final = frozenset(
     (
-        "resourceType id meta implicitRules language text contained extension identifier status scope category patient "
+        "resourceType id meta language text contained extension identifier status scope category patient "
         "dateTime performer organization sourceAttachment sourceReference policy provision _status _dateTime"
     ).split()
 )
@@ -256,8 +256,8 @@ class _Reader:
 
     def _end(self, period: JsonObject, start: int) -> int:
         if "end" not in period:
-            if self.policy is Policy.AUTORISATION and start != date.MIN:
-                return date.microseconds(date.moment(start) + self.duration)
+            if self.policy is Policy.AUTORISATION:
+                return min(start + self.duration // timedelta(microseconds=1), date.MAX)
             return date.MAX
         if self.policy is Policy.BLOCAGE:
             self._refuse("A block has no end; lift it by making the Consent inactive.", "Consent.provision.period.end")

@@ -34,6 +34,7 @@ class Field(StrEnum):
     TARGET = "target"
     SECRET = "secret"  # noqa: S105 - same
     NAMED = "named"
+    REFERS = "refers"
     TERMS = "ix.s"
     LABELS = "labels"
     AUTHORS = "authors"

@@ -196,7 +196,7 @@ class _Reading:
             type: clause(asked, parameter, type, self.parameters, self.context)
             for type, parameter in zip(self.types, known, strict=True)
         }
-        if not asked.suffix and asked.code in {"_id", "identifier"}:
+        if not asked.suffix and asked.code in {"_id", "identifier", "masterIdentifier"}:
             self.names_resource = True
         self.clauses.append((rank(known[0]), _of_types(clauses)))
 

@@ -17,7 +17,7 @@ from bson.binary import Binary
 from fhir_server.fhir import json
 from fhir_server.fhir.date import instant, moment
 from fhir_server.record.actors import author_keys
-from fhir_server.record.belonging import record_of
+from fhir_server.record.belonging import record_of, referred_to
 from fhir_server.record.consents import policy_of, read_actor
 from fhir_server.record.kind import category_of, kind_of
 from fhir_server.record.labels import labels_of
@@ -76,6 +76,7 @@ def document(
         "labels": labels_of(resource),
         "authors": author_keys(resource) if type == "DocumentReference" else [],
         "named": _named(type, resource),
+        "refers": referred_to(type, resource, parameters.base_url),
         "deposit": _deposit(deposit) if isinstance(deposit, Deposit) else dict(deposit),
         "category": category_of(resource),
         "kind": kind_of(resource),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from fhir_server.record.elements import ELEMENTS
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.store.connection import answering
 from fhir_server.store.document import SCHEMA
@@ -61,6 +62,15 @@ class Internal:
             which.append({"deposit.secret": True})
         with answering():
             cursor = self._database["resources"].find({"record": record, "$or": which}, {"_id": 1})
+            return frozenset(str(document["_id"]) for document in await cursor.to_list())
+
+    async def beyond(self, record: str, visible: Predicate) -> frozenset[str]:
+        """Which resources of a record a decision does not show: what gathers them is then withheld too."""
+        with answering():
+            cursor = self._database["resources"].find(
+                {"record": record, "rt": {"$in": sorted(ELEMENTS.keys() | {"Binary"})}, "$nor": [to_filter(visible)]},
+                {"_id": 1},
+            )
             return frozenset(str(document["_id"]) for document in await cursor.to_list())
 
     async def key(self, name: str) -> bytes:

@@ -325,7 +325,9 @@ def stored(document: Document) -> Stored:
     """The resource in a stored document, of ``resources`` or of ``versions``."""
     type, _, id = str(document.get("of", document["_id"])).partition("/")
     if type == "AuditEvent":
-        return Stored(type, id, 1, int(document["at"]), bytes(document["event"]), document.get("record"), None, document)
+        return Stored(
+            type, id, 1, int(document["at"]), bytes(document["event"]), document.get("record"), None, document
+        )
     content = document.get("content")
     return Stored(
         type=type,

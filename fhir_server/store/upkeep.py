@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bson import ObjectId
 from gridfs.asynchronous import AsyncGridFSBucket
 from pymongo import ReplaceOne
+from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
@@ -105,9 +106,12 @@ async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: time
     for record, facts in told.items():
         old = known.get(record, {"rev": 0})
         if {**facts, "rev": old["rev"]} != old:
-            await database["records"].replace_one(
-                {"_id": record, "rev": old["rev"]}, {**facts, "rev": old["rev"] + 1}, upsert=record not in known
-            )
+            try:
+                await database["records"].replace_one(
+                    {"_id": record, "rev": old["rev"]}, {**facts, "rev": old["rev"] + 1}, upsert=record not in known
+                )
+            except DuplicateKeyError:
+                continue  # a record created meanwhile is right already
 
 
 async def sweep(database: Database, now: int) -> int:

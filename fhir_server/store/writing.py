@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from pymongo.errors import DuplicateKeyError
 
-from fhir_server.fhir.errors import Conflict
+from fhir_server.fhir.errors import Conflict, Unprocessable
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.record.facts import Document as FactsDocument
 from fhir_server.record.facts import new_record
 from fhir_server.search.predicate import all_of
@@ -59,6 +60,10 @@ class Effects:
 
 class VersionMoved(Conflict):
     """Somebody else wrote first: nothing was changed."""
+
+
+class ForeignRecord(Unprocessable):
+    """The record is of another realm: nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,5 +226,8 @@ class Writing:
         records = self._database["records"]
         held = await records.find_one({"_id": change.record}, session=session)
         known = held or new_record(change.record, change.realm)
+        if known["realm"] != change.realm:
+            # a trial may not change what holds for care, nor the reverse: the record is not known in this realm
+            raise ForeignRecord("The patient this resource is about is not known here.", code=IssueType.NOT_FOUND)
         told = {**change.apply(known), "rev": known["rev"] + 1}
         await records.replace_one({"_id": change.record}, told, upsert=True, session=session)

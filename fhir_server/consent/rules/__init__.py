@@ -26,6 +26,7 @@ from fhir_server.consent.rules.own_acts import own_acts
 from fhir_server.consent.rules.own_deposit import own_deposit
 from fhir_server.consent.rules.own_record import own_record
 from fhir_server.consent.rules.realm import realm
+from fhir_server.consent.rules.refers_to_hidden import refers_to_hidden
 from fhir_server.consent.rules.roles import roles
 from fhir_server.consent.rules.scope import scope
 from fhir_server.consent.rules.support import support
@@ -61,4 +62,5 @@ RULES: Final[tuple[Rule, ...]] = (
     invisible_to_patient,
     invisible_to_representatives,
     traces_of_hidden,
+    refers_to_hidden,
 )

@@ -154,10 +154,19 @@ def any_of(parts: Collection[Predicate]) -> Predicate:
             kept.extend(part.parts)
         elif not isinstance(part, Never):
             kept.append(part)
-    unique = tuple(dict.fromkeys(kept))
+    unique = _absorbed(tuple(dict.fromkeys(kept)))
     if not unique:
         return NEVER
     return unique[0] if len(unique) == 1 else AnyOf(unique)
+
+
+def _absorbed(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:
+    """Without the parts that are narrower than another: *A or (A and B)* is *A*, and A alone can use its index."""
+    if len(parts) < 2:  # noqa: PLR2004 - a pair
+        return parts
+    return tuple(
+        part for part in parts if not (isinstance(part, AllOf) and any(other in part.parts for other in parts))
+    )
 
 
 def negate(part: Predicate) -> Predicate:

@@ -11,6 +11,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,8 +19,11 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from fhir_server import __version__
 from fhir_server.audit import recovery, verify
@@ -31,8 +35,10 @@ from fhir_server.consent.circumstances import Law
 from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir.date import microseconds
+from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
 from fhir_server.http.front import Front, Limits
+from fhir_server.http.response import of_error
 from fhir_server.identity.development import DevelopmentIssuer
 from fhir_server.identity.keys import TrustedIssuer
 from fhir_server.identity.token import Verifier
@@ -102,7 +108,14 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
             made.clear()
 
     app = FastAPI(
-        title="fhir-server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+        title="fhir-server",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header, which anybody can forge
+        exception_handlers={HTTPException: _elsewhere},
+        lifespan=lifespan,
     )
     front = Front(
         lambda: made[0].server,
@@ -117,6 +130,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         return await _ready(made[0] if made else None)
 
     app.add_route("/health/ready", ready)
+    app.router.routes.append(Route(base_path, front))
     app.mount(base_path, front)
     if settings.cors_origins:
         app.add_middleware(
@@ -255,6 +269,19 @@ async def _keep_swept(held: Database, clock: Callable[[], int]) -> None:
             await upkeep.sweep(held, clock())
         except Exception as error:
             _logger.warning("the sweep failed", exc_info=error)
+
+
+async def _elsewhere(_: Request, error: Exception) -> Response:
+    """What is outside of [base] is refused in the same words and with the same headers as what is inside."""
+    allowed = getattr(error, "headers", None) or {}
+    refusal = (
+        NotAllowed("That method is not offered here.", headers=tuple(allowed.items()))
+        if getattr(error, "status_code", None) == HTTPStatus.METHOD_NOT_ALLOWED
+        else NotFound("Nothing is served at this path; FHIR begins at the base URL.")
+    )
+    told = of_error(refusal)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in told.headers}
+    return Response(told.body, told.status, headers)
 
 
 async def _live(_: object) -> JSONResponse:

@@ -20,7 +20,15 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
-from fhir_server.http.request import ClientGone, Request, preferences, read_body, read_request, version_of
+from fhir_server.http.request import (
+    ClientGone,
+    Request,
+    preferences,
+    read_body,
+    read_request,
+    request_id_of,
+    version_of,
+)
 from fhir_server.http.response import Response, not_modified, of_answer, of_error
 from fhir_server.http.routes import Interaction, Route, Routes
 from fhir_server.identity.requester import PurposeRefused
@@ -105,11 +113,11 @@ class Front:
         """Answer one request."""
         began = time.perf_counter()
         interaction = "unknown"
-        request: Request | None = None
+        request_id = request_id_of(scope)
         requester: Requester | None = None
         pretty = False
         try:
-            request = read_request(scope, self._base_path)
+            request = read_request(scope, self._base_path, request_id)
             admitted = self._admit(request)
             requester = admitted.requester
             interaction = admitted.route.interaction.value
@@ -120,23 +128,23 @@ class Front:
         except FhirError as error:
             response = of_error(error)
             if response.status >= 500:  # noqa: PLR2004 - the server's fault
-                _logger.exception("unavailable", request=_id(request), interaction=interaction)
+                _logger.exception("unavailable", request=request_id, interaction=interaction)
         except Exception:
-            _logger.exception("failed", request=_id(request), interaction=interaction)
+            _logger.exception("failed", request=request_id, interaction=interaction)
             response = of_error(
                 Internal("The server failed; nothing was shown. The request id tells the operator which log line.")
             )
         metrics.count(interaction, response.status, began)
         _logger.info(
             "answered",
-            request=_id(request),
+            request=request_id,
             interaction=interaction,
             status=response.status,
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
             requester=log.hashed(requester.key) if requester is not None else None,
         )
         body = json.pretty(response.body) if pretty and response.body else response.body
-        await _send(send, response, body, _id(request), head=scope["method"] == "HEAD")
+        await _send(send, response, body, request_id, head=scope["method"] == "HEAD")
 
     def _admit(self, request: Request) -> _Admitted:
         """Who asks, then what for; the capability statement is for everybody."""
@@ -333,7 +341,7 @@ def _is_current(request: Request, answer: Answer) -> bool:
         return False
     try:
         return answer.at // 1_000_000 <= int(parsedate_to_datetime(since).timestamp())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 
@@ -345,17 +353,12 @@ async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
     await exchange.trace(error.status)
 
 
-def _id(request: Request | None) -> str | None:
-    return request.request_id if request is not None else None
-
-
 async def _send(
-    send: Callable[[Any], Awaitable[None]], response: Response, body: bytes, request_id: str | None, *, head: bool
+    send: Callable[[Any], Awaitable[None]], response: Response, body: bytes, request_id: str, *, head: bool
 ) -> None:
     headers = [*response.headers]
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
-    if request_id is not None:
-        headers.append((b"x-request-id", request_id.encode()))
+    headers.append((b"x-request-id", request_id.encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head or response.status in (204, 304) else body})

@@ -70,7 +70,7 @@ class Request:
         return parse_pairs(self.query)
 
 
-def read_request(scope: Mapping[str, Any], base_path: str) -> Request:
+def read_request(scope: Mapping[str, Any], base_path: str, request_id: str) -> Request:
     """Take a request apart; what cannot be read is 400."""
     headers: dict[str, str] = {}
     repeated: str | None = None
@@ -90,7 +90,6 @@ def read_request(scope: Mapping[str, Any], base_path: str) -> Request:
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw_path.partition(b"?")[0].decode("latin-1").removeprefix(base_path)
     client = scope.get("client")
-    given = headers.get("x-request-id", "")
     return Request(
         method=scope["method"],
         path=path,
@@ -98,8 +97,14 @@ def read_request(scope: Mapping[str, Any], base_path: str) -> Request:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         address=client[0] if client else "unknown",
-        request_id=given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16),
+        request_id=request_id,
     )
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """The client's own id of the request where it is a short plain word, else a new one; known before all else."""
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _segments(path: str) -> tuple[str, ...]:

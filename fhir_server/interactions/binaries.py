@@ -68,7 +68,7 @@ async def _owner(exchange: Exchange, type: str, id: str) -> Stored | None:
     if type not in ("DocumentReference", "Patient"):
         return None
     held = await exchange.server.reading.hold(type, id)
-    facts = await exchange.server.reading.facts(held.record)
+    facts = await exchange.facts(held.record)
     rules = exchange.account.rules
     found = [held.read(exchange.decide(type, act, facts).visible) for act in (Act.CONSULT, Act.FEED)]
     exchange.account.rules = rules

@@ -104,6 +104,7 @@ class Exchange:
     if_none_exist: str | None = None
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
+    _facts: dict[str | None, Facts] = field(default_factory=dict)
     _hidden: tuple[str, frozenset[str]] | None = None
     """Looked up once a request: what a page of traces withholds."""
     _beyond: tuple[str, frozenset[str]] | None = None
@@ -130,7 +131,7 @@ class Exchange:
 
     async def decide_on(self, held: Held, act: Act) -> tuple[Facts, Decision]:
         """Decide one act on something looked up, by the facts of its record as they are now."""
-        facts = await self.server.reading.facts(held.record)
+        facts = await self.facts(held.record)
         self.account.record = facts.record
         return facts, await self.decide_fully(held.type, act, facts)
 
@@ -152,12 +153,21 @@ class Exchange:
             self.account.rules = rules
         return self.decide(type, act, facts, self._beyond[1])
 
+    async def facts(self, record: str | None) -> Facts:
+        """The facts of a record, read once a request, after it began; every decision of it rests on the same."""
+        if record not in self._facts:
+            self._facts[record] = await self.server.reading.facts(record)
+        return self._facts[record]
+
     async def own_facts(self) -> Facts:
         """The facts of the record the token speaks of: the patient's own, or that of the person acted for."""
         person = self.requester.person
         if person is None:
             return NO_RECORD
-        return await self.server.reading.facts_of_person(f"ins|{person.value}", self.requester.realm.value)
+        facts = await self.server.reading.facts_of_person(f"ins|{person.value}", self.requester.realm.value)
+        if facts.record is not None:
+            self._facts[facts.record] = facts
+        return facts
 
     async def hidden(self, facts: Facts) -> frozenset[str]:
         """What of this record the requester may not know of, so that its traces are withheld (R-25, R-26, R-63)."""
@@ -224,6 +234,7 @@ class Exchange:
             account=Account(interaction),
             if_match=None,
             if_none_exist=None,
+            _facts={},
             _hidden=None,
             _beyond=None,
             now=self.server.clock(),

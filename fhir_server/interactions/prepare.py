@@ -166,7 +166,7 @@ async def complete_subject(exchange: Exchange, draft: Draft) -> None:
 async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Facts, str | None]:
     """The record a new resource will belong to, and its facts; 422 where it has none, or may not be fed."""
     record = record_of(draft.type, id, draft.resource, exchange.server.base_url)
-    facts = await exchange.server.reading.facts(record)
+    facts = await exchange.facts(record)
     exchange.account.record = facts.record
     domain = domain_of(draft.type)
     if domain not in (Domain.CONTENTS, Domain.GOVERN) or draft.type == "Binary":

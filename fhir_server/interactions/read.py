@@ -27,11 +27,13 @@ async def read(exchange: Exchange, type: str, id: str) -> Answer:
 
 async def vread(exchange: Exchange, type: str, id: str, version: str) -> Answer:
     """One version; the labels of the current version decide."""
-    exchange.account.version = int(version) if version.isdigit() else None
+    # Nine digits are more than will ever be; what is longer does not even fit the trail's whole numbers.
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None  # noqa: PLR2004
+    exchange.account.version = number
     held, facts, decision = await hold(exchange, type, id)
     found = None
-    if version.isascii() and version.isdigit() and len(version) < 10:  # noqa: PLR2004 - more than will ever be
-        found = await exchange.server.reading.version(held, int(version), visible=decision.visible)
+    if number is not None:
+        found = await exchange.server.reading.version(held, number, visible=decision.visible)
     return await _answer(exchange, found, facts, decision, f"{type}/{id}/_history/{version}")
 
 

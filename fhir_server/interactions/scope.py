@@ -76,7 +76,7 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     records = await _records(exchange, type, types, query, resolved)
     if len(records) > 1 and exchange.requester.kind is not Kind.CONFORMANCE and not _found_by_name(query):
         raise Forbidden("A search by a professional is about one record; name one patient.")
-    facts = [await exchange.server.reading.facts(record) for record in records] or [NO_RECORD]
+    facts = [await exchange.facts(record) for record in records] or [NO_RECORD]
     rules: list[str] = []
     decisions: list[Decision] = []
     for one in facts:
@@ -96,7 +96,7 @@ async def _note_attempt(exchange: Exchange, query: Query) -> None:
     named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
     named |= set(await _resolve(exchange, query))
     if len(named) == 1:
-        exchange.account.record = (await exchange.server.reading.facts(named.pop())).record
+        exchange.account.record = (await exchange.facts(named.pop())).record
 
 
 def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ async def _own_record(exchange: Exchange, query: Query, resolved: Sequence[str])
     exchange.account.record = facts.record
     named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
     for record in sorted(named | set(resolved)):
-        if record != facts.record and (await exchange.server.reading.facts(record)).exists:
+        if record != facts.record and (await exchange.facts(record)).exists:
             exchange.account.record = record
     return [facts.record] if facts.record is not None else []
 
@@ -196,7 +196,7 @@ async def _traces(exchange: Exchange, query: Query) -> Scope:
     else:
         named = _patients_of_traces(query)
         if len(named) == 1:
-            facts = await exchange.server.reading.facts(named[0])
+            facts = await exchange.facts(named[0])
             exchange.account.patient = f"Patient/{named[0]}"
     exchange.account.record = facts.record
     hidden = await exchange.hidden(facts)

@@ -74,6 +74,8 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
     pairs = parse_pairs(text.partition("?")[2] if "?" in text else text)
     query = _parse(exchange, type, pairs, strict=True)
+    if not query.clauses:
+        raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
     scope = await open_scope(exchange, type, query)
     return Condition(asked_of(query, scope), scope.visible, _order(query, scope))
 

@@ -263,9 +263,9 @@ class Reading:
     ) -> list[Document]:
         where = _present(to_filter(wanted))
         if after is not None:
-            where = {"$and": [where, _beyond(order, after)]}
+            where = {"$and": [where, _beyond(order, after, collection)]}
         direction = -1 if order.descending else 1
-        sort = {"_id": direction} if order.key == "_id" else {order.key: direction, "_id": 1}
+        sort = {"_id": direction} if order.key == "_id" else {order.key: direction, "_id": _tie(order, collection)}
         command = {
             "find": collection,
             "filter": where,
@@ -359,13 +359,19 @@ def _present(where: Filter) -> Filter:
     return {**where, "gone": None} if "gone" not in where else where
 
 
-def _beyond(order: Order, after: Position) -> Filter:
+def _tie(order: Order, collection: str) -> int:
+    """How ties are broken, as the indexes of the collection have it: traces of one moment in their chain's order."""
+    return -1 if collection == "trail" and order.descending else 1
+
+
+def _beyond(order: Order, after: Position, collection: str) -> Filter:
     value, id = after
-    if order.key == "_id":
-        return {"_id": {"$lt" if order.descending else "$gt": id}}
     past = "$lt" if order.descending else "$gt"
+    if order.key == "_id":
+        return {"_id": {past: id}}
     inclusive = "$lte" if order.descending else "$gte"
-    return {order.key: {inclusive: value}, "$or": [{order.key: {past: value}}, {"_id": {"$gt": id}}]}
+    tie = "$lt" if _tie(order, collection) < 0 else "$gt"
+    return {order.key: {inclusive: value}, "$or": [{order.key: {past: value}}, {"_id": {tie: id}}]}
 
 
 def _parts(predicate: Predicate) -> Iterable[Predicate]:

@@ -128,8 +128,8 @@ class Settings(BaseSettings):
         default=(), description="Web origins whose pages may call this server, as a JSON array. Default: none."
     )
 
-    metrics_port: int | None = Field(
-        default=None, ge=1, le=65535, description="Port of the loopback address for Prometheus metrics. Default: none."
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the loopback address for Prometheus metrics; 0 takes a free one."
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     audit_anchor_file: Path | None = Field(

@@ -22,11 +22,8 @@ _ADDRESS = "127.0.0.1"
 
 
 @contextmanager
-def exposed(settings: Settings) -> Iterator[str | None]:
-    """Serve the metrics for that time; their URL, or nothing when they are not wanted."""
-    if settings.metrics_port is None:
-        yield None
-        return
+def exposed(settings: Settings) -> Iterator[str]:
+    """Serve the metrics for that time; their URL."""
     counts = tempfile.mkdtemp(prefix="fhir-server-metrics-") if settings.workers > 1 else None
     if counts is not None:
         os.environ[_SHARED] = counts
@@ -45,7 +42,7 @@ def exposed(settings: Settings) -> Iterator[str | None]:
                 f"The metrics cannot listen on {_ADDRESS}:{settings.metrics_port}: {error.strerror}.", Exit.PORT
             ) from None
         try:
-            yield f"http://{_ADDRESS}:{settings.metrics_port}/metrics"
+            yield f"http://{_ADDRESS}:{server.server_port}/metrics"
         finally:
             server.shutdown()
             thread.join()

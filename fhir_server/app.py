@@ -23,7 +23,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from fhir_server import __version__
 from fhir_server.audit import recovery, verify
@@ -38,7 +37,9 @@ from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
 from fhir_server.http.front import Front, Limits
+from fhir_server.http.request import request_id_of
 from fhir_server.http.response import of_error
+from fhir_server.http.shortcut import Shortcut
 from fhir_server.identity.development import DevelopmentIssuer
 from fhir_server.identity.keys import TrustedIssuer
 from fhir_server.identity.token import Verifier
@@ -130,8 +131,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         return await _ready(made[0] if made else None)
 
     app.add_route("/health/ready", ready)
-    app.router.routes.append(Route(base_path, front))
-    app.mount(base_path, front)
+    app.add_middleware(Shortcut, front=front, base_path=base_path)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -271,7 +271,7 @@ async def _keep_swept(held: Database, clock: Callable[[], int]) -> None:
             _logger.warning("the sweep failed", exc_info=error)
 
 
-async def _elsewhere(_: Request, error: Exception) -> Response:
+async def _elsewhere(request: Request, error: Exception) -> Response:
     """What is outside of [base] is refused in the same words and with the same headers as what is inside."""
     allowed = getattr(error, "headers", None) or {}
     refusal = (
@@ -281,6 +281,7 @@ async def _elsewhere(_: Request, error: Exception) -> Response:
     )
     told = of_error(refusal)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in told.headers}
+    headers["x-request-id"] = request_id_of(request.scope)
     return Response(told.body, told.status, headers)
 
 

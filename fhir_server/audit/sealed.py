@@ -69,7 +69,12 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
     record, target = sealed.get("record"), sealed.get("target")
     if record is not None and f"Patient/{record}" not in named:
         added.append(_entity(f"Patient/{record}", PATIENT))
-    references = [one for one in sealed.get("delivered", ()) if one.split("/_history/")[0] not in hidden]
+    references = [
+        one
+        for one in sealed.get("delivered", ())
+        # which traces somebody read is not told: one of them may be withheld from this reader
+        if one.split("/_history/")[0] not in hidden and not one.startswith("AuditEvent/")
+    ]
     if target is not None:
         version = sealed.get("version")
         reference = target if version is None else f"{target}/_history/{version}"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OWN_ACTS: Final = "own-acts"
 """The one ground for reading a trace that does not open its sealed part."""
 
+_OF_HIDDEN: Final = frozenset({"refers-to-hidden", "traces-of-hidden"})
+"""Withdrawals that speak only where something is hidden: to name them in a trace would tell its reader that (R-22)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -40,7 +43,9 @@ class Decision:
         return tuple(
             f"{verdict.effect}:{verdict.rule}"
             for verdict in self.verdicts
-            if verdict.effect is not Effect.LIMIT and not isinstance(verdict.where, Never)
+            if verdict.effect is not Effect.LIMIT
+            and verdict.rule not in _OF_HIDDEN
+            and not isinstance(verdict.where, Never)
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fhir_server.search.predicate import NEVER
@@ -48,8 +49,12 @@ def deny(rule: str, where: Predicate, because: str) -> Verdict:
     return Verdict(rule, Effect.DENY, where, because)
 
 
+@lru_cache(maxsize=256)
 def silent(rule: str, effect: Effect, because: str = "") -> Verdict:
-    """The rule has nothing to say here: it permits nothing, or denies nothing. A limit may not be silent."""
+    """The rule has nothing to say here: it permits nothing, or denies nothing. A limit may not be silent.
+
+    Most rules are silent most of the time, so each of these verdicts is made once.
+    """
     if effect is Effect.LIMIT:
         raise AssertionError(f"the limit {rule} must answer for every requester")
     return Verdict(rule, effect, NEVER, because)

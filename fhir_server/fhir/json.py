@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import accumulate
 from json import JSONDecoder
 from typing import Any, Self, TypeAlias
 
@@ -52,8 +53,10 @@ _lexical_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_wr
 _raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raw_elements = msgspec.json.Decoder(list[msgspec.Raw])
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_OPENING_AND_CLOSING = re.compile(rb"[^\[\]{}]+")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+# A hostile body may be eight million brackets, so they are counted without a loop in Python.
 
 
 def decode(body: bytes) -> Json:
@@ -125,23 +128,22 @@ def join_members(parts: dict[str, bytes]) -> bytes:
 
 
 def _check_depth(skeleton: bytes) -> None:
-    deepest = depth = 0
-    for character in _OPENING_AND_CLOSING.sub(b"", skeleton):
-        if character in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        else:
-            depth -= 1
+    deepest = max(accumulate(map(_STEP.__getitem__, skeleton.translate(None, _NOT_BRACKETS))), default=0)
     if deepest > MAX_DEPTH:
         raise Malformed(f"The body is nested {deepest} levels deep; this server accepts {MAX_DEPTH}.")
 
 
 def _members(value: Json) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(_members(part) for part in value.values())
-    if isinstance(value, list):
-        return sum(_members(part) for part in value)
-    return 0
+    """How many members all objects have together."""
+    number = 0
+    parts = [value]
+    for part in parts:
+        if isinstance(part, dict):
+            number += len(part)
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return number
 
 
 def _why_malformed(body: bytes, error: Exception) -> str:
@@ -151,13 +153,19 @@ def _why_malformed(body: bytes, error: Exception) -> str:
     if body.startswith(b"\xef\xbb\xbf"):
         return "The body begins with a byte order mark; JSON must begin with its first value."
     try:
-        JSONDecoder(parse_constant=_refuse_constant).decode(body.decode())
+        _encoder.encode(
+            JSONDecoder(parse_constant=_refuse_constant, parse_int=str, parse_float=str).decode(body.decode())
+        )
+    except UnicodeEncodeError:
+        return "The body holds a lone surrogate (\\uD800 to \\uDFFF), which is half a character."
     except UnicodeDecodeError as broken:
         return f"The body is not valid UTF-8: byte {broken.start} cannot be read."
     except ValueError as broken:
         return f"The body is not valid JSON: {broken}."
     except RecursionError:
         return "The body is nested too deeply."
+    if isinstance(error, ArithmeticError):
+        return "The body holds a number that is out of all bounds."
     return f"The body is not valid JSON: {error}."
 
 

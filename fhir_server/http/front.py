@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -32,6 +33,7 @@ from fhir_server.http.request import (
 from fhir_server.http.response import Response, not_modified, of_answer, of_error
 from fhir_server.http.routes import Interaction, Route, Routes
 from fhir_server.identity.requester import PurposeRefused
+from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import Call, batch
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.create import create
@@ -43,11 +45,10 @@ from fhir_server.interactions.search import parse_pairs, search
 from fhir_server.interactions.update import patch, update
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     from fhir_server.identity.requester import Requester
     from fhir_server.identity.token import Verifier
-    from fhir_server.interactions.answer import Answer
 
 _logger = structlog.get_logger("fhir_server.http")
 
@@ -188,7 +189,7 @@ class Front:
             raise
         if not exchange.account.announced and route.interaction is not Interaction.BATCH:
             await exchange.trace(answer.status)
-        if route.interaction in _READS and _is_current(request, answer):
+        if route.interaction in _READS and _is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
@@ -265,6 +266,8 @@ class Front:
             ) from None
         if not exchange.account.announced:
             await exchange.trace(answer.status)
+        if route.interaction in _READS and _is_current(headers, answer):
+            return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
 
 
@@ -329,14 +332,14 @@ def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]
     return format, pretty == "true"
 
 
-def _is_current(request: Request, answer: Answer) -> bool:
+def _is_current(headers: Mapping[str, str], answer: Answer) -> bool:
     """Conditional read: the client holds this version already. https://hl7.org/fhir/R4/http.html#cread"""
-    known = request.headers.get("if-none-match")
+    known = headers.get("if-none-match")
     if known is not None and answer.version is not None:
         return known.strip() == "*" or f'"{answer.version}"' in {
             part.strip().removeprefix("W/") for part in known.split(",")
         }
-    since = request.headers.get("if-modified-since")
+    since = headers.get("if-modified-since")
     if since is None or answer.at is None:
         return False
     try:

@@ -16,6 +16,8 @@ _ANYTHING: Final = frozenset({"*/*", "application/*"})
 _JSON_FORMATS: Final = _JSON | {"json"}
 JSON_PATCH: Final = "application/json-patch+json"
 FORM: Final = "application/x-www-form-urlencoded"
+_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+"""Of the ``fhirVersion`` of a media type: https://hl7.org/fhir/R4/http.html#version-parameter"""
 
 
 @lru_cache(maxsize=512)
@@ -45,12 +47,17 @@ def _range(part: str) -> str | None:
     media, *parameters = (piece.strip().lower() for piece in part.split(";"))
     if not media or any(piece.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for piece in parameters):
         return None
-    return media
+    return media if all(_is_of_r4(piece) for piece in parameters) else None
+
+
+def _is_of_r4(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    return name.strip() != "fhirversion" or value.strip().strip('"') in _VERSIONS
 
 
 @lru_cache(maxsize=128)
 def must_be(content_type: str | None, *wanted: str) -> None:
-    """Check the media type of a body; 415 for another one, or another charset than UTF-8."""
+    """Check the media type of a body; 415 for another one, another charset than UTF-8 or version than R4."""
     media, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
     allowed = _JSON if FHIR_JSON in wanted else frozenset(wanted)
     if media not in allowed:
@@ -60,3 +67,5 @@ def must_be(content_type: str | None, *wanted: str) -> None:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
             raise UnsupportedMedia("The body must be UTF-8.")
+        if not _is_of_r4(parameter):
+            raise UnsupportedMedia("The body must be of FHIR R4 (fhirVersion=4.0).")

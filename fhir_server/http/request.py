@@ -149,9 +149,9 @@ async def read_body(
 
 
 def version_of(etag: str | None, header: str) -> str | None:
-    """The version an ETag names; 400 for what is none."""
+    """The version an ETag names, ``*`` for any that there is; 400 for what is none."""
     if etag is None or etag.strip() == "*":
-        return None
+        return etag and "*"
     found = _ETAG.fullmatch(etag.strip())
     if found is None:
         raise Invalid(f'{header} must be one ETag, such as W/"1".', code=IssueType.VALUE)

@@ -9,10 +9,11 @@ others. Transactions are not offered yet.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
-from fhir_server.fhir.date import instant, moment
+from fhir_server.fhir.date import instant, interval, moment
 from fhir_server.fhir.errors import FhirError, Invalid, TooLarge, Unprocessable
 from fhir_server.fhir.outcome import IssueType, operation_outcome
 from fhir_server.interactions.answer import Answer
@@ -91,7 +92,14 @@ def _call(entry: Json, body: bytes | None, position: int) -> Call:
 
 
 def _conditions(request: JsonObject) -> list[tuple[str, str]]:
-    return [(header, value) for name, header in _CONDITIONS.items() if isinstance(value := request.get(name), str)]
+    told = [(header, value) for name, header in _CONDITIONS.items() if isinstance(value := request.get(name), str)]
+    since = request.get("ifModifiedSince")
+    if since is None:
+        return told
+    found = interval(since) if isinstance(since, str) else None
+    if found is None:
+        raise Invalid("ifModifiedSince must be an instant, such as 2026-01-31T10:00:00Z.", code=IssueType.VALUE)
+    return [*told, ("if-modified-since", format_datetime(moment(found.low), usegmt=True))]
 
 
 def _entry(answer: Answer) -> bytes:

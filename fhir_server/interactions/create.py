@@ -7,7 +7,6 @@ The trace comes first, durable, naming the version to be written; then the write
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.consent.circumstances import Act, Domain, domain_of
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
     from fhir_server.record.facts import Facts
+    from fhir_server.search.visible import Visible
 
 READ_ONLY: Final = (("Allow", "GET, HEAD"),)
 
@@ -104,6 +104,10 @@ async def store_new(
         ),
         **extra,
     }
+    shown: list[Visible] = []
+    if wanted is not None:
+        # a search by identifier was decided in the records where it found something; meanwhile that may be this one
+        shown = [wanted.visible, (await exchange.decide_fully(draft.type, Act.CONSULT, facts)).visible]
     await _must_permit(exchange, draft, act, facts, candidate)
     changes = effects(exchange, draft, candidate["record"], exchange.requester.realm.value, binaries)
     account.target, account.version = f"{draft.type}/{new}", 1
@@ -115,8 +119,7 @@ async def store_new(
         if wanted is None:
             await server.writing.create(candidate, changes)
         else:
-            claim = _claim(exchange, draft.type, wanted)
-            found = await server.writing.create_unless(claim, wanted.asked, wanted.visible, candidate, changes)
+            found = await server.writing.create_unless(wanted.asked, shown, candidate, changes)
             if found.keys:
                 raise _Overtaken([key.partition("/")[2] for key in found.keys])
     return Answer(
@@ -150,8 +153,3 @@ async def _existing(exchange: Exchange, type: str, ids: list[str]) -> Answer:
     found = await read(exchange, type, ids[0])
     location = f"{exchange.server.base_url}/{type}/{ids[0]}/_history/{found.version}"
     return Answer(200, found.body, found.version, found.at, location=location)
-
-
-def _claim(exchange: Exchange, type: str, wanted: Condition) -> str:
-    told = f"{exchange.requester.realm.value}\n{type}\n{wanted.asked!r}"
-    return f"condition/{hashlib.sha256(told.encode()).hexdigest()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from fhir_server.record.belonging import REFERRING
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
-from fhir_server.search.predicate import Field, any_of, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,14 @@ class Server:
     """The CapabilityStatement."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another record the request touched: its holder has a trace of his own, and nothing of the first record in it."""
+
+    record: str
+    delivered: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Account:
     """What the trail will say of this request, filled in as it becomes known."""
@@ -78,7 +86,14 @@ class Account:
     """The record that was really touched."""
     hidden_target: str | None = None
     """What was really found, where the requester named it by something else than its id."""
+    withheld: dict[str, str] = field(default_factory=dict)
+    """By record, what the request named that is hidden from the patient's side: such a trace is withheld from it."""
     delivered: list[str] = field(default_factory=list)
+    elsewhere: list[Elsewhere] = field(default_factory=list)
+    secret: bool = False
+    """It tells of a secret session, whoever asks."""
+    sought: bool = False
+    """The target was looked up, so it is known whose trail a refusal belongs in."""
     rules: tuple[str, ...] = ()
     why: str | None = None
     announced: bool = False
@@ -133,23 +148,21 @@ class Exchange:
         """Decide one act on something looked up, by the facts of its record as they are now."""
         facts = await self.facts(held.record)
         self.account.record = facts.record
+        self.account.sought = True
         return facts, await self.decide_fully(held.type, act, facts)
 
     async def decide_fully(self, type: str, act: Act, facts: Facts) -> Decision:
         """Decide, with what is hidden of the record where the decision rests on that: traces, and what gathers."""
         if act is Act.TRACE:
             return self.decide(type, act, facts, await self.hidden(facts))
-        if type not in REFERRING or facts.record is None or self.is_conformance:
+        if type not in REFERRING or self.is_conformance:
             return self.decide(type, act, facts)
-        if self._beyond is None or self._beyond[0] != facts.record:
-            others = [
-                one for one in (*ELEMENTS, "Binary") if domain_of(one) is Domain.CONTENTS and one not in REFERRING
-            ]
+        record = facts.record or ""
+        if self._beyond is None or self._beyond[0] != record:
+            contents = [one for one in (*ELEMENTS, "Binary") if domain_of(one) is Domain.CONTENTS]
             rules = self.account.rules
-            visible = together([self.decide(one, Act.CONSULT, facts) for one in others])
-            gathering = one_of(Field.TYPE, *REFERRING)
-            shown = any_of([visible.predicate, gathering])
-            self._beyond = (facts.record, await self.server.internal.beyond(facts.record, shown))
+            shown = together([self.decide(one, Act.CONSULT, facts) for one in contents]).predicate
+            self._beyond = (record, await self.server.internal.beyond(record, shown))
             self.account.rules = rules
         return self.decide(type, act, facts, self._beyond[1])
 
@@ -208,24 +221,36 @@ class Exchange:
         account = self.account
         return Sealed(
             record=account.record,
-            target=account.hidden_target or account.target,
+            target=account.withheld.get(account.record or "") or account.hidden_target or account.target,
             version=account.version,
             delivered=tuple(account.delivered),
             rules=account.rules,
             why=account.why,
-            secret=self.requester.audience_restriction is not None,
+            secret=account.secret or self.requester.audience_restriction is not None,
         )
 
     async def find_record_of_refusal(self) -> None:
         """A refused attempt belongs in the trail of the holder whose record it was aimed at (access: trail)."""
         account = self.account
-        if account.record is None and account.target is not None and account.type is not None:
+        if not account.sought and account.record is None and account.target is not None and account.type is not None:
             held = await self.server.reading.hold(account.type, account.target.partition("/")[2])
             account.record = held.record
 
     async def trace(self, status: int) -> None:
         """Make the trace of this request durable; nothing may be answered before."""
-        await self.server.journal.record(self.access(status), self.sealed())
+        access, sealed = self.access(status), self.sealed()
+        others = [
+            replace(
+                sealed,
+                record=other.record,
+                target=self.account.withheld.get(other.record),
+                delivered=other.delivered,
+                rules=sealed.rules if other.delivered else (),
+            )
+            for other in self.account.elsewhere
+        ]
+        # together, so that they are stored by one insert: how many there are costs no round trip
+        await asyncio.gather(*(self.server.journal.record(access, one) for one in (sealed, *others)))
 
     def part(self, interaction: str) -> Exchange:
         """The exchange of one entry of a batch: a request of its own."""

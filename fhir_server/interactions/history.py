@@ -21,7 +21,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.bundle import Change, history
 from fhir_server.interactions.read import hold
 from fhir_server.interactions.scope import NAME_THE_PATIENT
-from fhir_server.interactions.shown import body_of
+from fhir_server.interactions.shown import body_of, note_trace
 from fhir_server.record.facts import NO_RECORD
 from fhir_server.search.predicate import Field, one_of
 
@@ -75,12 +75,16 @@ async def history_instance(
     )
     if not found and held.read(decision.visible) is None:
         raise NotFound(f"{type}/{id} is not known.")
-    if found and found[0].record is not None:
+    if found and found[0].record is not None and type != "AuditEvent":
         exchange.account.patient = f"Patient/{found[0].record}"
     shown, more = found[: window.limit], len(found) > window.limit
     position = (shown[-1].version, "") if more and shown else None
-    changes = [await _change(exchange, one) for one in shown]
-    if type == "AuditEvent" and shown:
+    if type != "AuditEvent":
+        changes = [await _change(exchange, one) for one in shown]
+    elif not shown:
+        changes = []
+    else:
+        note_trace(exchange, shown[0])
         body = await body_of(exchange, shown[0], facts, decision)
         changes = [Change(shown[0].key, "POST", "201", 1, date.instant(date.moment(shown[0].at)), body)]
     return _bundle(exchange, window, f"{type}/{id}/_history", changes, total, position)

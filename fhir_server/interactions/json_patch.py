@@ -1,10 +1,14 @@
 """JSON Patch on a stored resource, without touching the numbers it does not change.
 
 https://hl7.org/fhir/R4/http.html#patch · RFC 6902
+
+FHIR knows no empty array (https://hl7.org/fhir/R4/json.html#null): an element that repeats and is absent is a list of
+none. So ``add`` to ``/securityLabel/-`` brings the first value too, and ``remove`` of the last one ends the element.
 """
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Final
 
 import jsonpatch
@@ -32,6 +36,8 @@ def apply(raw: bytes, body: bytes) -> bytes:
     operations = _operations(json.decode_lexical(raw))
     changed: Any = json.decode_lexical(body)
     for position, operation in enumerate(operations):
+        if operation["op"] == "add":
+            _begin_list(changed, operation["path"])
         try:
             changed = jsonpatch.JsonPatch([operation]).apply(changed, in_place=True)
         except jsonpatch.JsonPatchTestFailed:
@@ -46,7 +52,33 @@ def apply(raw: bytes, body: bytes) -> bytes:
             ) from None
         if operation["op"] == "copy" and len(json.encode_lexical(changed)) > LARGEST_RESULT:
             raise TooLarge("The patch makes the resource too large.")
-    return json.encode_lexical(changed)
+    for operation in operations:
+        if operation["op"] == "remove":
+            _end_list(changed, operation["path"])
+    return _as_written(changed, body)
+
+
+def _begin_list(resource: Any, path: str) -> None:  # noqa: ANN401 - any JSON
+    """Make the empty list that a first value is added to."""
+    holder, name = _holder(resource, path.removesuffix("/-"))
+    if path.endswith("/-") and isinstance(holder, dict):
+        holder.setdefault(name, [])
+
+
+def _end_list(resource: Any, path: str) -> None:  # noqa: ANN401 - any JSON
+    """Drop the empty list that a last value was removed from."""
+    holder, name = _holder(resource, path.rpartition("/")[0])
+    if isinstance(holder, dict) and holder.get(name) == []:
+        del holder[name]
+
+
+def _holder(resource: Any, path: str) -> tuple[Any, str]:  # noqa: ANN401 - any JSON
+    """What holds the element at this path, and the element's name in it."""
+    parent, _, name = path.rpartition("/")
+    try:
+        return jsonpointer.resolve_pointer(resource, parent, None), jsonpointer.unescape(name)
+    except (jsonpointer.JsonPointerException, TypeError):
+        return None, name
 
 
 def _operations(patch: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever the client sent
@@ -69,3 +101,25 @@ def _operations(patch: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever 
 
 def _is_pointer(text: object) -> bool:
     return isinstance(text, str) and (not text or text.startswith("/"))
+
+
+def _as_written(value: Any, before: bytes | None) -> bytes:  # noqa: ANN401 - any JSON
+    """The value as compact JSON. What is as it was keeps its bytes: an escaped character stays escaped."""
+    plain = json.encode_lexical(value)
+    if before is None or plain == _plain(before):
+        return before or plain
+    if isinstance(value, dict) and before.startswith(b"{"):
+        parts = json.members(before)
+        return json.join_members({name: _as_written(one, parts.get(name)) for name, one in value.items()})
+    if isinstance(value, list) and before.startswith(b"["):
+        places = json.elements(before)
+        same = {_plain(one): one for one in places}
+        return b"[%b]" % b",".join(
+            same.get(json.encode_lexical(one)) or _as_written(one, at)
+            for one, at in zip_longest(value, places[: len(value)])
+        )
+    return plain
+
+
+def _plain(raw: bytes) -> bytes:
+    return json.encode_lexical(json.decode_lexical(raw))

@@ -5,7 +5,7 @@ Order: what the request alone tells (400, 403, 422), then what stored data tell 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -153,7 +153,7 @@ async def complete_subject(exchange: Exchange, draft: Draft) -> None:
     if len(records) != 1:
         if exchange.is_conformance:
             return
-        raise Unprocessable(UNKNOWN_RECORD, expression=(f"{draft.type}.{element}",))
+        raise Unprocessable(UNKNOWN_RECORD, expression=(f"{draft.type}.{element}",), code=IssueType.NOT_FOUND)
     literal = f"Patient/{records[0]}"
     parts = json.members(draft.body)
     parts[element] = json.join_members({"reference": json.encode(literal), **json.members(parts[element])})
@@ -177,19 +177,22 @@ async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Fa
         if record is not None and (foreign or not facts.exists):
             draft.remarks.append(information(IssueType.INFORMATIONAL, UNKNOWN_RECORD, element))
         return facts, record
-    if record is None or not facts.exists or foreign or not _may_know(exchange, facts, act):
+    if record is None or not facts.exists or foreign or not _may_know(exchange, draft.type, facts, act):
         raise Unprocessable(UNKNOWN_RECORD, expression=(element,), code=IssueType.NOT_FOUND)
     if not facts.open:
         raise Unprocessable(CLOSED_RECORD, expression=(element,), code=IssueType.BUSINESS_RULE)
     return facts, record
 
 
-def _may_know(exchange: Exchange, facts: Facts, act: Act) -> bool:
-    """Whoever feeds may know that a record exists (access: 403 or 404); the patient's side knows its own only."""
+def _may_know(exchange: Exchange, type: str, facts: Facts, act: Act) -> bool:
+    """Whoever may feed a record may know that it exists (access: 403 or 404); the patient's side knows its own only."""
     if exchange.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER) or act is Act.GOVERN:
         seen = exchange.decide("Patient", Act.CONSULT, facts)
         return permits(seen.visible, {"rt": "Patient", "realm": facts.realm, "record": facts.record, "labels": []})
-    return True
+    # not a role outside of the DMP, nor a token for another person; that the record is closed is told apart
+    seen = exchange.decide(type, act, replace(facts, open=True))
+    own = {"by": exchange.requester.key, "organisation": organisation_key(exchange.requester)}
+    return permits(seen.visible, {"rt": type, "realm": facts.realm, "record": facts.record, "deposit": own})
 
 
 def deposit(exchange: Exchange) -> Deposit:

@@ -5,18 +5,22 @@ https://hl7.org/fhir/R4/http.html#read · https://hl7.org/fhir/R4/http.html#vrea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import Gone, NotFound
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.shown import body_of
+from fhir_server.interactions.shown import body_of, note_trace
 
 if TYPE_CHECKING:
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Held, Stored
+
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
+"""More digits will never be, and would not fit the whole numbers of the trail."""
 
 
 async def read(exchange: Exchange, type: str, id: str) -> Answer:
@@ -27,8 +31,7 @@ async def read(exchange: Exchange, type: str, id: str) -> Answer:
 
 async def vread(exchange: Exchange, type: str, id: str, version: str) -> Answer:
     """One version; the labels of the current version decide."""
-    # Nine digits are more than will ever be; what is longer does not even fit the trail's whole numbers.
-    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else None  # noqa: PLR2004
+    number = int(version) if _VERSION.fullmatch(version) else None
     exchange.account.version = number
     held, facts, decision = await hold(exchange, type, id)
     found = None
@@ -54,7 +57,9 @@ async def _answer(exchange: Exchange, found: Stored | None, facts: Facts, decisi
     if found.body is None:
         raise Gone(f"{asked} was deleted.")
     exchange.account.version = found.version
-    if found.record is not None:
+    if found.type == "AuditEvent":
+        note_trace(exchange, found)  # whose record it touched is sealed: the reader's own trace must not tell it
+    elif found.record is not None:
         exchange.account.patient = f"Patient/{found.record}"
     if found.content is not None and found.content.content_type in exchange.accept_native:
         return Answer(

@@ -6,6 +6,8 @@ by id or identifier, whose record is then found through the gate; else 403, what
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,13 +15,16 @@ from fhir_server.audit.access import Identifier
 from fhir_server.consent.circumstances import Act, Domain, domain_of
 from fhir_server.consent.decide import closed, sealed, together
 from fhir_server.fhir.errors import Forbidden, Invalid
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
+from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
-from fhir_server.search.predicate import Field, OneOf, Predicate, all_of, any_of, one_of
+from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.query import RecordNamed
+from fhir_server.search.values import split
 from fhir_server.search.visible import Visible
-from fhir_server.store.internal import MOST_RECORDS
+from fhir_server.store.internal import MOST_ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +42,10 @@ COMPLETE_TRAITS: Final = frozenset({"family", "given", "birthdate", "gender"})
 _PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 _ANY_RECORD: Final = frozenset({Kind.CONFORMANCE, Kind.SUPPORT})
 _PATIENT_TERM: Final = "patient=Patient/"
+_MOST_NAMED: Final = 200
+"""Patients that one query may name; each is looked up."""
+_NAMES: Final = frozenset({"_id", "identifier", "masterIdentifier"})
+_DAY: Final = re.compile(r"(?:eq)?[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +81,19 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
         raise
     if types == ("AuditEvent",):
         return await _traces(exchange, query)
+    _check_named(exchange, query)
     resolved = await _resolve(exchange, query)
     records = await _records(exchange, type, types, query, resolved)
-    if len(records) > 1 and exchange.requester.kind is not Kind.CONFORMANCE and not _found_by_name(query):
-        raise Forbidden("A search by a professional is about one record; name one patient.")
-    facts = [await exchange.facts(record) for record in records] or [NO_RECORD]
+    # of no record at all too, for that must cost what a hidden one costs
+    facts = list(await asyncio.gather(*(exchange.facts(record) for record in (records or (None,)))))
+    known = [one.record for one in facts if one.record is not None]
+    if query.names_resource:
+        exchange.account.withheld = await exchange.server.internal.withheld(
+            all_of([one.predicate(resolved) if isinstance(one, RecordNamed) else one for one in query.clauses]),
+            types,
+            exchange.requester.realm.value,
+            records=None if exchange.is_conformance else known or [""],
+        )
     rules: list[str] = []
     decisions: list[Decision] = []
     for one in facts:
@@ -84,7 +101,6 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
             decisions.append(await exchange.decide_fully(each, Act.CONSULT, one))
             rules += decisions[-1].rules
     exchange.account.rules = tuple(dict.fromkeys(rules))
-    known = [one.record for one in facts if one.record is not None]
     if len(known) == 1 and exchange.account.record is None:
         exchange.account.record = known[0]
     only = decisions[0] if len(decisions) == 1 else None
@@ -93,8 +109,10 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
 
 async def _note_attempt(exchange: Exchange, query: Query) -> None:
     """Of a refused search that names one patient: whose trail it belongs in."""
-    named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
-    named |= set(await _resolve(exchange, query))
+    clauses = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
+    if sum(len(clause.ids) + len(clause.identifiers) for clause in clauses) != 1:
+        return
+    named = {*clauses[0].ids, *await _resolve(exchange, query)}
     if len(named) == 1:
         exchange.account.record = (await exchange.facts(named.pop())).record
 
@@ -150,40 +168,72 @@ async def _records(
         ids = {id for clause in named for id in clause.ids}
         return list(dict.fromkeys([*ids, *resolved]))
     if type == "Patient" and _asks_by_traits(exchange, query):
-        found = await _records_of_answers(exchange, types, query)
+        traits = all_of([_whole(clause) for clause in query.clauses if not isinstance(clause, RecordNamed)])
+        found = await _records_of_answers(exchange, types, traits)
         return found if len(found) == 1 else []
-    if query.names_resource:
-        return await _records_of_answers(exchange, types, query)
+    if query.names_resource and _names_one(query):
+        return await _records_of_answers(exchange, types, _asked_without_records(query))
     raise Forbidden(NAME_THE_PATIENT)
 
 
 async def _own_record(exchange: Exchange, query: Query, resolved: Sequence[str]) -> list[str]:
-    """The record the token speaks of; an attempt on another one is told in that one's trail."""
+    """The record the token speaks of; an attempt on another one is told in that one's trail too.
+
+    In that one alone, the requester would know from its absence in his own that there is such a record.
+    """
     facts = await exchange.own_facts()
     exchange.account.record = facts.record
     named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
     for record in sorted(named | set(resolved)):
         if record != facts.record and (await exchange.facts(record)).exists:
-            exchange.account.record = record
+            exchange.account.elsewhere.append(Elsewhere(record))
     return [facts.record] if facts.record is not None else []
 
 
 def _asks_by_traits(exchange: Exchange, query: Query) -> bool:
-    emergency = exchange.requester.purpose in (Purpose.ETREAT, Purpose.BTG)
-    return emergency and {name for name, _ in query.used} >= COMPLETE_TRAITS
+    """Whether an emergency tells one value of each trait, the birth date in full: anything less tries names."""
+    traits = [(name, raw) for name, raw in query.used if name in COMPLETE_TRAITS]
+    return (
+        exchange.requester.purpose in (Purpose.ETREAT, Purpose.BTG)
+        and {name for name, _ in traits} == COMPLETE_TRAITS
+        and len(traits) == len(COMPLETE_TRAITS)
+        and all(len(split(raw, ",")) == 1 for _, raw in traits)
+        and all(_DAY.fullmatch(raw) is not None for name, raw in traits if name == "birthdate")
+    )
 
 
-def _found_by_name(query: Query) -> bool:
-    """The records were found by the ids or identifiers of resources, or by one INS that trials use twice."""
-    named = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
-    return not any(len(clause.ids) + len(clause.identifiers) > 1 for clause in named)
+def _check_named(exchange: Exchange, query: Query) -> None:
+    """Of a professional one patient in each clause, of anybody not too many: by the query, not by what is stored."""
+    named = [len(clause.ids) + len(clause.identifiers) for clause in query.clauses if isinstance(clause, RecordNamed)]
+    if exchange.requester.kind not in _PATIENT_SIDE | _ANY_RECORD and any(number > 1 for number in named):
+        raise Forbidden("A search by a professional is about one record; name one patient.")
+    if sum(named) > _MOST_NAMED:
+        sentence = f"The query names {sum(named)} patients; this server takes {_MOST_NAMED}."
+        raise Invalid(sentence, code=IssueType.TOO_COSTLY)
 
 
-async def _records_of_answers(exchange: Exchange, types: Sequence[str], query: Query) -> list[str]:
+def _names_one(query: Query) -> bool:
+    """Whether the query names a resource by one id, or by one identifier with its value: not a list, not a system."""
+    return any(
+        len(split(raw, ",")) == 1 and (name == "_id" or not raw.endswith("|"))
+        for name, raw in query.used
+        if name in _NAMES
+    )
+
+
+def _asked_without_records(query: Query) -> Predicate:
+    return all_of([clause for clause in query.clauses if not isinstance(clause, RecordNamed)])
+
+
+def _whole(clause: Predicate) -> Predicate:
+    """The whole name where a search would take its beginning."""
+    return one_of(Field.TERMS, clause.text) if isinstance(clause, Prefix) else clause
+
+
+async def _records_of_answers(exchange: Exchange, types: Sequence[str], asked: Predicate) -> list[str]:
     """The records of what a query names: to decide in each, before anything of them is answered."""
-    asked = all_of([clause for clause in query.clauses if not isinstance(clause, RecordNamed)])
     found = await exchange.server.internal.records_asked(asked, types, exchange.requester.realm.value)
-    if len(found) > MOST_RECORDS:
+    if len(found) > MOST_ASKED:
         raise Forbidden(NAME_THE_PATIENT)
     return [record for record in found if record is not None]
 

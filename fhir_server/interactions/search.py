@@ -15,16 +15,17 @@ from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import Issue, IssueType, operation_outcome
+from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.bundle import Entry, searchset
+from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.include import included
 from fhir_server.interactions.scope import Scope, open_scope
-from fhir_server.interactions.shown import body_of
-from fhir_server.record.labels import INVISIBLE
+from fhir_server.interactions.shown import body_of, note_trace
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.search.query import Context, Query, RecordNamed, Summary, Total, parse
 from fhir_server.search.visible import Visible
-from fhir_server.store.reading import Order, Page
+from fhir_server.store.reading import Order, Page, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +61,8 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
         asked, visible=scope.visible, order=order, limit=query.count, after=after, collection=scope.collection
     )
     total = await _total(exchange, query, page, asked, scope, first=after is None)
-    _account(exchange, query, page)
     others, cut = await included(exchange, query, page.resources, scope)
+    _account(exchange, query, page, others)
     entries = [
         Entry(one.key, await body_of(exchange, one, scope.facts, scope.decision), "match") for one in page.resources
     ]
@@ -72,11 +73,13 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
-    pairs = parse_pairs(text.partition("?")[2] if "?" in text else text)
+    # in an order of its own, so that two that ask the same are told to be equal
+    pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = _parse(exchange, type, pairs, strict=True)
     if not query.clauses:
         raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
     scope = await open_scope(exchange, type, query)
+    exchange.account.withheld = {}  # the trace tells what was created, not what the condition names
     return Condition(asked_of(query, scope), scope.visible, _order(query, scope))
 
 
@@ -120,14 +123,21 @@ async def _total(
     return None
 
 
-def _account(exchange: Exchange, query: Query, page: Page) -> None:
-    """What the trail will say was given out; a query that names a resource has it as its target."""
+def _account(exchange: Exchange, query: Query, page: Page, others: Sequence[Stored]) -> None:
+    """What the trail tells each holder was given out of his record; a query that names a resource has it as target."""
     account = exchange.account
-    account.delivered = [f"{one.key}/_history/{one.version}" for one in page.resources]
+    given: dict[str | None, list[str]] = {}
+    for one in (*page.resources, *others):
+        given.setdefault(one.record, []).append(f"{one.key}/_history/{one.version}")
     if query.names_resource and page.resources:
-        hidden = (one for one in page.resources if INVISIBLE.intersection(one.document.get("labels", ())))
-        account.hidden_target = next(hidden, page.resources[0]).key
         account.record = account.record or page.resources[0].record
+        account.hidden_target = page.resources[0].key
+        if page.resources[0].type == "AuditEvent":
+            note_trace(exchange, page.resources[0])
+    elsewhere = [record for record in given if record not in (None, account.record)]
+    if exchange.requester.kind in (Kind.PROFESSIONAL, Kind.ORGANISATION) and query.types != ("AuditEvent",):
+        account.elsewhere += [Elsewhere(record, tuple(given.pop(record))) for record in elsewhere if record is not None]
+    account.delivered = [key for keys in given.values() for key in keys]
 
 
 def _bundle(

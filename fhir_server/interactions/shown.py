@@ -35,6 +35,12 @@ async def with_data(exchange: Exchange, body: bytes, document: Mapping[str, Any]
     return body[:-1] + b',"data":"' + b64encode(data) + b'"}' if data else body
 
 
+def note_trace(exchange: Exchange, found: Stored) -> None:
+    """That somebody read a trace tells of its target: it is withheld from whom that trace is withheld from."""
+    exchange.account.hidden_target = found.document.get("target")
+    exchange.account.secret = exchange.account.secret or bool(found.document.get("secret"))
+
+
 async def _trace(exchange: Exchange, found: Stored, facts: Facts, decision: Decision) -> bytes:
     """A trace with its sealed part where the reader may see that, less what is hidden from him."""
     event = bytes(found.body or b"")

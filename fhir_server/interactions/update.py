@@ -61,6 +61,9 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
 async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     """Change the current version by a JSON Patch (RFC 6902)."""
     _begin(exchange, type, id)
+    if exchange.requester.kind is Kind.FEEDER:
+        # it tests and answers what is stored, which who feeds only may not read (R-09)
+        raise Forbidden("You feed and do not read: send the whole resource (PUT).")
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         raise NotFound(f"{type}/{id} is not known.")
@@ -95,7 +98,7 @@ async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts
 
 def must_match(exchange: Exchange, old: Stored) -> None:
     """``If-Match``, after the gate: 412 when the stored version is another."""
-    if exchange.if_match is not None and exchange.if_match != str(old.version):
+    if exchange.if_match not in (None, "*", str(old.version)):
         raise PreconditionFailed(
             f"The current version is {old.version}; your change was made to version {exchange.if_match}. "
             "Read it again and repeat your change."
@@ -179,7 +182,10 @@ async def _replace(
     }
     if act is not None and facts is not None:
         decision = exchange.decide(draft.type, act, facts)
-        if not permits(decision.visible, candidate):
+        # Which labels may come and go, `must_be_legal` said: whoever masks is not refused for what he then cannot see
+        # (R-23).
+        labelled = {**candidate, "labels": old.document["labels"]} if act is Act.RELABEL else candidate
+        if not permits(decision.visible, labelled):
             raise Forbidden(f"You may not make this change to {old.key}.")
     changes = effects(exchange, draft, candidate["record"], old.document["realm"], binaries)
     account.version = version

@@ -11,7 +11,7 @@ from fhir_server.fhir import reference
 from fhir_server.record.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from fhir_server.fhir.json import Json, JsonObject
 
@@ -29,6 +29,21 @@ def record_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> s
 
 REFERRING: Final = frozenset({"List", "Composition", "Communication", "DocumentManifest"})
 """Types that gather documents: visible only when all they refer to in the record is visible (access: records)."""
+
+
+def gathered(hidden: frozenset[str], refers: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """What is hidden, and what refers to something hidden, however deep; ``refers`` by what gathers."""
+    by_target: dict[str, list[str]] = {}
+    for key, targets in refers.items():
+        for target in targets:
+            by_target.setdefault(target, []).append(key)
+    found, waiting = set(hidden), list(hidden)
+    while waiting:
+        for key in by_target.get(waiting.pop(), ()):
+            if key not in found:
+                found.add(key)
+                waiting.append(key)
+    return frozenset(found)
 
 
 def referred_to(type: str, resource: JsonObject, base_url: str = "") -> list[str]:

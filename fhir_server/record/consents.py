@@ -9,6 +9,7 @@ Moments are microseconds since 1970, UTC; a date-only end holds until midnight o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -36,6 +37,10 @@ _CONSENT_MEMBERS: Final = frozenset(
         "resourceType id meta language text contained extension identifier status scope category patient "
         "dateTime performer organization sourceAttachment sourceReference policy provision _status _dateTime"
     ).split()
+)
+_CHOOSER: Final = re.compile(r"(?:https?://.+/)?(?:Patient|RelatedPerson)/[^/]+(?:/_history/[^/]+)?")
+_CHOOSER_OF_BLOCK: Final = re.compile(
+    r"(?:https?://.+/)?(?:Patient|RelatedPerson|Practitioner|PractitionerRole)/[^/]+(?:/_history/[^/]+)?"
 )
 _PROVISION_MEMBERS: Final = frozenset({"id", "type", "period", "actor", "purpose"})
 
@@ -159,8 +164,20 @@ class _Reader:
             self._refuse("The Consent must invoke exactly one policy, by its uri alone.", "Consent.policy")
         if not isinstance(consent.get("dateTime"), str):
             self._refuse("The moment of the choice (dateTime) is missing.", "Consent.dateTime", IssueType.REQUIRED)
-        if not consent.get("performer"):
+        self._performers()
+
+    def _performers(self) -> None:
+        """Who chose: the patient's side, and for a block also the médecin traitant (R-13). It gives no right."""
+        performers = self.consent.get("performer")
+        if not isinstance(performers, list) or not performers:
             self._refuse("The person who chose (performer) is missing.", "Consent.performer", IssueType.REQUIRED)
+            return
+        chooser = _CHOOSER_OF_BLOCK if self.policy is Policy.BLOCAGE else _CHOOSER
+        for position, performer in enumerate(performers):
+            literal = _object(performer).get("reference")
+            if isinstance(literal, str) and not chooser.fullmatch(literal):
+                where = f"Consent.performer[{position}]"
+                self._refuse("Only the patient or the representative chooses, and is the performer.", where)
 
     def _type(self, provision: JsonObject) -> str:
         wanted = {

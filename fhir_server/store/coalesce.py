@@ -1,7 +1,8 @@
 """Look-ups of concurrent requests, sent together.
 
-Round trips decide what a request costs (docs/storage.md). While one batch is under way the next one gathers by itself;
-a request never joins a batch already sent, so what it gets was read after it asked: nothing is cached, and no
+Round trips decide what a request costs (docs/storage.md). A batch is sent when everything that the event loop has ready
+has run, so requests that arrive or are woken together share it; while batches are under way the next one gathers by
+itself. A request never joins a batch already sent, so what it gets was read after it asked: nothing is cached, and no
 revocation is outlived.
 """
 
@@ -28,17 +29,24 @@ class Coalescer(Generic[Found]):
         self._find = find
         self._waiting: dict[str, list[asyncio.Future[Found | None]]] = {}
         self._under_way = 0
+        self._due = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def get(self, key: str) -> Found | None:
         """What is stored under the key at a moment after this call, or nothing."""
-        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Found | None] = loop.create_future()
         self._waiting.setdefault(key, []).append(future)
-        if self._under_way < _IN_FLIGHT:
-            self._send()
+        if not self._due and self._under_way < _IN_FLIGHT:
+            self._due = True
+            loop.call_soon(self._send)
         return await future
 
     def _send(self) -> None:
+        """Send what waits, as far as batches may be under way; the rest is sent when one of them ends."""
+        self._due = False
+        if not self._waiting or self._under_way >= _IN_FLIGHT:
+            return
         keys = list(self._waiting)[:_LARGEST]
         batch = {key: self._waiting.pop(key) for key in keys}
         self._under_way += 1
@@ -59,8 +67,7 @@ class Coalescer(Generic[Found]):
                         future.set_result(found.get(key))
         finally:
             self._under_way -= 1
-            if self._waiting:
-                self._send()
+            self._send()
 
 
 def _open(batch: Mapping[str, list[asyncio.Future[Found | None]]]) -> list[asyncio.Future[Found | None]]:

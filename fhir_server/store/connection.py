@@ -16,6 +16,7 @@ from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
     ConnectionFailure,
+    DocumentTooLarge,
     ExecutionTimeout,
     InvalidURI,
     NotPrimaryError,
@@ -25,7 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.errors import TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -71,6 +72,8 @@ def answering() -> Iterator[None]:
         yield
     except (ConnectionFailure, AutoReconnect, NotPrimaryError, ExecutionTimeout, WTimeoutError) as error:
         raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
+    except DocumentTooLarge as error:
+        raise TooLarge("The resource is too large to be stored together with its search entries.") from error
     except PyMongoError as error:
         if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
             raise Unavailable("The database could not finish; please try again.") from error

@@ -42,6 +42,8 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         IndexModel([("record", 1), ("rt", 1), ("at", -1)], name=BY_RECORD),
         IndexModel([("content.hash", 1)], name="content", partialFilterExpression={"content": {"$exists": True}}),
     ),
+    # the claims of conditional creates matter among concurrent ones only
+    "claims": (IndexModel([("touched", 1)], name="touched", expireAfterSeconds=24 * 3600),),
     "records": (IndexModel([("persons", 1)], name="persons"),),
     "trail": TRAIL_INDEXES,
     "chains": CHAIN_INDEXES,

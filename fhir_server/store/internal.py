@@ -8,7 +8,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from fhir_server.record.belonging import REFERRING, gathered
 from fhir_server.record.elements import ELEMENTS
+from fhir_server.record.labels import INVISIBLE
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.store.connection import answering
 from fhir_server.store.document import SCHEMA
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from fhir_server.store.connection import Database
 
 MOST_RECORDS: Final = 20
-"""A query that names resources by identifier is decided in at most so many records; more is too costly."""
+"""So many records of one person are told; more than one exist in trials only."""
+
+MOST_ASKED: Final = 500
+"""A query that names a resource by identifier is decided in at most so many records; more is too costly."""
 
 
 class Internal:
@@ -39,17 +44,34 @@ class Internal:
     async def records_asked(self, asked: Predicate, types: Collection[str], realm: str) -> list[str | None]:
         """The records of the resources a query names by id or identifier, to decide in each of them.
 
-        At most :data:`MOST_RECORDS` and one more, by which the caller knows that there are too many.
+        At most :data:`MOST_ASKED` and one more, by which the caller knows that there are too many.
         """
         where = to_filter(all_of([asked, one_of(Field.TYPE, *types), one_of(Field.REALM, realm)]))
         pipeline: Sequence[dict[str, Any]] = [
             {"$match": where},
             {"$group": {"_id": "$record"}},
-            {"$limit": MOST_RECORDS + 1},
+            {"$limit": MOST_ASKED + 1},
         ]
         with answering():
             cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
             return [document["_id"] for document in await cursor.to_list()]
+
+    async def withheld(
+        self, asked: Predicate, types: Collection[str], realm: str, *, records: Collection[str] | None
+    ) -> dict[str, str]:
+        """Of what a query names in these records, by record: one that is hidden from the patient's side, if any.
+
+        A trace of the query is then withheld as a trace of that resource is, found or not (R-25, R-26, R-63).
+        """
+        place = [one_of(Field.TYPE, *types), one_of(Field.REALM, realm)]
+        if records is not None:
+            place.append(one_of(Field.RECORD, *records))
+        where = to_filter(all_of([asked, *place]))
+        hidden: list[dict[str, Any]] = [{"labels": {"$in": sorted(INVISIBLE)}}, {"deposit.secret": True}]
+        with answering():
+            cursor = self._database["resources"].find({"$and": [where, {"$or": hidden}]}, {"record": 1})
+            found = await cursor.limit(MOST_ASKED).max_time_ms(10_000).to_list()
+        return {str(document["record"]): str(document["_id"]) for document in found}
 
     async def labelled(self, record: str, labels: Collection[str], *, secret: bool) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.
@@ -65,13 +87,18 @@ class Internal:
             return frozenset(str(document["_id"]) for document in await cursor.to_list())
 
     async def beyond(self, record: str, visible: Predicate) -> frozenset[str]:
-        """Which resources of a record a decision does not show: what gathers them is then withheld too."""
+        """Which resources of a record a decision does not show, and what gathers one of these, however deep."""
         with answering():
             cursor = self._database["resources"].find(
                 {"record": record, "rt": {"$in": sorted(ELEMENTS.keys() | {"Binary"})}, "$nor": [to_filter(visible)]},
                 {"_id": 1},
             )
-            return frozenset(str(document["_id"]) for document in await cursor.to_list())
+            hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
+            gathering = self._database["resources"].find(
+                {"record": record, "rt": {"$in": sorted(REFERRING)}}, {"refers": 1}
+            )
+            refers = {str(document["_id"]): document.get("refers", ()) for document in await gathering.to_list()}
+        return gathered(hidden, refers)
 
     async def key(self, name: str) -> bytes:
         """A secret of 32 bytes shared by every process through the database, made on first use."""

@@ -57,6 +57,7 @@ CHAIN_INDEXES: Final[tuple[IndexModel, ...]] = (
 )
 """Of collection ``chains``: the runs that are not over, and those whose last head no later run has named."""
 
+_DURABLE: Final = WriteConcern(w="majority", j=True)
 _BATCH: Final = 500
 _UNSTORABLE: Final = (bson.errors.BSONError, UnicodeError, OverflowError)
 """What the driver raises for a document that BSON cannot hold."""
@@ -75,16 +76,16 @@ class Trail:
 
     def __init__(self, database: AsyncDatabase[Document], *, deadline: float = 5.0) -> None:
         """Traces go to this database; facts are read from its primary."""
-        durable = WriteConcern(w="majority", j=True)
 
         def collection(name: str) -> AsyncCollection[Document]:
             return database.get_collection(
                 name,
-                write_concern=durable,
+                write_concern=_DURABLE,
                 read_concern=ReadConcern("majority"),
                 read_preference=ReadPreference.PRIMARY,
             )
 
+        self._database = database
         self._trail = collection("trail")
         self._chains = collection("chains")
         self._anchors = collection("anchors")
@@ -95,9 +96,17 @@ class Trail:
 
     async def append(self, traces: Sequence[Trace]) -> None:
         """Store the traces in this order, durably, or raise :class:`Uncertain`: then a first part may be there."""
-        documents = [document(trace) for trace in traces]
+        # As a command, which the driver does not repeat by itself: the journal looks first what is there.
+        command = {
+            "insert": self._trail.name,
+            "documents": [document(trace) for trace in traces],
+            "ordered": True,
+            "writeConcern": _DURABLE.document,
+        }
         with self._answering():
-            await self._trail.insert_many(documents, ordered=True)
+            answer = await self._database.command(command)
+        if "writeErrors" in answer or "writeConcernError" in answer:
+            raise Uncertain(f"not all of {len(traces)} traces were acknowledged")
 
     async def append_one(self, trace: Trace) -> None:
         """Store one trace. Raise :class:`Refused` when it can never be stored, :class:`Uncertain` when nobody knows."""

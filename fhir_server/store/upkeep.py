@@ -30,7 +30,8 @@ _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
 """Microseconds after which a Binary that no document points to is swept."""
 _OF_FACTS: Final = ("Patient", "RelatedPerson", "Consent")
-_KEPT: Final = ("owner", "unowned", "content", "trace")
+_KEPT: Final = ("body", "owner", "unowned", "content", "trace", "touched")
+"""Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
 
 async def reindex(
@@ -53,7 +54,9 @@ async def reindex(
         done += 1
         again = rebuild(stored, parameters)
         if again != stored:
-            changes.append(ReplaceOne({"_id": stored["_id"], "version": stored["version"]}, again))
+            # a Binary gets its owner, and follows it, without a new version
+            same = {name: stored.get(name) for name in ("_id", "version", "owner", *CONSENT_FIELDS)}
+            changes.append(ReplaceOne(same, again))
             rebuilt += 1
         if len(changes) == _BATCH:
             await resources.bulk_write(changes, ordered=False)

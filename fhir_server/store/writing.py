@@ -8,6 +8,7 @@ Where a write also changes the facts of a record, or the Binaries of a document,
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,14 +19,14 @@ from fhir_server.fhir.errors import Conflict, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.record.facts import Document as FactsDocument
 from fhir_server.record.facts import new_record
-from fhir_server.search.predicate import all_of
+from fhir_server.search.predicate import all_of, any_of
 from fhir_server.store.connection import Document, answering
 from fhir_server.store.document import marker, previous
 from fhir_server.store.filters import Filter, to_filter
 from fhir_server.store.transaction import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from pymongo.asynchronous.client_session import AsyncClientSession
 
@@ -89,7 +90,7 @@ class Writing:
             await self._insert(document, session)
             await self._spread(document, effects, session)
 
-        await self._carry_out(work, whole=bool(effects.facts or effects.binaries))
+        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or "owner" in document))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
         """Store the next version; raise :class:`VersionMoved` when the stored one is no longer `old`."""
@@ -118,18 +119,22 @@ class Writing:
         return int(gone["version"])
 
     async def create_unless(
-        self, condition: str, asked: Predicate, visible: Visible, document: Document, effects: Effects
+        self, asked: Predicate, visible: Sequence[Visible], document: Document, effects: Effects
     ) -> Existing:
-        """Store a new resource unless something visible matches; equal concurrent conditions are serialised.
+        """Store a new resource unless something matches that one of these shows; equal conditions are serialised.
 
-        ``condition`` names the condition in its realm. Every one of them touches the same claim inside its transaction,
-        so of two at once the second starts again and finds what the first stored.
+        Every create of one condition touches the same claim inside its transaction, so of two at once the second starts
+        again and finds what the first stored. A claim nobody touched for a day goes by itself (`store.indexes`).
         """
-        where: Filter = {**to_filter(all_of([asked, visible.predicate])), "gone": None}
+        shown = any_of([one.predicate for one in visible])
+        where: Filter = {**to_filter(all_of([asked, shown])), "gone": None}
+        told = f"{document['realm']}\n{to_filter(asked)!r}"  # a filter is spelled the same in every process
+        condition = f"condition/{hashlib.sha256(told.encode()).hexdigest()}"
 
         async def work(session: AsyncClientSession) -> Existing:
             claims = self._database["claims"]
-            await claims.update_one({"_id": condition}, {"$inc": {"n": 1}}, upsert=True, session=session)
+            touch = {"$inc": {"n": 1}, "$currentDate": {"touched": True}}
+            await claims.update_one({"_id": condition}, touch, upsert=True, session=session)
             cursor = self._database["resources"].find(where, {"_id": 1}, session=session).limit(2)
             found = tuple(str(one["_id"]) for one in await cursor.to_list())
             if not found:
@@ -162,6 +167,8 @@ class Writing:
                 await work(None)
 
     async def _insert(self, document: Document, session: AsyncClientSession | None) -> None:
+        if "owner" in document and session is not None:
+            document.update(await self._of_owner(document["owner"], session))
         try:
             await self._database["resources"].insert_one(document, session=session)
         except DuplicateKeyError:
@@ -170,8 +177,8 @@ class Writing:
     async def _swap(self, old: Stored, document: Document, session: AsyncClientSession | None) -> None:
         where: Filter = {"_id": old.key, "version": old.version}
         if old.type == "Binary":
-            # an owner may be given, and its labels follow, without a new version
-            where |= {"owner": old.document.get("owner"), "labels": old.document["labels"]}
+            # an owner may be given, and what is carried of it follows, without a new version
+            where |= {"owner": old.document.get("owner"), **{name: old.document[name] for name in CONSENT_FIELDS}}
         copy = previous(dict(old.document))
         await self._database["versions"].update_one(
             {"_id": copy["_id"]}, {"$setOnInsert": copy}, upsert=True, session=session
@@ -207,6 +214,19 @@ class Writing:
                 session=session,
             )
         await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
+
+    async def _of_owner(self, owner: str, session: AsyncClientSession) -> Document:
+        """What a new Binary carries of its owner, as the owner is now.
+
+        The touch makes this and a concurrent change of the owner's labels, or its deletion, conflict: the one that
+        begins again sees the other, so that no Binary stays behind with the labels of before.
+        """
+        held = await self._database["resources"].find_one_and_update(
+            {"_id": owner, "gone": None}, {"$inc": {"touched": 1}}, dict.fromkeys(CONSENT_FIELDS, 1), session=session
+        )
+        if held is None:
+            raise VersionMoved(f"{owner} was deleted by somebody else meanwhile.")
+        return {name: held[name] for name in CONSENT_FIELDS}
 
     async def _delete_binaries(self, owner: str, at: int, trace: str, session: AsyncClientSession | None) -> None:
         resources = self._database["resources"]

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -31,6 +32,22 @@ def test_ours_and_the_libraries_lines_are_json() -> None:
     first, second = map(json.loads, stream.getvalue().splitlines())
     assert (first["message"], first["status"], first["level"], first["logger"]) == ("read", 200, "info", "ours")
     assert (second["message"], second["logger"]) == ("it went wrong", "theirs")
+
+
+def test_a_line_is_written_whatever_it_holds() -> None:
+    stream = io.StringIO()
+    log.configure("info", stream=stream)
+    ours = structlog.get_logger("ours")
+    ours.warning("a lone surrogate %s", "\ud800", at=Path("a\nb"))
+    try:
+        int("broken")
+    except ValueError:
+        ours.exception("failed")
+    ours.debug("not told at this level")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert (first["message"], first["at"]) == ("a lone surrogate \ud800", repr(Path("a\nb")))
+    assert (second["message"], second["level"]) == ("failed", "error")
+    assert "ValueError: invalid literal" in second["exception"]
 
 
 def test_the_same_identifier_has_the_same_mark_under_one_key() -> None:

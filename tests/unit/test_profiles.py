@@ -32,7 +32,7 @@ def test_each_is_a_complete_search_parameter(path: Path) -> None:
 
 
 def test_codes_are_those_of_the_transactions() -> None:
-    """ITI-66, ITI-67 and the search of traces."""
+    """ITI-66, ITI-67, the search of traces, and the identifier a producer gives (uniqueId)."""
     found = {(base, each["code"], each["type"]) for each in map(read, FILES) for base in each["base"]}
     assert found == {
         ("DocumentReference", "isArchived", "token"),
@@ -44,6 +44,7 @@ def test_codes_are_those_of_the_transactions() -> None:
         ("List", "sourceId", "token"),
         ("List", "authorOrg", "reference"),
         ("AuditEvent", "period-start", "date"),
+        ("DocumentReference", "masterIdentifier", "token"),
     }
 
 

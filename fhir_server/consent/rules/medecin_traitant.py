@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.consent.circumstances import Act, Circumstances, Standing
+from fhir_server.consent.circumstances import Act, Circumstances, Standing, professional_key
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
 from fhir_server.search.predicate import all_of
@@ -14,6 +14,8 @@ def medecin_traitant(seen: Circumstances) -> Verdict:
     """Permit the médecin traitant named by the patient; his deletions are of own deposits (R-51)."""
     if seen.act is Act.FEED or not seen.stands(Standing.MEDECIN_TRAITANT):
         return silent(RULE, Effect.PERMIT)
+    if seen.act is Act.TRACE and professional_key(seen.requester) in seen.facts.blocked:
+        return silent(RULE, Effect.PERMIT, "the patient blocked him: his own acts only")
     where = in_record(seen)
     if seen.act is Act.DELETE_OWN:
         where = all_of([where, deposited_by(seen)])

@@ -1,0 +1,98 @@
+"""Random predicates and entries, narrow on purpose: two fields and few values let a planted fault show soon."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from fhir_server.search.predicate import (
+    ALWAYS,
+    NEVER,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Moment,
+    Not,
+    OneOf,
+    Predicate,
+    Prefix,
+    Span,
+)
+
+ABSENT: Final = object()
+"""The field is not written at all; `None` is written as null."""
+
+VALUES: Final = ("a", "b")
+LETTERS: Final = "aé\ud7ff\ue000\uffff\U00010000\U0001f600\U0010ffff"
+"""Around the places where UTF-8, UTF-16 and code points might be ordered differently."""
+
+orders = st.sampled_from(["lt", "le", "gt", "ge"])
+numbers = st.integers(0, 4)
+terms = st.text(LETTERS, max_size=3)
+
+scalars = st.sampled_from([*VALUES, None, ABSENT])
+arrays = st.one_of(st.just(ABSENT), st.lists(st.sampled_from(VALUES), max_size=3), st.just([None]))
+asked_values = st.frozensets(st.sampled_from([*VALUES, None]), max_size=3)
+
+scalar_leaves = st.builds(OneOf, st.sampled_from([Field.CATEGORY, Field.DEPOSIT_BY]), asked_values) | st.builds(
+    OneOf, st.just(Field.DEPOSIT_SECRET), st.frozensets(st.sampled_from([True, False, None]), max_size=3)
+)
+array_leaves = st.builds(OneOf, st.just(Field.LABELS), asked_values)
+prefix_leaves = st.builds(Prefix, terms)
+term_leaves = st.builds(OneOf, st.just(Field.TERMS), st.frozensets(terms, max_size=2))
+compare_leaves = st.builds(Compare, st.sampled_from(Moment), orders, numbers)
+span_leaves = st.builds(
+    Span,
+    st.sampled_from(VALUES),
+    st.lists(st.tuples(st.sampled_from(["lo", "hi"]), orders, numbers), max_size=4).map(tuple),
+)
+constants: st.SearchStrategy[Predicate] = st.sampled_from([ALWAYS, NEVER])
+
+
+def nested(leaves: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]:
+    """Every way to put predicates together, as the nodes allow it, not as `all_of` and its like tidy it up."""
+    return st.recursive(
+        leaves,
+        lambda parts: st.one_of(
+            st.lists(parts, min_size=2, max_size=3).map(lambda some: AllOf(tuple(some))),
+            st.lists(parts, min_size=2, max_size=3).map(lambda some: AnyOf(tuple(some))),
+            st.builds(Not, parts),
+        ),
+        max_leaves=6,
+    )
+
+
+intervals = st.builds(lambda p, lo, hi: {"p": p, "lo": lo, "hi": hi}, st.sampled_from(VALUES), numbers, numbers)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> dict[str, Any]:
+    """A stored document, with anything that may be missing missing at times."""
+    entry: dict[str, Any] = {
+        "category": draw(scalars),
+        "labels": draw(arrays),
+        "at": draw(st.one_of(numbers, st.just(None))),
+        "on": draw(st.one_of(numbers, st.just(None), st.just(ABSENT))),
+        "deposit": draw(
+            st.one_of(
+                st.just(ABSENT),
+                st.just(None),
+                st.fixed_dictionaries({}, optional={"by": scalars.filter(_is_written), "secret": st.booleans()}),
+            )
+        ),
+        "ix": draw(
+            st.one_of(
+                st.just(ABSENT),
+                st.fixed_dictionaries(
+                    {}, optional={"s": st.lists(terms, max_size=3), "r": st.lists(intervals, max_size=3)}
+                ),
+            )
+        ),
+    }
+    return {name: value for name, value in entry.items() if _is_written(value)}
+
+
+def _is_written(value: object) -> bool:
+    return value is not ABSENT

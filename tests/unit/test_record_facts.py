@@ -1,0 +1,219 @@
+"""The facts of a record: kept by every write, read by every decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_server.fhir.errors import Conflict
+from fhir_server.record.facts import (
+    EMERGENCY_DEFAULTS,
+    NO_RECORD,
+    Guardian,
+    facts_of,
+    field_name,
+    new_record,
+    persons_of,
+    with_consent,
+    with_guardian,
+    with_patient,
+)
+from tests.build import (
+    HELENE,
+    HOSPITAL,
+    MINOR,
+    NOW,
+    OTHER_DOCTOR,
+    SPECIALIST,
+    authorisation,
+    block,
+    emergency_choice,
+    fact,
+    medecin_traitant,
+    moment,
+    record,
+    related_person,
+)
+
+INS, INS_REAL = "urn:oid:1.2.250.1.213.1.4.10", "urn:oid:1.2.250.1.213.1.4.8"
+PATIENT: dict[str, Any] = {"resourceType": "Patient", "id": "p", "identifier": [{"system": INS, "value": HELENE}]}
+
+
+def test_a_record_nobody_has() -> None:
+    for unknown in (None, new_record("p", "essai")):
+        assert facts_of(unknown) is NO_RECORD
+    assert not NO_RECORD.exists
+    assert not NO_RECORD.open
+    assert NO_RECORD.emergency == EMERGENCY_DEFAULTS
+
+
+def test_a_patient_opens_the_record_and_its_deletion_ends_it() -> None:
+    there = with_patient(new_record("p", "essai"), PATIENT)
+    facts = facts_of(there)
+    assert (facts.record, facts.realm, facts.open, facts.exists) == ("p", "essai", True, True)
+    assert facts.persons == {f"ins|{HELENE}"}
+    assert there["persons"] == [f"ins|{HELENE}"], "by which a patient finds his record"
+    gone = with_patient(there, None)
+    assert facts_of(gone) is NO_RECORD
+    assert gone["persons"] == []
+
+
+@pytest.mark.parametrize(("active", "open_"), [(True, True), (False, False), (None, True)])
+def test_the_life_of_the_record_is_patient_active(active: bool | None, open_: bool) -> None:
+    patient = PATIENT if active is None else {**PATIENT, "active": active}
+    assert facts_of(with_patient(new_record("p", "essai"), patient)).open is open_
+
+
+def test_only_an_ins_makes_a_person() -> None:
+    identifiers = [
+        {"system": INS, "value": HELENE},
+        {"system": INS_REAL, "value": MINOR},
+        {"system": "urn:oid:1.2.250.1.213.1.4.99", "value": "x"},
+        {"system": "https://hospital.example/ipp", "value": "1"},
+        {"system": INS},
+        {"value": "y"},
+        None,
+    ]
+    assert persons_of({**PATIENT, "identifier": identifiers}) == {f"ins|{HELENE}", f"ins|{MINOR}"}  # type: ignore[dict-item]
+    assert persons_of({"resourceType": "Patient"}) == set()
+    assert persons_of({"resourceType": "Patient", "identifier": "x"}) == set()
+
+
+def test_consents_become_grants_blocks_and_choices() -> None:
+    facts = record(
+        consents=[
+            authorisation(SPECIALIST, start="2026-01-01T00:00:00Z", written="2026-01-05"),
+            authorisation(HOSPITAL),
+            authorisation(OTHER_DOCTOR).inactive("2026-02-01"),
+            medecin_traitant(OTHER_DOCTOR),
+            block("89900000009"),
+            emergency_choice("BTG", "deny"),
+            emergency_choice("MASKED", "permit"),
+            emergency_choice("ETREAT", "deny").inactive("2026-02-01"),
+        ]
+    )
+    assert {grant.actor for grant in facts.authorisations} == {f"rpps|{SPECIALIST}", f"finess|{HOSPITAL}"}
+    first = facts.authorisations[0]
+    assert (first.start, first.end) == (moment("2026-01-01T00:00:00"), moment("2027-01-01T00:00:00"))
+    assert first.granted == moment("2026-01-05T00:00:00")
+    assert [grant.actor for grant in facts.medecins_traitants] == [f"rpps|{OTHER_DOCTOR}"]
+    assert facts.blocked == {"rpps|89900000009"}
+    assert facts.unblocked == {}
+    assert facts.emergency == {"ETREAT": True, "BTG": False, "MASKED": True}
+
+
+def test_a_lifted_block_is_remembered_with_its_last_moment() -> None:
+    facts = record(
+        consents=[
+            block(SPECIALIST, id="one").inactive("2026-04-01"),
+            block(SPECIALIST, id="two").inactive("2026-03-01"),
+            block(OTHER_DOCTOR),
+        ]
+    )
+    assert facts.unblocked == {f"rpps|{SPECIALIST}": moment("2026-04-01T00:00:00")}
+    assert facts.blocked == {f"rpps|{OTHER_DOCTOR}"}
+
+
+def test_the_same_consent_written_again_replaces_itself() -> None:
+    first, again = authorisation(SPECIALIST, id="a"), authorisation(SPECIALIST, id="a", end="2026-03-01")
+    assert len(record(consents=[first, again]).authorisations) == 1
+    assert record(consents=[first, again]).authorisations[0].end == moment("2026-03-01T23:00:00")
+
+
+# One active choice for each emergency purpose
+
+
+def with_choices(*choices: Any) -> dict[str, Any]:
+    kept = new_record("p", "essai")
+    for choice in choices:
+        kept = with_consent(kept, fact(choice))
+    return kept
+
+
+def test_a_second_active_choice_of_one_purpose_is_a_conflict() -> None:
+    kept = with_choices(emergency_choice("BTG", "deny", id="a"))
+    with pytest.raises(Conflict) as refusal:
+        with_consent(kept, fact(emergency_choice("BTG", "permit", id="b")))
+    assert refusal.value.status == 409
+    assert refusal.value.issues[0].expression == ("Consent.provision.purpose",)
+    assert list(kept["consents"]) == ["a"], "the document is not changed in place"
+
+
+def test_but_not_of_another_purpose_nor_after_the_first_was_withdrawn_nor_the_same_one() -> None:
+    with_choices(*(emergency_choice(purpose, "deny", id=purpose) for purpose in ("BTG", "ETREAT", "MASKED")))
+    withdrawn = emergency_choice("BTG", "deny", id="a").inactive("2026-02-01")
+    with_choices(withdrawn, emergency_choice("BTG", "permit", id="b"))
+    with_choices(emergency_choice("BTG", "deny", id="a"), emergency_choice("BTG", "permit", id="a"))
+    with_choices(
+        emergency_choice("BTG", "deny", id="a"), emergency_choice("BTG", "deny", id="b").inactive("2026-02-01")
+    )
+
+
+def test_a_withdrawn_choice_does_not_come_back_beside_another() -> None:
+    withdrawn = emergency_choice("BTG", "deny", id="a").inactive("2026-02-01")
+    kept = with_choices(withdrawn, emergency_choice("BTG", "permit", id="b"))
+    with pytest.raises(Conflict):
+        with_consent(kept, fact(emergency_choice("BTG", "deny", id="a")))
+
+
+def test_several_authorisations_and_blocks_are_no_conflict() -> None:
+    kept = with_choices(
+        authorisation(SPECIALIST, id="a"), authorisation(SPECIALIST, id="b"), block(SPECIALIST, id="c"), block(id="d")
+    )
+    assert len(kept["consents"]) == 4
+
+
+# Ids with dots
+
+
+def test_an_id_with_dots_is_a_field_of_its_own() -> None:
+    assert field_name("a.b.c") == "a~b~c"
+    kept = with_choices(block(SPECIALIST, id="a.b"), block(OTHER_DOCTOR, id="a-b"))
+    assert set(kept["consents"]) == {"a~b", "a-b"}
+    facts = facts_of(with_patient(kept, PATIENT))
+    assert facts.blocked == {f"rpps|{SPECIALIST}", f"rpps|{OTHER_DOCTOR}"}
+    kept = with_guardian(kept, "g.1", related_person())
+    assert set(kept["guardians"]) == {"g~1"}
+    assert with_guardian(kept, "g.1", None)["guardians"] == {}
+
+
+# Guardians
+
+
+def guardians(*persons: dict[str, Any]) -> tuple[Guardian, ...]:
+    kept = with_patient(new_record("p", "essai"), PATIENT)
+    for number, person in enumerate(persons):
+        kept = with_guardian(kept, f"g{number}", person)
+    return facts_of(kept).guardians
+
+
+def test_an_active_guard_with_one_ins_represents() -> None:
+    (found,) = guardians(related_person(HELENE, period={"start": "2026-01-01", "end": "2026-12-31"}))
+    assert found.person == f"ins|{HELENE}"
+    assert found.start <= NOW < found.end
+    assert len(guardians(related_person(HELENE), related_person(MINOR))) == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        related_person(active=False),
+        related_person(relationship="CAREGIVER"),
+        {**related_person(), "identifier": []},
+        {**related_person(), "identifier": [{"system": "https://example.org", "value": HELENE}]},
+        {**related_person(), "identifier": [{"system": INS, "value": HELENE}, {"system": INS, "value": MINOR}]},
+        {**related_person(), "relationship": [{"coding": [{"system": "https://example.org", "code": "GUARD"}]}]},
+        {**related_person(), "relationship": [{"text": "GUARD"}]},
+        {"resourceType": "RelatedPerson"},
+    ],
+)
+def test_anybody_else_does_not(odd: dict[str, Any]) -> None:
+    assert guardians(odd) == ()
+
+
+def test_a_related_person_who_ceases_to_be_guard_is_forgotten() -> None:
+    kept = with_guardian(new_record("p", "essai"), "g", related_person())
+    for after in (related_person(active=False), related_person(relationship="CAREGIVER"), None):
+        assert with_guardian(kept, "g", after)["guardians"] == {}
+    assert with_guardian(kept, "other", None)["guardians"].keys() == {"g"}

@@ -1,0 +1,260 @@
+"""Proves from the source that no resource leaves the store without a decision.
+
+What the type checker cannot say: who may make a :class:`Visible`, who may look into a stored document, who may call
+what the store does without one. Each list below is closed and says why; an entry that is not used any more is reported.
+
+Usage: ``python tools/check_gate.py [ROOT]``. Prints each violation as ``file:line: sentence``, then fails with 1.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+PACKAGE: Final = "fhir_server"
+STORE: Final = "store/"
+RULES: Final = "consent/rules/"
+MAKES_VISIBLE: Final = frozenset({"consent/decide.py"})
+
+Callers: TypeAlias = Mapping[str, str]
+"""``file:function`` to the reason."""
+
+LOOKS_INTO_DOCUMENTS: Final[Callers] = {
+    "interactions/binaries.py:kept_fields": "a Binary keeps its owner and record from version to version",
+    "interactions/binaries.py:owner_fields": "a Binary takes the labels of its owner",
+    "interactions/change.py:_is_own": "who deposited it decides which change is legal",
+    "interactions/delete.py:_effects": "the realm of the record whose facts change",
+    "interactions/delete.py:delete": "a deletion is decided on the stored version",
+    "interactions/history.py:_many": "the position a page ended at",
+    "interactions/read.py:_answer": "the owner of native content, for X-Security-Context; the bytes of a Binary",
+    "interactions/shown.py:_trace": "the sealed part of a trace, against the decision that opens it",
+    "interactions/shown.py:body_of": "the bytes of a Binary",
+    "interactions/shown.py:note_trace": "a trace of reading a trace is withheld as that one is",
+    "interactions/update.py:_replace": "what the body does not tell is kept: deposit, realm, bucket",
+    "interactions/update.py:_store": "an update is decided on the stored version",
+    "interactions/update.py:patch": "a patch is applied to the stored version",
+}
+"""Outside the store: uses of ``Stored.document``, always of something a decision showed."""
+
+CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
+    "beyond": {"interactions/exchange.py:Exchange.decide_fully": "what gathers something hidden is withheld too"},
+    "holds_real_people": {"app.py:_running": "the demonstration refuses a database of real people"},
+    "key": {"app.py:_server": "keys shared by every process"},
+    "labelled": {"interactions/exchange.py:Exchange.hidden": "withholds traces of what is hidden from their reader"},
+    "records_asked": {"interactions/scope.py:_records_of_answers": "in which records a query is decided"},
+    "records_of_person": {
+        "interactions/prepare.py:complete_subject": "a publisher names the patient by INS",
+        "interactions/scope.py:_resolve": "a query names the patient by INS",
+    },
+    "withheld": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
+    "schema_is_newer": {"app.py:_running": "refuses a database of a newer server"},
+}
+"""By method of ``store.internal.Internal``."""
+
+PASSES_INTERNAL: Final[Callers] = {
+    "app.py:_running": "everything is made in app.py",
+    "app.py:_server": "same",
+}
+"""Who may hand the whole of it on."""
+
+Violation: TypeAlias = tuple[str, int, str]
+
+
+@dataclass
+class Source:
+    """One module, with every node's enclosing function."""
+
+    path: str
+    """Below the package: ``interactions/read.py``."""
+    tree: ast.Module
+    parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for node in ast.walk(self.tree):
+            for child in ast.iter_child_nodes(node):
+                self.parents[child] = node
+
+    def where(self, node: ast.AST) -> str:
+        """``file:Class.function`` of a node; ``file:`` at the top of a module."""
+        names: list[str] = []
+        while node in self.parents:
+            node = self.parents[node]
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                names.append(node.name)
+        return f"{self.path}:{'.'.join(reversed(names))}"
+
+
+def sources(root: Path) -> dict[str, Source]:
+    """The modules of the package under `root`, by path."""
+    package = root / PACKAGE
+    files = {str(file.relative_to(package)): file.read_text(encoding="utf-8") for file in package.rglob("*.py")}
+    return {path: Source(path, ast.parse(text, path)) for path, text in sorted(files.items())}
+
+
+def check(modules: Mapping[str, Source]) -> list[Violation]:
+    """Every violation, in order."""
+    internal = _methods(modules["store/internal.py"], "Internal")
+    reading = _methods(modules["store/reading.py"], "Reading")
+    gated = {name for name, method in reading.items() if "visible" in _required(method)}
+    used: set[str] = set()
+    found = list(_reading_is_gated(modules["store/reading.py"], reading))
+    for source in modules.values():
+        found += _visible_is_made_by_the_decision(source)
+        if source.path.startswith(RULES):
+            found += _rules_do_not_try(source)
+        if not source.path.startswith(STORE):
+            found += _documents_stay_in_the_store(source, used)
+            found += _internal_has_its_callers(source, frozenset(internal), used)
+            found += _reads_pass_a_decision(source, gated)
+    return sorted([*found, *_stale(used)])
+
+
+def _methods(source: Source, name: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The public methods of a class."""
+    classes = [node for node in source.tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return {
+        node.name: node
+        for node in (classes[0].body if classes else ())
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
+    }
+
+
+def _required(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
+    """The keyword-only parameters without a default, and their types."""
+    arguments = method.args
+    return {
+        one.arg: ast.unparse(one.annotation) if one.annotation else ""
+        for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None
+    }
+
+
+_HARMLESS: Final = ("Held", "Facts", "int", "bool", "None")
+"""What a read may answer without a decision: no body is in it."""
+
+
+def _reading_is_gated(
+    source: Source, reading: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
+) -> Iterator[Violation]:
+    """Whatever `Reading` answers that could hold a body needs ``visible``, required and of type `Visible`."""
+    if not reading:
+        yield source.path, 1, "there is no class Reading to check"
+    for name, method in reading.items():
+        answer = ast.unparse(method.returns) if method.returns else ""
+        if answer not in _HARMLESS and _required(method).get("visible") != "Visible":
+            yield source.path, method.lineno, f"Reading.{name} answers {answer} and demands no `*, visible: Visible`"
+
+
+def _visible_is_made_by_the_decision(source: Source) -> Iterator[Violation]:
+    if source.path in MAKES_VISIBLE:
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and _name(node.func) == "Visible":
+            yield source.path, node.lineno, "a Visible is made outside consent/decide.py"
+        elif isinstance(node, ast.ClassDef) and any(_name(base) == "Visible" for base in node.bases):
+            yield source.path, node.lineno, "Visible has a subclass"
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if alias.name == "Visible" and alias.asname not in (None, "Visible"):
+                    yield source.path, node.lineno, f"Visible goes by another name here: {alias.asname}"
+
+
+def _documents_stay_in_the_store(source: Source, used: set[str]) -> Iterator[Violation]:
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Attribute) or node.attr not in ("document", "_document"):
+            continue
+        where = source.where(node)
+        if node.attr == "document" and where in LOOKS_INTO_DOCUMENTS:
+            used.add(where)
+        else:
+            yield source.path, node.lineno, f".{node.attr} is used outside the store ({where} is not in the list)"
+
+
+def _internal_has_its_callers(source: Source, methods: frozenset[str], used: set[str]) -> Iterator[Violation]:
+    """Whatever is called ``internal`` is only called, by name, by whom the list names; nobody hands it on."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute | ast.Name) and _name(node) == "internal":
+            parent, where = source.parents[node], source.where(node)
+            if isinstance(parent, ast.Attribute):
+                allowed = CALLS_INTERNAL.get(parent.attr, {})
+                if where in allowed:
+                    used.add(f"{parent.attr} {where}")
+                else:
+                    yield source.path, node.lineno, f"Internal.{parent.attr} is called by {where}: not in the list"
+            elif where in PASSES_INTERNAL:
+                used.add(where)
+            elif not isinstance(node.ctx, ast.Store):
+                yield source.path, node.lineno, f"the internal store is handed on by {where}: not in the list"
+        elif isinstance(node, ast.Call) and _name(node.func) == "Internal" and _knows_internal(source):
+            parent = source.parents[node]
+            named = parent.arg if isinstance(parent, ast.keyword) else _target(parent)
+            if named != "internal":
+                yield source.path, node.lineno, "an Internal must be called `internal`, so that its callers are found"
+        elif isinstance(node, ast.Call) and _name(node.func) == "getattr" and _mentions(node, methods | {"internal"}):
+            yield source.path, node.lineno, "the internal store is reached by getattr"
+
+
+def _reads_pass_a_decision(source: Source, gated: set[str]) -> Iterator[Violation]:
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Attribute) or node.attr not in gated or _name(node.value) != "reading":
+            continue
+        call = source.parents[node]
+        if not isinstance(call, ast.Call) or call.func is not node:
+            yield source.path, node.lineno, f"reading.{node.attr} is handed on instead of called"
+            continue
+        passed = [word.value for word in call.keywords if word.arg == "visible"]
+        if not passed or (isinstance(passed[0], ast.Constant)):
+            yield source.path, node.lineno, f"reading.{node.attr} is called without visible="
+
+
+def _rules_do_not_try(source: Source) -> Iterator[Violation]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Try | ast.TryStar) or (isinstance(node, ast.Call) and _name(node.func) == "suppress"):
+            yield source.path, node.lineno, "a rule catches an exception: it would be a decision nobody took"
+
+
+def _stale(used: set[str]) -> Iterator[Violation]:
+    declared = {*LOOKS_INTO_DOCUMENTS, *PASSES_INTERNAL}
+    declared |= {f"{method} {where}" for method, callers in CALLS_INTERNAL.items() for where in callers}
+    for entry in sorted(declared - used):
+        yield "tools/check_gate.py", 1, f"{entry} is in a list and not in the source"
+
+
+def _name(node: ast.AST) -> str | None:
+    """The last name of ``a.b.c`` or ``c``."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _knows_internal(source: Source) -> bool:
+    """Whether the name is the store's, not the one of an error."""
+    module = f"{PACKAGE}.store.internal"
+    return any(isinstance(node, ast.ImportFrom) and node.module == module for node in ast.walk(source.tree))
+
+
+def _target(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        return _name(node.targets[0])
+    return _name(node.target) if isinstance(node, ast.AnnAssign) else None
+
+
+def _mentions(call: ast.Call, names: frozenset[str]) -> bool:
+    return any(isinstance(one, ast.Constant) and one.value in names for one in call.args)
+
+
+def main(arguments: list[str]) -> int:
+    """Check, print, answer the exit code."""
+    root = Path(arguments[0]) if arguments else Path(__file__).resolve().parents[1]
+    violations = check(sources(root))
+    for path, line, sentence in violations:
+        print(f"{path if path.startswith('tools/') else f'{PACKAGE}/{path}'}:{line}: {sentence}")
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fhir_server.cli.commands import app
+import sys
+
+from fhir_server.cli.commands import commands
 
 if __name__ == "__main__":
-    app(prog_name="fhir-server")
+    commands(sys.argv[1:])(prog_name="fhir-server")

@@ -190,8 +190,7 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
     journal = _journal(settings, held, clock)
     internal = Internal(held)
     try:
-        if await internal.schema_is_newer():
-            raise RuntimeError("A newer server wrote to this database; this one would not understand all of it.")
+        await _must_understand(held)
         if settings.demo and await internal.holds_real_people():
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
@@ -304,11 +303,22 @@ async def _ready(running: _Running | None) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
+class NewerDatabase(RuntimeError):
+    """A newer server wrote to the database."""
+
+
+async def _must_understand(held: Database) -> None:
+    """Raise before anything is written into a database whose shape only a newer server knows."""
+    if await Internal(held).schema_is_newer():
+        raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
+
+
 async def reindex(settings: Settings, told: Callable[[int, int], None]) -> int:
     """Rebuild every index entry and every fact from the stored bodies; answer how many resources were rebuilt."""
     client, held = _connect(settings)
     try:
         declared = _declared(settings)
+        await _must_understand(held)
         await indexes.create(held)
         return await upkeep.reindex(
             held,
@@ -337,6 +347,7 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
     client, held = _connect(settings)
     try:
         declared = _declared(settings)
+        await _must_understand(held)
         await indexes.create(held)
         return await seed(
             client,

@@ -129,7 +129,10 @@ class Settings(BaseSettings):
     )
 
     metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of the loopback address for Prometheus metrics; 0 takes a free one."
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of the loopback address for Prometheus metrics; 0 takes a free one.",
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     audit_anchor_file: Path | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from fhir_server.identity.development import DevelopmentIssuer
 ROOT = Path(__file__).resolve().parent.parent
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For plain HTTP: spares each client the 40 ms of reading the certificates of the system."""
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Served:
     def client(self, token: str | None = None) -> httpx.Client:
         """A client with this token, or without any."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.base, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.base, headers=headers, timeout=30, verify=PLAIN)
 
     def stop(self) -> int:
         """End it as an operator would, and answer its exit code."""

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from fhir_server import log
 from fhir_server.cli.database import any_database
 from fhir_server.cli.exits import Exit, Stop, one_sentence
+from fhir_server.identity.development import read_base_url
 from fhir_server.settings import LogLevel, load_settings
 
 _Data = Annotated[Path | None, typer.Option("--data", help="Data folder.", show_default="data beside the script")]
@@ -26,6 +27,8 @@ def reindex_command(*, data: _Data = None, mongodb_uri: _Uri = None) -> None:
 
     with one_sentence():
         settings = load_settings(data_folder=data, mongodb_uri=_secret(mongodb_uri))
+        # references in bodies may name the base URL that was served, so that is how they have to be read
+        settings = settings.model_copy(update={"base_url": read_base_url(settings.data_folder, settings.base_url)})
         log.configure(LogLevel.WARNING)
         with any_database(settings) as ready, _bar() as progress:
             task = progress.add_task("reindex", total=None)
@@ -33,7 +36,10 @@ def reindex_command(*, data: _Data = None, mongodb_uri: _Uri = None) -> None:
             def told(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
 
-            rebuilt = asyncio.run(app.reindex(ready, told))
+            try:
+                rebuilt = asyncio.run(app.reindex(ready, told))
+            except app.NewerDatabase as error:
+                raise Stop(str(error), Exit.START) from None
         typer.echo(f"{rebuilt} resources indexed anew.")
 
 

@@ -39,6 +39,7 @@ from fhir_server.interactions.shown import with_data
 from fhir_server.record.consents import ConsentFact, policy_of
 from fhir_server.store.document import document, stamp
 from fhir_server.store.reading import permits
+from fhir_server.store.writing import VersionMoved
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
@@ -193,7 +194,11 @@ async def _replace(
     account.announced = True
     async with server.journal.write(exchange.access(status), exchange.sealed(), version) as trace:
         candidate["trace"] = trace
-        await server.writing.replace(old, candidate, changes)
+        try:
+            await server.writing.replace(old, candidate, changes)
+        except VersionMoved as moved:
+            # the version named was current when it was looked at, and is not any more
+            raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
     return Answer(
         status,
         await with_data(exchange, body, candidate),

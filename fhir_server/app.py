@@ -31,6 +31,7 @@ from fhir_server.audit.anchor import signer_at
 from fhir_server.audit.journal import Journal
 from fhir_server.consent import acts, habilitation
 from fhir_server.consent.circumstances import Law
+from fhir_server.consent.complete import must_be_complete
 from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir.date import microseconds
@@ -162,6 +163,7 @@ def _declared(settings: Settings) -> _Declared:
         roles=frozenset((concept.system, concept.code) for concept in terminology.codes(SUBJECT_ROLES)),
         masked_and_invisible=settings.cumul_invisible_patient_masque_ps,
     )
+    must_be_complete(law)
     promised = capability.load(
         ROOT / "capability_statement.json",
         parameters,
@@ -309,7 +311,8 @@ class NewerDatabase(RuntimeError):
 
 async def _must_understand(held: Database) -> None:
     """Raise before anything is written into a database whose shape only a newer server knows."""
-    if await Internal(held).schema_is_newer():
+    internal = Internal(held)
+    if await internal.schema_is_newer():
         raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
 
 

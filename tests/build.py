@@ -362,7 +362,7 @@ def record(
     for one in consents:
         kept = with_consent(kept, fact(one))
     for person in related_persons:
-        kept = with_guardian(kept, str(person["id"]), person)
+        kept = with_guardian(kept, str(person["id"]), person, zone=UTC)
     return facts_of(kept)
 
 

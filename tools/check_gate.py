@@ -51,7 +51,7 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
         "interactions/scope.py:_resolve": "a query names the patient by INS",
     },
     "withheld": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
-    "schema_is_newer": {"app.py:_running": "refuses a database of a newer server"},
+    "schema_is_newer": {"app.py:_must_understand": "refuses a database of a newer server"},
 }
 """By method of ``store.internal.Internal``."""
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def in_record(seen: Circumstances) -> Predicate:
-    """What belongs to the record in question; of a record nobody has, nothing."""
-    return one_of(Field.RECORD, seen.facts.record) if seen.facts.record is not None else NEVER
+    """What belongs to the record in question; of a record nobody has, or of another realm, nothing."""
+    if seen.facts.record is None or seen.facts.realm != seen.requester.realm.value:
+        return NEVER
+    return one_of(Field.RECORD, seen.facts.record)
 
 
 def deposited_by(seen: Circumstances) -> Predicate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 
 MIN = -62_135_596_800_000_000
 """0001-01-01, in microseconds: an open beginning."""
@@ -59,6 +59,17 @@ def instant(at: datetime) -> str:
     """A FHIR instant in UTC with milliseconds: ``2026-11-22T09:56:49.123Z``."""
     at = at.astimezone(UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def bound(text: str, covered: Interval, zone: tzinfo, *, end: bool) -> int:
+    """The start or the end of a right that a date gives; one without a time begins and ends at midnight of `zone`."""
+    at = covered.high if end else covered.low
+    if "T" in text or at >= MAX:
+        return min(at, MAX)
+    try:
+        return microseconds(datetime.combine(moment(at).date(), time(), zone))
+    except OverflowError:
+        return MAX if end else MIN
 
 
 def _interval(match: re.Match[str]) -> Interval:

@@ -132,7 +132,8 @@ async def read_body(
     size = 0
     while True:
         try:
-            message = await asyncio.wait_for(receive(), pause)
+            async with asyncio.timeout(pause):
+                message = await receive()
         except TimeoutError:
             raise BodyTimeout(
                 f"Nothing more of the body came for {pause:g} seconds.", headers=(("Connection", "close"),)

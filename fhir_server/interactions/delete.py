@@ -18,6 +18,8 @@ from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.store.reading import Stored
 
@@ -45,15 +47,15 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     account.patient = f"Patient/{old.record}" if old.record else None
     account.announced = True
     async with exchange.server.journal.write(exchange.access(204), exchange.sealed(), version) as trace:
-        await exchange.server.writing.delete(old, exchange.now, _effects(old), trace)
+        await exchange.server.writing.delete(old, exchange.now, _effects(old, exchange.server.zone), trace)
     return Answer(204, version=version)
 
 
-def _effects(old: Stored) -> Effects:
+def _effects(old: Stored, zone: tzinfo) -> Effects:
     change = None
     if old.type == "Patient":
         change = FactChange(old.id, old.document["realm"], partial(with_patient, patient=None))
     elif old.type == "RelatedPerson" and old.record is not None:
-        forget = partial(with_guardian, id=old.id, related_person=None)
+        forget = partial(with_guardian, id=old.id, related_person=None, zone=zone)
         change = FactChange(old.record, old.document["realm"], forget)
     return Effects(change, owner=old.type == "DocumentReference")

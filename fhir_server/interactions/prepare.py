@@ -259,7 +259,9 @@ def effects(
     if draft.type == "Patient":
         change = FactChange(id, realm, partial(_patient, patient=draft.resource))
     elif draft.type == "RelatedPerson" and record is not None:
-        change = FactChange(record, realm, partial(with_guardian, id=id, related_person=draft.resource))
+        change = FactChange(
+            record, realm, partial(with_guardian, id=id, related_person=draft.resource, zone=exchange.server.zone)
+        )
     elif draft.type == "Consent" and record is not None and policy_of(draft.resource) is not None:
         fact = consent_fact(exchange, draft.resource)
         if isinstance(fact, list):

@@ -51,10 +51,11 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     query = _parse(exchange, type, pairs, strict=exchange.strict)
     scope = await open_scope(exchange, type, query)
     asked = asked_of(query, scope)
-    bound = _bound(exchange, type, query)
+    used = urlencode(query.used)
+    bound = _bound(exchange, type, used)
     if query.summary is Summary.COUNT:
         number = await exchange.server.reading.count(asked, visible=scope.visible, collection=scope.collection)
-        return _bundle(exchange, query, type, [], number, None, ())
+        return _bundle(exchange, query, type, used, [], number, None, ())
     after = exchange.server.pages.open(query.page, bound, exchange.now) if query.page is not None else None
     order = _order(query, scope)
     page = await exchange.server.reading.search(
@@ -68,7 +69,7 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     ]
     entries += [Entry(one.key, await body_of(exchange, one, scope.facts), "include") for one in others]
     following = exchange.server.pages.seal(page.next, bound, exchange.now) if page.next is not None else None
-    return _bundle(exchange, query, type, entries, total, following, cut)
+    return _bundle(exchange, query, type, used, entries, total, following, cut)
 
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
@@ -144,6 +145,7 @@ def _bundle(
     exchange: Exchange,
     query: Query,
     type: str | None,
+    used: str,
     entries: list[Entry],
     total: int | None,
     following: str | None,
@@ -154,17 +156,16 @@ def _bundle(
         entries = [*entries, Entry(None, json.encode(operation_outcome(issues)), "outcome")]
     base = exchange.server.base_url
     path = f"{base}/{type}" if type is not None else base
-    self_link = f"{path}?{urlencode(query.used)}" if query.used else path
-    links = [("self", self_link)]
+    links = [("self", f"{path}?{used}" if used else path)]
     if following is not None:
-        links.append(("next", f"{path}?{urlencode([*query.used, ('_page', following)])}"))
+        page = urlencode({"_page": following})
+        links.append(("next", f"{path}?{used}&{page}" if used else f"{path}?{page}"))
     return Answer(200, searchset(base, entries, total, links))
 
 
-def _bound(exchange: Exchange, type: str | None, query: Query) -> str:
-    """Whom and what a page token is for."""
+def _bound(exchange: Exchange, type: str | None, used: str) -> str:
+    """Whom and what a page token is for; ``used`` is the query as it was understood."""
     requester = exchange.requester
-    used = urlencode(query.used)
     return f"{requester.issuer}\n{requester.key}\n{requester.realm.value}\n{type}\n{used}"
 
 

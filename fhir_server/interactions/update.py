@@ -52,10 +52,10 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     """Replace the current version by the body."""
     _begin(exchange, type, id)
     draft = read_body(exchange, type, raw, id)
-    await complete_subject(exchange, draft)
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         return await _create_here(exchange, draft, id, old)
+    await complete_subject(exchange, draft)
     return await _store(exchange, draft, facts, old)
 
 
@@ -114,6 +114,7 @@ async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | 
         raise NotFound(f"{draft.type}/{id} is not known.")
     if exchange.if_match is not None:
         raise PreconditionFailed(f"There is no version of {draft.type}/{id} that If-Match could name.")
+    await complete_subject(exchange, draft)
     if old is None:
         return await store_new(exchange, draft, act_of_create(draft.type), id=id)
     return await _replace(exchange, draft, old, status=201)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -288,14 +288,7 @@ class _Reader:
         if interval is None:
             self._refuse("This is not a date of the calendar.", where, IssueType.VALUE)
             return None
-        moment = interval.high if end else interval.low
-        return moment if "T" in str(text) else self._local_midnight(moment)
-
-    def _local_midnight(self, utc_midnight: int) -> int:
-        if utc_midnight >= date.MAX:
-            return date.MAX
-        day = date.moment(utc_midnight).date()
-        return date.microseconds(datetime.combine(day, time(), self.zone))
+        return date.bound(str(text), interval, self.zone, end=end)
 
 
 def _object(value: Json) -> JsonObject:

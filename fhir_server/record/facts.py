@@ -16,6 +16,7 @@ from fhir_server.record.consents import ConsentFact, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
 
@@ -132,10 +133,10 @@ def with_consent(document: Document, fact: ConsentFact) -> Document:
     return {**document, "consents": {**document["consents"], field_name(fact.id): asdict(fact)}}
 
 
-def with_guardian(document: Document, id: str, related_person: JsonObject | None) -> Document:
-    """The document after a RelatedPerson was written, or deleted (nothing)."""
+def with_guardian(document: Document, id: str, related_person: JsonObject | None, *, zone: tzinfo) -> Document:
+    """The document after a RelatedPerson was written, or deleted (nothing); `zone` is that of date-only bounds."""
     guardians = {name: guardian for name, guardian in document["guardians"].items() if name != field_name(id)}
-    guardian = _guardian(related_person) if related_person is not None else None
+    guardian = _guardian(related_person, zone) if related_person is not None else None
     if guardian is not None:
         guardians[field_name(id)] = asdict(guardian)
     return {**document, "guardians": guardians}
@@ -165,7 +166,7 @@ def _grants(facts: list[ConsentFact], policy: Policy) -> tuple[Grant, ...]:
     )
 
 
-def _guardian(related_person: JsonObject) -> Guardian | None:
+def _guardian(related_person: JsonObject, zone: tzinfo) -> Guardian | None:
     """A RelatedPerson is a legal representative when it is active, GUARD, and names a person by INS (A.4)."""
     if related_person.get("active") is False or not _is_guard(related_person):
         return None
@@ -175,7 +176,7 @@ def _guardian(related_person: JsonObject) -> Guardian | None:
         return None
     period = related_person.get("period")
     start, end = (period.get("start"), period.get("end")) if isinstance(period, dict) else (None, None)
-    return Guardian(persons[0], _moment(start, end=False), _moment(end, end=True))
+    return Guardian(persons[0], _moment(start, zone, end=False), _moment(end, zone, end=True))
 
 
 def _is_guard(related_person: JsonObject) -> bool:
@@ -187,11 +188,11 @@ def _is_guard(related_person: JsonObject) -> bool:
     )
 
 
-def _moment(text: Json, *, end: bool) -> int:
+def _moment(text: Json, zone: tzinfo, *, end: bool) -> int:
     interval = date.interval(text) if isinstance(text, str) else None
     if interval is None:
         return date.MAX if end else date.MIN
-    return interval.high if end else interval.low
+    return date.bound(str(text), interval, zone, end=end)
 
 
 def _list(value: Json) -> list[Json]:

@@ -10,6 +10,7 @@ asks for strict handling, else left out and named in :attr:`Query.issues`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -233,14 +234,18 @@ def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]]) -> tuple[st
     return tuple(dict.fromkeys(asked)) or parameters.resource_types
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
 def _check_text(name: str, value: str) -> None:
     where = (f"http.{name[:_SHOWN].partition(':')[0]}",) if name.isprintable() else ()
     if len(name) > MAX_LENGTH or len(value) > MAX_LENGTH:
         sentence = f"A parameter has {max(len(name), len(value))} characters; this server takes {MAX_LENGTH}."
         raise Invalid(sentence, expression=where, code=IssueType.TOO_LONG)
-    if any(character < " " and character not in "\t\n\r" for character in name + value):
+    if _CONTROL.search(name) or _CONTROL.search(value):
         raise Invalid("A parameter has a control character in it, which no FHIR value has.", expression=where)
-    if any("\ud800" <= character <= "\udfff" for character in name + value):
+    if _SURROGATE.search(name) or _SURROGATE.search(value):
         raise Invalid("A parameter is not valid UTF-8.", expression=where)
     if not name:
         raise Invalid("A parameter has no name.")

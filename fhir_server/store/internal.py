@@ -76,15 +76,16 @@ class Internal:
     async def labelled(self, record: str, labels: Collection[str], *, secret: bool) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.
 
-        With ``secret`` also what was deposited in a secret session. For withholding traces of what is hidden from
-        their reader (R-25, R-26, R-63).
+        With ``secret`` also what was deposited in a secret session; always what gathers one of these, however deep.
+        For withholding traces of what is hidden from their reader (R-25, R-26, R-63).
         """
         which: list[dict[str, Any]] = [{"labels": {"$in": sorted(labels)}}]
         if secret:
             which.append({"deposit.secret": True})
         with answering():
             cursor = self._database["resources"].find({"record": record, "$or": which}, {"_id": 1})
-            return frozenset(str(document["_id"]) for document in await cursor.to_list())
+            hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
+            return gathered(hidden, await self._gathering(record)) if hidden else hidden
 
     async def beyond(self, record: str, visible: Predicate) -> frozenset[str]:
         """Which resources of a record a decision does not show, and what gathers one of these, however deep."""
@@ -94,11 +95,12 @@ class Internal:
                 {"_id": 1},
             )
             hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            gathering = self._database["resources"].find(
-                {"record": record, "rt": {"$in": sorted(REFERRING)}}, {"refers": 1}
-            )
-            refers = {str(document["_id"]): document.get("refers", ()) for document in await gathering.to_list()}
-        return gathered(hidden, refers)
+            return gathered(hidden, await self._gathering(record))
+
+    async def _gathering(self, record: str) -> dict[str, Sequence[str]]:
+        """What gathers in a record, and what each of these refers to."""
+        cursor = self._database["resources"].find({"record": record, "rt": {"$in": sorted(REFERRING)}}, {"refers": 1})
+        return {str(document["_id"]): document.get("refers", ()) for document in await cursor.to_list()}
 
     async def key(self, name: str) -> bytes:
         """A secret of 32 bytes shared by every process through the database, made on first use."""

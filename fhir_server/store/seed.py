@@ -117,7 +117,7 @@ def _effects(candidate: Document, resource: json.JsonObject, zone: tzinfo, autho
     if candidate["rt"] == "Patient":
         return Effects(FactChange(record, REALM, partial(with_patient, patient=resource)))
     if candidate["rt"] == "RelatedPerson":
-        return Effects(FactChange(record, REALM, partial(with_guardian, id=id, related_person=resource)))
+        return Effects(FactChange(record, REALM, partial(with_guardian, id=id, related_person=resource, zone=zone)))
     if candidate["rt"] == "Consent" and policy_of(resource) is not None:
         fact = read_consent(resource, granted=candidate["at"], zone=zone, duration=authorisation)
         if not isinstance(fact, ConsentFact):

@@ -101,7 +101,7 @@ async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: time
         if stored["rt"] == "Patient":
             held = with_patient(held, resource)
         elif stored["rt"] == "RelatedPerson":
-            held = with_guardian(held, str(resource["id"]), resource)
+            held = with_guardian(held, str(resource["id"]), resource, zone=zone)
         elif policy_of(resource) is not None:
             fact = read_consent(resource, granted=stored["at"], zone=zone, duration=authorisation)
             held = with_consent(held, fact) if isinstance(fact, ConsentFact) else held

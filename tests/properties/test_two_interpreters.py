@@ -125,6 +125,7 @@ def test_prefixes(collection: Entries, entries: list[dict[str, Any]], predicates
     predicates=[
         AllOf((_a := OneOf(Field.LABELS, frozenset({"a"})), _b := OneOf(Field.LABELS, frozenset({"b"})))),
         AllOf((AllOf((_a, _b)), _a, _b)),
+        AllOf((AllOf((_a, _b)), _a)),
         AllOf((Not(AnyOf((_a, _b))), Not(_a), NEVER)),
         AnyOf((AllOf((_a, _b, _b)), Not(AllOf((_a, _b))))),
     ],

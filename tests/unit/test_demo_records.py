@@ -179,7 +179,7 @@ def test_every_professional_is_in_the_directory() -> None:
 def test_the_holder_of_demo_1_represents_demo_3() -> None:
     document = record_facts.new_record("demo-3", "essai")
     related = of("RelatedPerson")["demo-3-representant"].resource
-    guardians = record_facts.with_guardian(document, "demo-3-representant", related)["guardians"]
+    guardians = record_facts.with_guardian(document, "demo-3-representant", related, zone=UTC)["guardians"]
     assert record_of("RelatedPerson", "demo-3-representant", related) == "demo-3"
     assert [one["person"] for one in guardians.values()] == [f"ins|{DEMO_PATIENTS['demo-1']}"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -173,9 +174,9 @@ def test_an_id_with_dots_is_a_field_of_its_own() -> None:
     assert set(kept["consents"]) == {"a~b", "a-b"}
     facts = facts_of(with_patient(kept, PATIENT))
     assert facts.blocked == {f"rpps|{SPECIALIST}", f"rpps|{OTHER_DOCTOR}"}
-    kept = with_guardian(kept, "g.1", related_person())
+    kept = with_guardian(kept, "g.1", related_person(), zone=UTC)
     assert set(kept["guardians"]) == {"g~1"}
-    assert with_guardian(kept, "g.1", None)["guardians"] == {}
+    assert with_guardian(kept, "g.1", None, zone=UTC)["guardians"] == {}
 
 
 # Guardians
@@ -184,7 +185,7 @@ def test_an_id_with_dots_is_a_field_of_its_own() -> None:
 def guardians(*persons: dict[str, Any]) -> tuple[Guardian, ...]:
     kept = with_patient(new_record("p", "essai"), PATIENT)
     for number, person in enumerate(persons):
-        kept = with_guardian(kept, f"g{number}", person)
+        kept = with_guardian(kept, f"g{number}", person, zone=UTC)
     return facts_of(kept).guardians
 
 
@@ -213,7 +214,7 @@ def test_anybody_else_does_not(odd: dict[str, Any]) -> None:
 
 
 def test_a_related_person_who_ceases_to_be_guard_is_forgotten() -> None:
-    kept = with_guardian(new_record("p", "essai"), "g", related_person())
+    kept = with_guardian(new_record("p", "essai"), "g", related_person(), zone=UTC)
     for after in (related_person(active=False), related_person(relationship="CAREGIVER"), None):
-        assert with_guardian(kept, "g", after)["guardians"] == {}
-    assert with_guardian(kept, "other", None)["guardians"].keys() == {"g"}
+        assert with_guardian(kept, "g", after, zone=UTC)["guardians"] == {}
+    assert with_guardian(kept, "other", None, zone=UTC)["guardians"].keys() == {"g"}

@@ -64,3 +64,6 @@ RULES: Final[tuple[Rule, ...]] = (
     traces_of_hidden,
     refers_to_hidden,
 )
+
+LIMITS: Final = frozenset({"acts-table", "realm", "scope", "token-record", "roles", "life-of-record", "habilitation"})
+"""The rules that must answer with a limit for every requester; `consent.complete` asks them at start."""

@@ -38,7 +38,7 @@ class IncompleteRules(RuntimeError):
 
 
 def must_be_complete(law: Law, rules: Sequence[Rule] = RULES) -> None:
-    """Raise :class:`IncompleteRules` unless the declared limits, and no others, answer for each kind, act and domain."""
+    """Raise :class:`IncompleteRules` unless the declared limits, and no others, answer for every kind and act."""
     for kind, act, type in product(Kind, Act, _TYPES):
         seen = circumstances(requester=_somebody(kind), act=act, type=type, facts=NO_RECORD, now=0, law=law)
         answered = {verdict.rule for rule in rules if (verdict := rule(seen)).effect is Effect.LIMIT}

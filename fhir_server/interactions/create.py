@@ -82,7 +82,7 @@ async def store_new(
     extra: dict[str, Any] = {}
     if draft.type == "Binary":
         extra = {"content": await take_data(exchange, draft), **await owner_fields(exchange, draft)}
-        facts = await exchange.facts(extra["record"])
+        facts = await exchange.facts_for("Binary", extra["record"])
         if facts.exists and not facts.open and not exchange.is_conformance:
             raise Unprocessable(CLOSED_RECORD, expression=("Binary.securityContext",), code=IssueType.BUSINESS_RULE)
         record = extra["record"]

@@ -146,8 +146,8 @@ class Exchange:
 
     async def decide_on(self, held: Held, act: Act) -> tuple[Facts, Decision]:
         """Decide one act on something looked up, by the facts of its record as they are now."""
-        facts = await self.facts(held.record)
-        self.account.record = facts.record
+        facts = await self.facts_for(held.type, held.record)
+        self.account.record = held.record if facts.record is not None else None
         self.account.sought = True
         return facts, await self.decide_fully(held.type, act, facts)
 
@@ -171,6 +171,15 @@ class Exchange:
         if record not in self._facts:
             self._facts[record] = await self.server.reading.facts(record)
         return self._facts[record]
+
+    async def facts_for(self, type: str, record: str | None) -> Facts:
+        """The facts a decision on something of this record rests on.
+
+        A Binary that no document points to yet has no record: its depositor on the patient's side is known by his own.
+        """
+        if type == "Binary" and record is None and self.requester.kind in PATIENT_SIDE:
+            return await self.own_facts()
+        return await self.facts(record)
 
     async def own_facts(self) -> Facts:
         """The facts of the record the token speaks of: the patient's own, or that of the person acted for."""

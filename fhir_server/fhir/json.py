@@ -27,6 +27,9 @@ JsonObject: TypeAlias = "dict[str, Json]"
 MAX_DEPTH = 60
 """Deepest nesting of objects and arrays accepted. Real resources stay under 20."""
 
+MAX_CONTAINERS = 200_000
+"""Most objects and arrays in one body. A Bundle of 1,000 large documents holds fewer than 100,000."""
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -66,6 +69,8 @@ def decode(body: bytes) -> Json:
     deeper than :data:`MAX_DEPTH`.
     """
     skeleton = _STRING.sub(b'"', body)
+    if skeleton.count(b"{") + skeleton.count(b"[") > MAX_CONTAINERS:
+        raise Malformed(f"The body holds more than {MAX_CONTAINERS} objects and arrays, more than this server reads.")
     _check_depth(skeleton)
     try:
         value: Json = _decoder.decode(body)

@@ -127,6 +127,7 @@ class Front:
             metrics.count(interaction, 499, began)
             return
         except FhirError as error:
+            pretty = b"_pretty=true" in scope["query_string"].split(b"&")
             response = of_error(error)
             if response.status >= 500:  # noqa: PLR2004 - the server's fault
                 _logger.exception("unavailable", request=request_id, interaction=interaction)

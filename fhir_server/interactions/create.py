@@ -108,6 +108,8 @@ async def store_new(
     if wanted is not None:
         # a search by identifier was decided in the records where it found something; meanwhile that may be this one
         shown = [wanted.visible, (await exchange.decide_fully(draft.type, Act.CONSULT, facts)).visible]
+    if id is not None:
+        candidate["made_by_put"] = True  # history tells it
     await _must_permit(exchange, draft, act, facts, candidate)
     changes = effects(exchange, draft, candidate["record"], exchange.requester.realm.value, binaries)
     account.target, account.version = f"{draft.type}/{new}", 1

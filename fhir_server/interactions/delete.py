@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fhir_server.consent.circumstances import Act
-from fhir_server.fhir.errors import Forbidden, NotAllowed, NotFound
+from fhir_server.fhir.errors import Forbidden, NotAllowed, NotFound, PreconditionFailed
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import READ_ONLY
 from fhir_server.interactions.update import held_for_change, must_match
 from fhir_server.record.facts import with_guardian, with_patient
 from fhir_server.store.reading import permits
-from fhir_server.store.writing import Effects, FactChange
+from fhir_server.store.writing import Effects, FactChange, VersionMoved
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -47,7 +47,10 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     account.patient = f"Patient/{old.record}" if old.record else None
     account.announced = True
     async with exchange.server.journal.write(exchange.access(204), exchange.sealed(), version) as trace:
-        await exchange.server.writing.delete(old, exchange.now, _effects(old, exchange.server.zone), trace)
+        try:
+            await exchange.server.writing.delete(old, exchange.now, _effects(old, exchange.server.zone), trace)
+        except VersionMoved as moved:
+            raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
     return Answer(204, version=version)
 
 

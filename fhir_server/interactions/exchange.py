@@ -162,7 +162,7 @@ class Exchange:
             contents = [one for one in (*ELEMENTS, "Binary") if domain_of(one) is Domain.CONTENTS]
             rules = self.account.rules
             shown = together([self.decide(one, Act.CONSULT, facts) for one in contents]).predicate
-            self._beyond = (record, await self.server.internal.beyond(record, shown))
+            self._beyond = (record, await self.server.internal.beyond(record, shown, by=self.requester.key))
             self.account.rules = rules
         return self.decide(type, act, facts, self._beyond[1])
 
@@ -198,7 +198,7 @@ class Exchange:
         if self._hidden is None or self._hidden[0] != facts.record:
             holder = self.requester.kind is Kind.PATIENT
             labels = (INVISIBLE_PATIENT,) if holder else INVISIBLE
-            found = await self.server.internal.labelled(facts.record, labels, secret=not holder)
+            found = await self.server.internal.labelled(facts.record, labels, secret=not holder, by=self.requester.key)
             self._hidden = (facts.record, found)
         return self._hidden[1]
 

@@ -151,7 +151,9 @@ async def _change(exchange: Exchange, one: Stored) -> Change:
     at = date.instant(date.moment(one.at))
     if one.body is None:
         return Change(one.key, "DELETE", "204", one.version, at, None)
-    method, status = ("POST", "201") if one.version == 1 else ("PUT", "200")
+    made = one.document.get("made_by_put", False)
+    status = "201" if one.version == 1 or made else "200"
+    method = "PUT" if made or one.version > 1 else "POST"
     return Change(one.key, method, status, one.version, at, await body_of(exchange, one, NO_RECORD))
 
 

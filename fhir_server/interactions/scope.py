@@ -87,13 +87,6 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     # of no record at all too, for that must cost what a hidden one costs
     facts = list(await asyncio.gather(*(exchange.facts(record) for record in (records or (None,)))))
     known = [one.record for one in facts if one.record is not None]
-    if query.names_resource:
-        exchange.account.withheld = await exchange.server.internal.withheld(
-            all_of([one.predicate(resolved) if isinstance(one, RecordNamed) else one for one in query.clauses]),
-            types,
-            exchange.requester.realm.value,
-            records=None if exchange.is_conformance else known or [""],
-        )
     rules: list[str] = []
     decisions: list[Decision] = []
     for one in facts:
@@ -104,7 +97,19 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     if len(known) == 1 and exchange.account.record is None:
         exchange.account.record = known[0]
     only = decisions[0] if len(decisions) == 1 else None
-    return Scope(together(decisions), facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved))
+    visible = together(decisions)
+    if query.names_resource:
+        asked = [one.predicate(resolved) if isinstance(one, RecordNamed) else one for one in query.clauses]
+        if exchange.requester.kind in _PATIENT_SIDE:
+            # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
+            asked.append(visible.predicate)
+        exchange.account.withheld = await exchange.server.internal.withheld(
+            all_of(asked),
+            types,
+            exchange.requester.realm.value,
+            records=None if exchange.is_conformance else known or [""],
+        )
+    return Scope(visible, facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved))
 
 
 async def _note_attempt(exchange: Exchange, query: Query) -> None:

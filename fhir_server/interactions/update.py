@@ -182,6 +182,8 @@ async def _replace(
         ),
         **extra,
     }
+    if status == 201:  # noqa: PLR2004 - Created: brought back by PUT, as history tells
+        candidate["made_by_put"] = True
     if act is not None and facts is not None:
         decision = exchange.decide(draft.type, act, facts)
         # Which labels may come and go, `must_be_legal` said: whoever masks is not refused for what he then cannot see

@@ -73,10 +73,11 @@ class Internal:
             found = await cursor.limit(MOST_ASKED).max_time_ms(10_000).to_list()
         return {str(document["record"]): str(document["_id"]) for document in found}
 
-    async def labelled(self, record: str, labels: Collection[str], *, secret: bool) -> frozenset[str]:
+    async def labelled(self, record: str, labels: Collection[str], *, secret: bool, by: str) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.
 
-        With ``secret`` also what was deposited in a secret session; always what gathers one of these, however deep.
+        With ``secret`` also what was deposited in a secret session; always what gathers one of these, however deep, but
+        for what the reader himself (``by``) deposited.
         For withholding traces of what is hidden from their reader (R-25, R-26, R-63).
         """
         which: list[dict[str, Any]] = [{"labels": {"$in": sorted(labels)}}]
@@ -85,21 +86,25 @@ class Internal:
         with answering():
             cursor = self._database["resources"].find({"record": record, "$or": which}, {"_id": 1})
             hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            return gathered(hidden, await self._gathering(record)) if hidden else hidden
+            return gathered(hidden, await self._gathering(record, by)) if hidden else hidden
 
-    async def beyond(self, record: str, visible: Predicate) -> frozenset[str]:
-        """Which resources of a record a decision does not show, and what gathers one of these, however deep."""
+    async def beyond(self, record: str, visible: Predicate, *, by: str) -> frozenset[str]:
+        """Which resources of a record a decision does not show, and what gathers one of these, however deep.
+
+        What the requester himself (``by``) deposited is not hidden from him for what he referred to.
+        """
         with answering():
             cursor = self._database["resources"].find(
                 {"record": record, "rt": {"$in": sorted(ELEMENTS.keys() | {"Binary"})}, "$nor": [to_filter(visible)]},
                 {"_id": 1},
             )
             hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            return gathered(hidden, await self._gathering(record))
+            return gathered(hidden, await self._gathering(record, by))
 
-    async def _gathering(self, record: str) -> dict[str, Sequence[str]]:
-        """What gathers in a record, and what each of these refers to."""
-        cursor = self._database["resources"].find({"record": record, "rt": {"$in": sorted(REFERRING)}}, {"refers": 1})
+    async def _gathering(self, record: str, by: str) -> dict[str, Sequence[str]]:
+        """What gathers in a record and somebody else deposited, and what each of these refers to."""
+        where = {"record": record, "rt": {"$in": sorted(REFERRING)}, "deposit.by": {"$ne": by}}
+        cursor = self._database["resources"].find(where, {"refers": 1})
         return {str(document["_id"]): document.get("refers", ()) for document in await cursor.to_list()}
 
     async def key(self, name: str) -> bytes:

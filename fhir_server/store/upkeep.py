@@ -30,7 +30,7 @@ _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
 """Microseconds after which a Binary that no document points to is swept."""
 _OF_FACTS: Final = ("Patient", "RelatedPerson", "Consent")
-_KEPT: Final = ("body", "owner", "unowned", "content", "trace", "touched")
+_KEPT: Final = ("body", "owner", "unowned", "content", "trace", "touched", "made_by_put")
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
 

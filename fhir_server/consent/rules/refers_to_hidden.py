@@ -8,7 +8,7 @@ from __future__ import annotations
 from fhir_server.consent.circumstances import Act, Circumstances
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
 from fhir_server.record.belonging import REFERRING
-from fhir_server.search.predicate import Field, one_of
+from fhir_server.search.predicate import Field, all_of, negate, one_of
 
 RULE = "refers-to-hidden"
 
@@ -17,4 +17,7 @@ def refers_to_hidden(seen: Circumstances) -> Verdict:
     """Deny gathering resources that refer to something of the record the requester may not consult."""
     if seen.type not in REFERRING or seen.act in (Act.FEED, Act.TRACE):
         return silent(RULE, Effect.DENY)
-    return deny(RULE, one_of(Field.REFERS, *seen.hidden), "it refers to something that is hidden from the requester")
+    # his own deposit tells him nothing new; hidden, it would tell him that what he named is there
+    others = negate(one_of(Field.DEPOSIT_BY, seen.requester.key))
+    where = all_of([one_of(Field.REFERS, *seen.hidden), others])
+    return deny(RULE, where, "it refers to something that is hidden from the requester")

@@ -1,0 +1,109 @@
+"""Puts the records into the server's database in bulk, in the form in which writes by clients would have left them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from benchmarks import records
+from fhir_server.app import ROOT, parameters_of, utc_now
+from fhir_server.definitions.load import load
+from fhir_server.definitions.profiles import read_search_parameters
+from fhir_server.fhir import json
+from fhir_server.record.consents import ConsentFact, read_consent
+from fhir_server.record.facts import new_record, with_consent, with_patient
+from fhir_server.store.connection import connect, database
+from fhir_server.store.document import Deposit, bucket, document, stamp
+from fhir_server.store.internal import Internal
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import JsonObject
+    from fhir_server.search.parameters import Parameters
+    from fhir_server.store.connection import Document
+
+REALM: Final = "essai"
+_AT_ONCE: Final = 20
+"""Records of one insert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was put there."""
+
+    patients: list[str]
+    """The ids of the Patients."""
+    documents: list[list[str]]
+    """The ids of the documents of each."""
+    ended: int
+    """Whatever is younger was written by a measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Makes stored forms."""
+
+    parameters: Parameters
+    key: bytes
+    at: int
+
+    def document(self, resource: JsonObject, id: str, record: str, by: str) -> Document:
+        """The stored form of a resource in a record."""
+        told, body = stamp(json.encode(resource), resource, id=id, version=1, at=self.at)
+        return document(
+            told,
+            body,
+            parameters=self.parameters,
+            version=1,
+            at=self.at,
+            realm=REALM,
+            deposit=Deposit(by, None, self.at, secret=False),
+            bucket=bucket(self.key, record),
+        )
+
+
+async def seed(uri: str, base_url: str, patients: int) -> Seeded:
+    """Add so many records to the database of a server."""
+    client = connect(uri)
+    held = database(client, "fhir")
+    own = read_search_parameters(ROOT / "profiles" / "SearchParameter")
+    stored = _Stored(parameters_of(load(), own, base_url), await Internal(held).key("routing"), utc_now())
+    seeded = Seeded([], [], stored.at)
+    resources: list[Document] = []
+    facts: list[Document] = []
+    for number in range(patients):
+        person = records.Person(number)
+        ids = [
+            f"{bucket(stored.key, person.id):04x}{records.stable(f'{number} {one}')[:28]}"
+            for one in range(records.DOCUMENTS)
+        ]
+        seeded.patients.append(person.id)
+        seeded.documents.append(ids)
+        resources += _resources(stored, person, ids)
+        facts.append(_facts(person, stored.at))
+        if len(facts) == _AT_ONCE or number == patients - 1:
+            await held["resources"].insert_many(resources, ordered=False)
+            await held["records"].insert_many(facts, ordered=False)
+            resources, facts = [], []
+    await client.close()
+    return seeded
+
+
+def _resources(stored: _Stored, person: records.Person, ids: list[str]) -> list[Document]:
+    own = f"ins|{person.ins}"
+    found = [stored.document(records.patient(person), person.id, person.id, own)]
+    found += [stored.document(one, str(one["id"]), person.id, own) for one in records.consents(person)]
+    for number, id in enumerate(ids):
+        found.append(stored.document(records.document(person, number), id, person.id, "finess|990000001"))
+    return found
+
+
+def _facts(person: records.Person, at: int) -> Document:
+    told = with_patient(new_record(person.id, REALM), records.patient(person))
+    for consent in records.consents(person):
+        fact = read_consent(consent, granted=at, zone=ZoneInfo("Europe/Paris"), duration=timedelta(days=365))
+        if not isinstance(fact, ConsentFact):
+            raise TypeError(f"The Consent is not of a shape that decides: {fact}")
+        told = with_consent(told, fact)
+    return {**told, "rev": 1}

@@ -50,7 +50,7 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
         "interactions/prepare.py:complete_subject": "a publisher names the patient by INS",
         "interactions/scope.py:_resolve": "a query names the patient by INS",
     },
-    "withheld": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
+    "named": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
     "schema_is_newer": {"app.py:_must_understand": "refuses a database of a newer server"},
 }
 """By method of ``store.internal.Internal``."""

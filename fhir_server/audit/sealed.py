@@ -7,9 +7,12 @@ See docs/trail.md.
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -17,6 +20,9 @@ from fhir_server.audit.coding import DATA, PATIENT, QUERY, Role
 
 MAX_DELIVERED: Final = 256
 """Resources that a trace names one by one; of more, their number is told."""
+
+_PAIR: Final = re.compile(r"(?<=[?&\n])[^&\n]+&?")
+"""One parameter of a query or a form, as a trace keeps them."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -59,8 +65,8 @@ class Sealed:
 def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = ()) -> bytes:
     """The AuditEvent with the patient, the target, what was delivered, and why.
 
-    ``hidden`` are resources (``Type/id``) that the reader may not see: that they were delivered is not told. A trace
-    whose very target is one of them is withheld by the gate and never comes here.
+    ``hidden`` are resources (``Type/id``) that the reader may not see: that they were delivered is not told, nor what
+    of a query names them. A trace whose very target is one of them is withheld by the gate and never comes here.
     """
     told = _decode(event)
     entities: list[dict[str, Any]] = told.setdefault("entity", [])
@@ -82,6 +88,11 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
             references.insert(0, reference)
     added.extend(_entity(one, DATA) for one in references if one not in named)
     entities[:0] = added
+    if hidden:
+        ids = frozenset(key.partition("/")[2] for key in hidden)
+        for entity in entities:
+            if "query" in entity:
+                _leave_out(entity, ids)
     details = [{"type": "rule", "valueString": rule} for rule in sealed.get("rules", ())]
     if "unlisted" in sealed:
         details.append({"type": "delivered-unlisted", "valueString": str(sealed["unlisted"])})
@@ -94,6 +105,19 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
 
 def _entity(reference: str, role: Role) -> dict[str, Any]:
     return {"what": {"reference": reference}, "type": role.type.json(), "role": role.role.json()}
+
+
+def _leave_out(entity: dict[str, Any], ids: Collection[str]) -> None:
+    """Leave out of a query the parameters that name something hidden from the reader."""
+
+    def kept(pair: re.Match[str]) -> str:
+        return "" if any(id in unquote(pair[0]) for id in ids) else pair[0]
+
+    asked = b64decode(entity["query"]).decode(errors="replace")
+    shown = _PAIR.sub(kept, asked)
+    if shown != asked:
+        shown = shown.rstrip("?&\n")
+        entity |= {"description": shown, "query": b64encode(shown.encode()).decode()}
 
 
 def _asked(entities: list[dict[str, Any]]) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class Account:
     """The record that was really touched."""
     hidden_target: str | None = None
     """What was really found, where the requester named it by something else than its id."""
-    withheld: dict[str, str] = field(default_factory=dict)
-    """By record, what the request named that is hidden from the patient's side: such a trace is withheld from it."""
+    named: dict[str, str] = field(default_factory=dict)
+    """By record, what a query really named there: who may not see that may not see the trace."""
     delivered: list[str] = field(default_factory=list)
     elsewhere: list[Elsewhere] = field(default_factory=list)
     secret: bool = False
@@ -230,7 +230,7 @@ class Exchange:
         account = self.account
         return Sealed(
             record=account.record,
-            target=account.withheld.get(account.record or "") or account.hidden_target or account.target,
+            target=account.named.get(account.record or "") or account.hidden_target or account.target,
             version=account.version,
             delivered=tuple(account.delivered),
             rules=account.rules,
@@ -252,7 +252,7 @@ class Exchange:
             replace(
                 sealed,
                 record=other.record,
-                target=self.account.withheld.get(other.record),
+                target=self.account.named.get(other.record),
                 delivered=other.delivered,
                 rules=sealed.rules if other.delivered else (),
             )

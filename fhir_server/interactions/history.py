@@ -151,7 +151,7 @@ async def _change(exchange: Exchange, one: Stored) -> Change:
     at = date.instant(date.moment(one.at))
     if one.body is None:
         return Change(one.key, "DELETE", "204", one.version, at, None)
-    made = one.document.get("made_by_put", False)
+    made = one.made_by_put
     status = "201" if one.version == 1 or made else "200"
     method = "PUT" if made or one.version > 1 else "POST"
     return Change(one.key, method, status, one.version, at, await body_of(exchange, one, NO_RECORD))

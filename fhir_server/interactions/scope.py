@@ -103,7 +103,7 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
         if exchange.requester.kind in _PATIENT_SIDE:
             # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
             asked.append(visible.predicate)
-        exchange.account.withheld = await exchange.server.internal.withheld(
+        exchange.account.named = await exchange.server.internal.named(
             all_of(asked),
             types,
             exchange.requester.realm.value,

@@ -80,7 +80,7 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     if not query.clauses:
         raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
     scope = await open_scope(exchange, type, query)
-    exchange.account.withheld = {}  # the trace tells what was created, not what the condition names
+    exchange.account.named = {}  # the trace tells what was created, not what the condition names
     return Condition(asked_of(query, scope), scope.visible, _order(query, scope))
 
 

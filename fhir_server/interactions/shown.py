@@ -46,4 +46,6 @@ async def _trace(exchange: Exchange, found: Stored, facts: Facts, decision: Deci
     event = bytes(found.body or b"")
     if not permits(sealed(decision), found.document):
         return event
-    return unsealed(event, found.document["sealed"], await exchange.hidden(facts))
+    # of his own request nothing is left out: that would tell him what of it is there
+    own = found.document.get("agent") == exchange.requester.key
+    return unsealed(event, found.document["sealed"], frozenset() if own else await exchange.hidden(facts))

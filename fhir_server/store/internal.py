@@ -56,10 +56,10 @@ class Internal:
             cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
             return [document["_id"] for document in await cursor.to_list()]
 
-    async def withheld(
+    async def named(
         self, asked: Predicate, types: Collection[str], realm: str, *, records: Collection[str] | None
     ) -> dict[str, str]:
-        """Of what a query names in these records, by record: one that is hidden from the patient's side, if any.
+        """What a query names in these records, one of each: of several one that may be hidden from the patient's side.
 
         A trace of the query is then withheld as a trace of that resource is, found or not (R-25, R-26, R-63).
         """
@@ -67,11 +67,18 @@ class Internal:
         if records is not None:
             place.append(one_of(Field.RECORD, *records))
         where = to_filter(all_of([asked, *place]))
-        hidden: list[dict[str, Any]] = [{"labels": {"$in": sorted(INVISIBLE)}}, {"deposit.secret": True}]
+        labelled = {"$ne": [{"$setIntersection": ["$labels", sorted(INVISIBLE)]}, []]}
+        gathers = {"$in": ["$rt", sorted(REFERRING)]}
+        rank = {"$cond": [{"$or": [labelled, "$deposit.secret"]}, 0, {"$cond": [gathers, 1, 2]}]}
+        pipeline: Sequence[dict[str, Any]] = [
+            {"$match": where},
+            {"$project": {"record": 1, "rank": rank}},
+            {"$sort": {"rank": 1, "_id": 1}},
+            {"$group": {"_id": "$record", "named": {"$first": "$_id"}}},
+        ]
         with answering():
-            cursor = self._database["resources"].find({"$and": [where, {"$or": hidden}]}, {"record": 1})
-            found = await cursor.limit(MOST_ASKED).max_time_ms(10_000).to_list()
-        return {str(document["record"]): str(document["_id"]) for document in found}
+            cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
+            return {str(document["_id"]): str(document["named"]) for document in await cursor.to_list()}
 
     async def labelled(self, record: str, labels: Collection[str], *, secret: bool, by: str) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.

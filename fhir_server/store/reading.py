@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Position: TypeAlias = "tuple[int | str, str]"
 """Where a page ended: the value of the sort key, and the ``_id``."""
 
+_WITHOUT_ENTRIES: Final = {"ix": 0}
+"""Of what is found, nobody asks the search entries again: reading them costs more than reading the body."""
 _MAX_TIME_MS: Final = 20_000
 
 
@@ -66,6 +68,11 @@ class Stored:
     content: Content | None
     document: Mapping[str, Any]
     """The stored form, for the store's own writes and for decisions on a write."""
+
+    @property
+    def made_by_put(self) -> bool:
+        """Whether this version came about by a PUT where there was nothing, as history tells."""
+        return bool(self.document.get("made_by_put"))
 
     @property
     def key(self) -> str:
@@ -271,6 +278,7 @@ class Reading:
         command = {
             "find": collection,
             "filter": where,
+            "projection": _WITHOUT_ENTRIES,
             "sort": sort,
             "limit": limit,
             "batchSize": limit + 1,

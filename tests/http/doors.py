@@ -1,0 +1,449 @@
+"""The doors: every way into what is stored, as functions from who asks and where to what is answered.
+
+The rows of the door matrix. A door names the methods and path shapes it goes through; a route without a door makes a
+test fail. A door asks the same in each world, of ids that differ in the key of the world alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import httpx
+
+from fhir_server.identity.systems import INS_NIR_TEST
+from tests.build import block
+from tests.http.asking import FHIR_JSON, Ask
+from tests.http.worlds import NUMBERS, Place, Resource, shown, target
+
+JSON_PATCH: Final = {"Content-Type": "application/json-patch+json"}
+SYSTEM: Final = ""
+"""Stands for the type of a door that has none."""
+
+Through: TypeAlias = tuple[str, str]
+Walk: TypeAlias = Callable[[Ask, str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Door:
+    """A row: its name, the routes it goes through, the types it is tried with (all, or the system), and the way."""
+
+    name: str
+    through: tuple[Through, ...]
+    walk: Walk
+    types: tuple[str, ...] | None
+    writes: bool
+    number: int
+    of_trail: bool
+    """It reads traces, which show what was asked at the other doors."""
+    into_record: bool
+    """It deposits in the very record: whoever may feed it may know that it exists."""
+
+
+DOORS: Final[list[Door]] = []
+
+
+def door(
+    *through: str,
+    types: tuple[str, ...] | None = None,
+    writes: bool = False,
+    of_trail: bool = False,
+    into_record: bool = False,
+) -> Callable[[Walk], Walk]:
+    """Enter a function into the matrix; ``through`` are routes, ``GET type/id``."""
+
+    def enter(walk: Walk) -> Walk:
+        routes = tuple((method, shape) for method, _, shape in (one.partition(" ") for one in through))
+        DOORS.append(
+            Door(getattr(walk, "__name__", "?"), routes, walk, types, writes, len(DOORS), of_trail, into_record)
+        )
+        return walk
+
+    return enter
+
+
+SEARCHES: Final = ("GET type", "HEAD type", "POST type/_search")
+SYSTEM_SEARCHES: Final = ("GET ", "HEAD ", "POST _search")
+ALONE: Final = (SYSTEM,)
+CONTENTS: Final = ("DocumentReference", "Observation", "List")
+OF_RECORD: Final = (*CONTENTS, "Consent", "RelatedPerson")
+
+
+# One resource
+
+
+@door("GET type/id", "HEAD type/id")
+async def read(ask: Ask, type: str) -> None:
+    url = f"/{type}/{ask.place.id(type)}"
+    await ask.send("GET", url)
+    await ask.send("HEAD", url)
+
+
+@door("GET type/id")
+async def read_unless_known(ask: Ask, type: str) -> None:
+    url = f"/{type}/{ask.place.id(type)}"
+    await ask.send("GET", url, headers={"If-None-Match": 'W/"1"'})
+    await ask.send("GET", url, headers={"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"})
+
+
+@door("GET type/id", types=("Binary",))
+async def read_as_what_it_is(ask: Ask, type: str) -> None:
+    await ask.send("GET", f"/{type}/{ask.place.id(type)}", headers={"Accept": "text/plain"})
+    await ask.send("GET", f"/{type}/{ask.place.id(type)}", headers={"Accept": "*/*"})
+
+
+@door("GET type/id/_history/vid", "HEAD type/id/_history/vid")
+async def vread(ask: Ask, type: str) -> None:
+    for version in ("1", "9"):
+        await ask.send("GET", f"/{type}/{ask.place.id(type)}/_history/{version}")
+    await ask.send("HEAD", f"/{type}/{ask.place.id(type)}/_history/1")
+
+
+@door("GET type/id/_history", "HEAD type/id/_history")
+async def history_of_instance(ask: Ask, type: str) -> None:
+    url = f"/{type}/{ask.place.id(type)}/_history"
+    await ask.send("HEAD", url)
+    await ask.pages(f"{url}?_count=1&_since=2020-01-01T00:00:00Z")
+    await ask.send("GET", f"{url}?_count=none")
+
+
+@door("PUT type/id", writes=True)
+async def update(ask: Ask, type: str) -> None:
+    url, body = f"/{type}/{ask.place.id(type)}", json.dumps(target(type, ask.place) | {"language": "fr"})
+    for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
+        await ask.send("PUT", url, content=body, headers=FHIR_JSON | condition)
+
+
+@door("PUT type/id", types=("DocumentReference",), writes=True)
+async def update_by_number(ask: Ask, type: str) -> None:
+    """The record is named by an INS alone, which the server completes."""
+    body = target(type, ask.place)
+    body["subject"] = {"identifier": {"system": INS_NIR_TEST, "value": ask.place.ins}}
+    await ask.send("PUT", f"/{type}/{body['id']}", content=json.dumps(body), headers=FHIR_JSON)
+
+
+@door("PATCH type/id", writes=True)
+async def patch(ask: Ask, type: str) -> None:
+    url = f"/{type}/{ask.place.id(type)}"
+    change = json.dumps([{"op": "add", "path": "/language", "value": "fr"}])
+    await ask.send("PATCH", url, content="[{", headers=JSON_PATCH)
+    for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
+        await ask.send("PATCH", url, content=change, headers=JSON_PATCH | condition)
+
+
+@door("DELETE type/id", writes=True)
+async def delete(ask: Ask, type: str) -> None:
+    for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}, {}):
+        await ask.send("DELETE", f"/{type}/{ask.place.id(type)}", headers=condition)
+    await ask.send("GET", f"/{type}/{ask.place.id(type)}")
+
+
+# Searches
+
+
+@door(*SEARCHES)
+async def search_by_id(ask: Ask, type: str) -> None:
+    query = f"_id={ask.place.id(type)}"
+    await ask.search(f"/{type}", query)
+    await ask.pages(f"/{type}?{query},{ask.place.shown}&_count=1&_sort=_id")
+
+
+@door(*SEARCHES, types=(*OF_RECORD, "Patient"))
+async def search_by_identifier(ask: Ask, type: str) -> None:
+    system, value = (INS_NIR_TEST, ask.place.ins) if type == "Patient" else (NUMBERS, ask.place.number)
+    await ask.search(f"/{type}", f"identifier={value}")
+    await ask.send("GET", f"/{type}?identifier={system}|{value},{NUMBERS}|other&_total=accurate")
+
+
+@door(*SEARCHES, types=OF_RECORD)
+async def search_by_patient(ask: Ask, type: str) -> None:
+    await ask.search(f"/{type}", f"patient={ask.place.patient}")
+    await ask.send("GET", f"/{type}?patient=Patient/{ask.place.patient}&patient=Patient/{ask.place.patient}")
+    await ask.send("GET", f"/{type}?patient={ask.place.patient}&patient={ask.place.ground}")
+
+
+@door(*SEARCHES, types=OF_RECORD)
+async def search_by_ins(ask: Ask, type: str) -> None:
+    number = f"{INS_NIR_TEST}|{ask.place.ins}"
+    await ask.search(f"/{type}", f"patient.identifier={number}")
+    await ask.send("GET", f"/{type}?patient:Patient.identifier={number}")
+    await ask.send("GET", f"/{type}?patient.identifier={number}&patient={ask.place.ground}")
+
+
+@door("GET type", types=OF_RECORD)
+async def search_two_records(ask: Ask, type: str) -> None:
+    """Whether there is a second record must not tell in whether two were named."""
+    other = f"{INS_NIR_TEST}|{ask.place.ins}"
+    await ask.send("GET", f"/{type}?patient={ask.place.patient},{ask.place.ground}")
+    await ask.send("GET", f"/{type}?patient.identifier={INS_NIR_TEST}|280057505600117,{other}")
+
+
+@door("GET type", types=OF_RECORD)
+async def count(ask: Ask, type: str) -> None:
+    for how in ("_count=0", "_summary=count", "_total=accurate&_count=1", "_total=estimate&_count=1"):
+        await ask.send("GET", f"/{type}?patient={ask.place.patient}&{how}")
+    await ask.send("GET", f"/{type}?_id={ask.place.id(type)}&_summary=count")
+
+
+@door("GET type", types=OF_RECORD)
+async def sort(ask: Ask, type: str) -> None:
+    for key in ("-_id", "_lastUpdated"):
+        await ask.pages(f"/{type}?patient={ask.place.patient}&_sort={key}&_count=1")
+
+
+@door("GET type", types=CONTENTS)
+async def search_by_what_it_says(ask: Ask, type: str) -> None:
+    place = ask.place
+    asked = {
+        "DocumentReference": (
+            f"relatesto=DocumentReference/{place.id(type)}",
+            f"relatesto=DocumentReference/{place.shown}",
+            "type=http://loinc.org|11502-2",
+            "date=ge2026-01-01&_sort=-date",
+            f"_security={MASK}",
+        ),
+        "Observation": (f"derived-from=DocumentReference/{place.shown}", "status=final", f"_security={MASK}"),
+        "List": (f"item=DocumentReference/{place.id(type)}", f"item=DocumentReference/{place.shown}"),
+    }
+    for clause in asked[type]:
+        await ask.send("GET", f"/{type}?patient={place.patient}&{clause}")
+
+
+MASK: Final = "MASQUE_PS,INVISIBLE_PATIENT,INVISIBLE_REPRESENTANTS_LEGAUX"
+
+
+@door("GET type", types=("DocumentReference",))
+async def include(ask: Ask, type: str) -> None:
+    """What is hidden behind what is seen, and what is seen behind what is hidden."""
+    place = ask.place
+    asked = (
+        "_include=DocumentReference:relatesto",
+        "_include=DocumentReference:patient",
+        "_revinclude=DocumentReference:relatesto",
+        "_revinclude=Observation:derived-from",
+        "_revinclude=List:item&_revinclude=AuditEvent:entity",
+    )
+    for around in asked:
+        for named in (f"_id={place.shown}", f"_id={place.id(type)}"):
+            await ask.send("GET", f"/{type}?{named}&{around}")
+    await ask.send("GET", f"/{type}?patient={place.patient}&{'&'.join(asked)}")
+
+
+@door("GET type", types=("Patient",))
+async def include_record(ask: Ask, type: str) -> None:
+    for around in ("DocumentReference:patient", "Observation:patient", "Consent:patient", "RelatedPerson:patient"):
+        await ask.send("GET", f"/{type}?_id={ask.place.patient}&_revinclude={around}")
+
+
+@door(*SEARCHES, types=("Patient",))
+async def search_by_traits(ask: Ask, type: str) -> None:
+    await ask.search("/Patient", "family=Porte&given=No&birthdate=1980-05-14&gender=female")
+    await ask.send("GET", "/Patient?birthdate=1980-05-14")
+
+
+@door(*SYSTEM_SEARCHES, types=ALONE)
+async def search_system(ask: Ask, type: str) -> None:
+    place = ask.place
+    asked = (
+        f"_id={place.id(type)}",
+        f"_type=DocumentReference,Observation,List&_id={place.id(type)}",
+        f"_type=DocumentReference,Observation&patient={place.patient}",
+        f"_type=DocumentReference&patient={place.patient}&_count=1",
+        f"_type=Patient,RelatedPerson,Consent&_id={place.patient}",
+        f"_type=DocumentReference&patient.identifier={INS_NIR_TEST}|{place.ins}",
+    )
+    await ask.search("", asked[0])
+    for query in asked[1:]:
+        await ask.pages(f"?{query}")
+
+
+# Histories of many
+
+
+@door("GET type/_history", "HEAD type/_history")
+async def history_of_type(ask: Ask, type: str) -> None:
+    await ask.send("HEAD", f"/{type}/_history")
+    await ask.pages(f"/{type}/_history?_count=1&_since=2020-01-01T00:00:00Z")
+
+
+@door("GET _history", "HEAD _history", types=ALONE)
+async def history_of_system(ask: Ask, type: str) -> None:
+    await ask.send("HEAD", "/_history")
+    await ask.pages("/_history?_count=2")
+
+
+# Creations
+
+
+def deposit(place: Place, **told: Any) -> Resource:
+    """A document for the record that the requester may feed."""
+    about = {"reference": f"Patient/{place.ground}"}
+    made = shown(place) | {"subject": about, "relatesTo": None, **told}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def pointing(place: Place) -> list[Resource]:
+    return [{"attachment": {"contentType": "text/plain", "url": f"Binary/{place.id('Binary')}"}}]
+
+
+@door("POST type", types=("Binary",), writes=True)
+async def create_pointing_at_binary(ask: Ask, type: str) -> None:
+    for how in ("representation", "OperationOutcome", "minimal"):
+        body = deposit(ask.place, content=pointing(ask.place))
+        await ask.post("/DocumentReference", body, Prefer=f"return={how}")
+
+
+@door("POST type", "PUT type/id", "PATCH type/id", types=("Binary",), writes=True)
+async def update_pointing_at_binary(ask: Ask, type: str) -> None:
+    """An own deposit that is changed to point at the hidden Binary, or to belong to the hidden record."""
+    made = await ask.post("/DocumentReference", deposit(ask.place))
+    if made.status_code != 201:
+        return
+    url, id = made.headers["Location"].partition("/_history/")[0], made.json()["id"]
+    change = json.dumps([{"op": "replace", "path": "/content", "value": pointing(ask.place)}])
+    await ask.send("PATCH", url, content=change, headers=JSON_PATCH)
+    about = {"reference": f"Patient/{ask.place.patient}"}
+    for told in ({"content": pointing(ask.place)}, {"description": "elsewhere", "subject": about}):
+        body = json.dumps(deposit(ask.place, **told) | {"id": id})
+        await ask.send("PUT", url, content=body, headers=FHIR_JSON)
+    await ask.send("DELETE", url)
+
+
+@door("POST type", types=("DocumentReference", "Patient"), writes=True)
+async def create_binary_owned_by(ask: Ask, type: str) -> None:
+    owner = {"reference": f"{type}/{ask.place.id(type)}"}
+    body = {"resourceType": "Binary", "contentType": "text/plain", "data": "Qm9u", "securityContext": owner}
+    await ask.post("/Binary", body, Prefer="return=OperationOutcome")
+    await ask.post("/Binary", body)
+
+
+@door("POST type", "GET type", types=("DocumentReference",), writes=True)
+async def create_relating_to(ask: Ask, type: str) -> None:
+    """A deposit may name anything; what it names is not thereby shown."""
+    relates = [{"code": "appends", "target": {"reference": f"DocumentReference/{ask.place.id(type)}"}}]
+    made = await ask.post("/DocumentReference", deposit(ask.place, relatesTo=relates))
+    if made.status_code == 201:
+        id = made.json()["id"]
+        await ask.send("GET", f"/DocumentReference?_id={id}&_include=DocumentReference:relatesto")
+        await ask.send("DELETE", f"/DocumentReference/{id}")
+
+
+@door("POST type", types=CONTENTS, writes=True)
+async def create_unless_there_is(ask: Ask, type: str) -> None:
+    place = ask.place
+    conditions = (
+        f"_id={place.id(type)}",
+        f"identifier={NUMBERS}|{place.number}",
+        f"patient={place.patient}&identifier={NUMBERS}|{place.number}",
+        f"patient.identifier={INS_NIR_TEST}|{place.ins}&identifier={place.number}",
+    )
+    for condition in conditions:
+        body = target(type, place) | {"identifier": None, "masterIdentifier": None, "entry": None, "content": None}
+        body |= {"subject": {"reference": f"Patient/{place.ground}"}}
+        if type == "DocumentReference":
+            body |= {"content": deposit(place)["content"]}
+        told = {name: value for name, value in body.items() if value is not None}
+        made = await ask.post(f"/{type}", told, If_None_Exist=condition)
+        if made.status_code == 201:
+            await ask.send("DELETE", f"/{type}/{made.json()['id']}")
+
+
+@door("POST type", types=CONTENTS, writes=True, into_record=True)
+async def create_in_record(ask: Ask, type: str) -> None:
+    """Only those who may feed a record may know that it is there."""
+    by_number = {"identifier": {"system": INS_NIR_TEST, "value": ask.place.ins}}
+    for about in ({"reference": f"Patient/{ask.place.patient}"}, by_number):
+        body = deposit(ask.place) if type == "DocumentReference" else target(type, ask.place) | {"id": "x"}
+        made = await ask.post(f"/{type}", {**body, "subject": about}, Prefer="return=OperationOutcome")
+        if made.status_code == 201:
+            await ask.send("DELETE", made.headers["Location"].partition("/_history/")[0])
+
+
+@door("POST type", types=("Consent", "RelatedPerson", "Patient"), writes=True)
+async def create_to_govern(ask: Ask, type: str) -> None:
+    body = target(type, ask.place)
+    await ask.post(f"/{type}", body)
+    if type == "Consent":
+        by_number = {"identifier": {"system": INS_NIR_TEST, "value": ask.place.ins}}
+        body = block("89900000099", id="x", patient=ask.place.patient).resource
+        await ask.post(f"/{type}", body | {"patient": by_number})
+
+
+# Batches
+
+
+@door("POST ", types=ALONE, writes=True)
+async def batch(ask: Ask, type: str) -> None:
+    """Each way in, as an entry of a batch."""
+    place = ask.place
+    entries: list[Resource] = []
+    for each in ("DocumentReference", "Binary", "Observation", "Patient", "Consent"):
+        url = f"{each}/{place.id(each)}"
+        entries += [
+            _entry("GET", url),
+            _entry("HEAD", url),
+            _entry("GET", url, ifNoneMatch='W/"1"'),
+            _entry("GET", f"{url}/_history"),
+            _entry("GET", f"{url}/_history/1"),
+            _entry("GET", f"{each}?_id={place.id(each)}"),
+            _entry("GET", f"{each}?_id={place.id(each)}&_summary=count"),
+            _entry("GET", f"{each}/_history"),
+            _entry("PUT", url, target(each, place), ifMatch='W/"9"'),
+            _entry("PUT", url, target(each, place)),
+            _entry("DELETE", url),
+        ]
+    entries += [
+        _entry("GET", f"DocumentReference?patient={place.patient}&_include=DocumentReference:relatesto"),
+        _entry("GET", f"?_type=DocumentReference&patient={place.patient}"),
+        _entry("GET", "_history"),
+        _entry("POST", "DocumentReference", deposit(place, content=pointing(place))),
+        _entry("POST", "DocumentReference", deposit(place), ifNoneExist=f"identifier={NUMBERS}|{place.number}"),
+    ]
+    await ask.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+
+
+def _entry(method: str, url: str, resource: Resource | None = None, **conditions: str) -> Resource:
+    entry: Resource = {"request": {"method": method, "url": url, **conditions}}
+    return entry | {"resource": resource} if resource else entry
+
+
+# The trail
+
+
+@door("GET type", "HEAD type", "POST type/_search", types=ALONE, of_trail=True)
+async def traces_of_record(ask: Ask, type: str) -> None:
+    """A search of the traces of a record tells what the requester did and may see, not that there is a record."""
+    place = ask.place
+    await ask.send("GET", f"/DocumentReference/{place.id(type)}")
+    await ask.send("GET", f"/DocumentReference?patient={place.patient}")
+    await ask.search("/AuditEvent", f"patient={place.patient}&_count=100")
+    for query in (
+        f"entity=DocumentReference/{place.id(type)}",
+        f"entity=Patient/{place.patient}&_total=accurate",
+        f"patient={place.patient}&_summary=count",
+        f"patient.identifier={INS_NIR_TEST}|{place.ins}",
+    ):
+        await ask.send("GET", f"/AuditEvent?{query}", headers={"Prefer": "handling=strict"})
+
+
+@door("GET type/id", "HEAD type/id", "GET type/id/_history", "GET type/id/_history/vid", of_trail=True)
+async def own_trace(ask: Ask, type: str) -> None:
+    """Reading the trace of one's own attempt, and what that reading leaves in the trail."""
+    asked = await ask.send("GET", f"/{type}/{ask.place.id(type)}")
+    event = await _event_of(ask, asked)
+    if event is not None:
+        for url in (f"/AuditEvent/{event}", f"/AuditEvent/{event}/_history/1", f"/AuditEvent/{event}/_history"):
+            await ask.send("GET", url)
+        await ask.send("HEAD", f"/AuditEvent/{event}")
+        await ask.send("GET", f"/AuditEvent?_id={event}")
+
+
+async def _event_of(ask: Ask, asked: httpx.Response) -> str | None:
+    """The id of the trace of a request, looked for under a request id that no comparison reads."""
+    headers = {"Authorization": f"Bearer {ask.token}"}
+    wanted = asked.request.headers["X-Request-Id"]
+    found = await ask.client.get(f"/AuditEvent?entity:identifier={wanted}", headers=headers)
+    entries = found.json().get("entry", [])
+    return str(entries[0]["resource"]["id"]) if entries else None

@@ -379,7 +379,7 @@ async def batch(ask: Ask, type: str) -> None:
     """Each way in, as an entry of a batch."""
     place = ask.place
     entries: list[Resource] = []
-    for each in ("DocumentReference", "Binary", "Observation", "Patient", "Consent"):
+    for each in ("DocumentReference", "Binary", "Patient"):
         url = f"{each}/{place.id(each)}"
         entries += [
             _entry("GET", url),

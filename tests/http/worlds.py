@@ -47,8 +47,8 @@ ADMINISTRATIVE: Final = "95"
 
 LABELLED: Final = ("DocumentReference", "Binary", "Observation", "List")
 """What a label hides: the document, its bytes, an entry, and a list that would betray the document."""
-ACCESS: Final = ("DocumentReference", "Binary", "Patient")
-"""One of each kind, for circumstances that close the whole record."""
+ACCESS: Final = ("DocumentReference", "Patient")
+"""For circumstances that close the whole record in a way that others try with every type."""
 EVERYTHING: Final = (*LABELLED, "Consent", "RelatedPerson", "Patient")
 
 _ins = itertools.count(1)
@@ -375,7 +375,7 @@ CIRCUMSTANCES: Final = (
     ),
     Circumstance("invisible-to-patient", holder, LABELLED, INVISIBLE_PATIENT, own_record=True),
     Circumstance(
-        "invisible-to-patient-acted-for", guardian, LABELLED, INVISIBLE_PATIENT, decided=_guarded, own_record=True
+        "invisible-to-patient-acted-for", guardian, LABELLED[:2], INVISIBLE_PATIENT, decided=_guarded, own_record=True
     ),
     Circumstance(
         "invisible-to-representative",
@@ -393,7 +393,7 @@ CIRCUMSTANCES: Final = (
         decided=_authorises("habilitation"),
         own_record=True,
     ),
-    Circumstance("blocked", doctor("blocked"), decided=_blocks),
+    Circumstance("blocked", doctor("blocked"), ("DocumentReference", "Binary", "Consent", "Patient"), decided=_blocks),
     Circumstance("stranger", doctor("stranger"), EVERYTHING),
     Circumstance("revoked", doctor("revoked"), decided=_revokes),
     Circumstance("expired", doctor("expired"), decided=_authorises("expired", start="2025-01-01", end="2025-06-01")),
@@ -406,9 +406,9 @@ CIRCUMSTANCES: Final = (
     Circumstance("other-patient", _another_patient, own_record=True, may_feed=False),
     Circumstance("not-guardian", guardian, may_feed=False),
     Circumstance("publisher", _actor("hopital")),
-    Circumstance("feeder", _actor("assurance-maladie"), ("DocumentReference", "Patient")),
-    Circumstance("carer", _actor("aidant"), ("DocumentReference", "Patient"), may_feed=False),
-    Circumstance("support", _actor("support"), ("DocumentReference", "Patient"), may_feed=False, reads_trail=True),
+    Circumstance("feeder", _actor("assurance-maladie")),
+    Circumstance("carer", _actor("aidant"), may_feed=False),
+    Circumstance("support", _actor("support"), may_feed=False, reads_trail=True),
     Circumstance("trial-for-care", _caring_doctor, decided=_authorises("trial-for-care"), may_feed=False),
     Circumstance(
         "care-for-trial",

@@ -174,7 +174,8 @@ class Scenario:
             **authorisation(f"8992{self._marks:07d}", patient=self.record.id).resource,
             "id": "x",
         }
-        consent["provision"]["period"] = {"start": "2026-01-01", "_start": {"id": mark}}
+        consent["provision"]["period"] = {"start": "2026-01-01"}
+        consent["identifier"] = [{"system": "urn:ietf:rfc:3986", "value": f"urn:mark:{mark}"}]
         made = client.write("POST", "/Consent", consent, mark)
         if made is not None and self._marks % 3:
             id = made[0].partition("/")[2]
@@ -379,6 +380,21 @@ def answers(scenario: Scenario, seconds: float = 30) -> None:
 # The tests
 
 
+def wait_for_open_consent(client: MongoClient[dict[str, Any]], seconds: float = 20) -> None:
+    """Until a Consent is announced that is not made: the load writes one now and then, and cannot while we hold it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        announced = client["fhir"]["trail"].find({"writes": {"$gte": "Consent/", "$lt": "Consent0"}}).sort("at", -1)
+        for one in announced.limit(20):
+            key, _, version = one["writes"].rpartition("/")
+            found = client["fhir"]["resources"].find_one({"_id": key}, {"version": 1})
+            denied = client["fhir"]["trail"].find_one({"follows": one["_id"]}, {"_id": 1})
+            if denied is None and (found is None or found["version"] < int(version)):
+                return
+        time.sleep(0.05)
+    raise AssertionError("no Consent was announced while its record was held")
+
+
 def test_the_server_is_killed(scenario: Scenario) -> None:
     assert scenario.served
     uri = running_uri(scenario.folder)
@@ -388,7 +404,7 @@ def test_the_server_is_killed(scenario: Scenario) -> None:
         with MongoClient[dict[str, Any]](uri) as client, client.start_session() as session:
             session.start_transaction()
             client["fhir"]["records"].update_one({"_id": scenario.record.id}, {"$set": {"rev": 0}}, session=session)
-            time.sleep(0.5)
+            wait_for_open_consent(client)
             os.kill(scenario.served.process.pid, signal.SIGKILL)
             with suppress(PyMongoError):
                 session.abort_transaction()

@@ -22,8 +22,6 @@ from fhir_server.search.predicate import (
     Prefix,
     Span,
     all_of,
-    any_of,
-    one_of,
 )
 from fhir_server.store import indexes
 from fhir_server.store.coalesce import Coalescer
@@ -420,13 +418,3 @@ def _hint_option(hint: str | None) -> dict[str, str]:
 def permits(visible: Visible, candidate: Mapping[str, Any]) -> bool:
     """Whether a decision on a write covers what is to be written."""
     return holds(visible.predicate, candidate)
-
-
-def named(ids: Iterable[str]) -> Predicate:
-    """The resources with these ``Type/id``."""
-    return one_of(Field.ID, *ids)
-
-
-def either(*predicates: Predicate) -> Predicate:
-    """At least one of these; of none, nothing."""
-    return any_of(predicates)

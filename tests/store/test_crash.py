@@ -30,7 +30,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server import app
 from fhir_server.definitions.load import load
@@ -395,6 +396,21 @@ def wait_for_open_consent(client: MongoClient[dict[str, Any]], seconds: float = 
     raise AssertionError("no Consent was announced while its record was held")
 
 
+def hold_record(client: MongoClient[dict[str, Any]], session: ClientSession, record: str) -> None:
+    """Write the facts of a record in an open transaction; again for as long as the load is writing them itself."""
+    deadline = time.monotonic() + 20
+    while True:
+        session.start_transaction()
+        try:
+            client["fhir"]["records"].update_one({"_id": record}, {"$set": {"rev": 0}}, session=session)
+        except OperationFailure as busy:
+            if not busy.has_error_label("TransientTransactionError") or time.monotonic() > deadline:
+                raise
+            session.abort_transaction()
+        else:
+            return
+
+
 def test_the_server_is_killed(scenario: Scenario) -> None:
     assert scenario.served
     uri = running_uri(scenario.folder)
@@ -402,8 +418,7 @@ def test_the_server_is_killed(scenario: Scenario) -> None:
     def kill() -> None:
         """While Consents are announced and cannot be made: somebody else holds their record in a transaction."""
         with MongoClient[dict[str, Any]](uri) as client, client.start_session() as session:
-            session.start_transaction()
-            client["fhir"]["records"].update_one({"_id": scenario.record.id}, {"$set": {"rev": 0}}, session=session)
+            hold_record(client, session, scenario.record.id)
             wait_for_open_consent(client)
             os.kill(scenario.served.process.pid, signal.SIGKILL)
             with suppress(PyMongoError):

@@ -44,9 +44,10 @@ from fhir_server.record.consents import (
     read_actor,
     read_consent,
 )
-from fhir_server.record.facts import Facts, facts_of, new_record, with_consent, with_guardian, with_patient
+from fhir_server.record.facts import Document, Facts, facts_of, new_record
 from fhir_server.record.kind import TRE_A03, category_of, kind_of
 from fhir_server.record.labels import TRE_A07, labels_of
+from fhir_server.record.telling import with_resource
 from fhir_server.search.predicate import Entry, matches
 from fhir_server.terminology import Terminology
 
@@ -109,6 +110,7 @@ def requester(kind: Kind, key: str, scope: str = "", **claims: Any) -> Requester
 
 
 NOBODY: Final = requester(Kind.CARER, "nobody")
+"""Whom no record knows, with a token for nothing."""
 
 
 def patient(ins: str = HELENE, *, scope: str = "patient/*.cruds", **claims: Any) -> Requester:
@@ -347,23 +349,29 @@ def record(
     realm: Realm = Realm.ESSAI,
     consents: Iterable[Written] = (),
     related_persons: Iterable[JsonObject] = (),
+    care_teams: Iterable[JsonObject] = (),
+    **patient: Json,
 ) -> Facts:
-    """The facts of a record that holds these resources, by the code that keeps them."""
+    """The facts of a record that holds these resources, by the code that keeps them; further members of its Patient."""
     identifiers = [ins] if isinstance(ins, str) else ins
-    kept = with_patient(
-        new_record(id, realm.value),
-        {
-            "resourceType": "Patient",
-            "id": id,
-            "active": active,
-            "identifier": [{"system": INS_NIR_TEST, "value": value} for value in identifiers],
-        },
-    )
+    holder: JsonObject = {
+        "resourceType": "Patient",
+        "id": id,
+        "active": active,
+        "identifier": [{"system": INS_NIR_TEST, "value": value} for value in identifiers],
+        **patient,
+    }
+    kept = new_record(id, realm.value)
+    for resource in (holder, *related_persons, *care_teams):
+        kept = _told(kept, resource, NOW)
     for one in consents:
-        kept = with_consent(kept, fact(one))
-    for person in related_persons:
-        kept = with_guardian(kept, str(person["id"]), person, zone=UTC)
+        kept = _told(kept, one.resource, one.at)
     return facts_of(kept)
+
+
+def _told(kept: Document, resource: JsonObject, at: int) -> Document:
+    type, id = str(resource["resourceType"]), str(resource["id"])
+    return with_resource(kept, type, id, resource, granted=at, zone=PARIS, duration=YEAR)
 
 
 def fact(written: Written) -> ConsentFact:

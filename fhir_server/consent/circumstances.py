@@ -32,6 +32,14 @@ class Act(StrEnum):
     DELETE_OWN = "delete-own"
     GOVERN = "govern"
     TRACE = "trace"
+    STATUS = "status"
+    """Ask whether a record exists and is open, and how one stands to it oneself (TD0.2): never traits."""
+    COLLECT = "collect"
+    """Write down a consent that the patient gave (R-02, R-46), or one's own declaration as médecin traitant (R-24)."""
+    ACCESS_LIST = "access-list"
+    """Ask who has access, since when, until when and why (L1111-19)."""
+    EXPLAIN = "explain"
+    """Ask why somebody would see something or not."""
 
 
 class Domain(StrEnum):
@@ -63,8 +71,12 @@ class Standing(StrEnum):
 
     PATIENT = "patient"
     REPRESENTANT = "representant"
+    CARER = "carer"
+    CARER_INVITED = "carer-invited"
+    """Invited to help, and has not answered yet: he may read that invitation and answer it."""
     MEDECIN_TRAITANT = "medecin-traitant"
     PROFESSIONAL_AUTHORISED = "professional-authorised"
+    TEAM_MEMBER = "team-member"
     PROFESSIONAL = "professional"
     EMERGENCY = "emergency"
     PUBLISHER = "publisher"
@@ -84,6 +96,8 @@ class Law:
     """``(system, code)`` of JDV_J65: who may use a DMP at all (R-08)."""
     masked_and_invisible: bool = False
     """``cumul-invisible_patient-masque_ps`` (R-27)."""
+    majority: int = 18
+    """``age-majorite``, in years: representation of a minor ends (R-76)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ class Circumstances:
     def own_keys(self) -> frozenset[str]:
         """Under which keys the requester deposits: on the patient side also as the person acted for."""
         keys = {self.requester.key}
-        if self.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE):
+        if self.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER):
             keys |= self.facts.persons
         return frozenset(keys)
 
@@ -147,17 +161,19 @@ def circumstances(
     hidden: frozenset[str] = frozenset(),
 ) -> Circumstances:
     """The circumstances of one request on one record, with the standing they give."""
-    standings = frozenset(standings_of(requester, facts, now))
+    standings = standings_of(requester, facts, now, majority=law.majority)
     return Circumstances(requester, act, type, facts, now, law, standings, hidden)
 
 
-def standings_of(requester: Requester, facts: Facts, now: int) -> frozenset[Standing]:
-    """How this requester stands to this record at this moment."""
+def standings_of(requester: Requester, facts: Facts, now: int, *, majority: int) -> frozenset[Standing]:
+    """How this requester stands to this record at this moment; ``majority`` in years ends representation (R-76)."""
     match requester.kind:
         case Kind.PATIENT:
             return frozenset({Standing.PATIENT} if _is_holder(requester, facts) else ())
         case Kind.REPRESENTATIVE:
-            return frozenset({Standing.REPRESENTANT} if _represents(requester, facts, now) else ())
+            return frozenset({Standing.REPRESENTANT} if _represents(requester, facts, now, majority) else ())
+        case Kind.CARER:
+            return _carer(requester, facts, now)
         case Kind.PROFESSIONAL:
             return _professional(requester, facts, now)
         case _:
@@ -167,8 +183,15 @@ def standings_of(requester: Requester, facts: Facts, now: int) -> frozenset[Stan
 POSSIBLE: Final[Mapping[Kind, frozenset[Standing]]] = {
     Kind.PATIENT: frozenset({Standing.PATIENT}),
     Kind.REPRESENTATIVE: frozenset({Standing.REPRESENTANT}),
-    Kind.CARER: frozenset(),
-    Kind.PROFESSIONAL: frozenset({Standing.PROFESSIONAL, Standing.PROFESSIONAL_AUTHORISED, Standing.MEDECIN_TRAITANT}),
+    Kind.CARER: frozenset({Standing.CARER, Standing.CARER_INVITED}),
+    Kind.PROFESSIONAL: frozenset(
+        {
+            Standing.PROFESSIONAL,
+            Standing.PROFESSIONAL_AUTHORISED,
+            Standing.TEAM_MEMBER,
+            Standing.MEDECIN_TRAITANT,
+        }
+    ),
     Kind.ORGANISATION: frozenset({Standing.PUBLISHER}),
     Kind.FEEDER: frozenset({Standing.FEEDER}),
     Kind.CONFORMANCE: frozenset({Standing.CONFORMANCE}),
@@ -196,12 +219,32 @@ def _is_holder(requester: Requester, facts: Facts) -> bool:
     return facts.exists and _person_key(requester) in facts.persons
 
 
-def _represents(requester: Requester, facts: Facts, now: int) -> bool:
-    """Named in the token *and* an active RelatedPerson GUARD in the record."""
+def _represents(requester: Requester, facts: Facts, now: int, majority: int) -> bool:
+    """Named in the token *and* an active RelatedPerson GUARD in the record, of a minor or a protected adult (R-76).
+
+    Representation ends with the life of the person represented.
+    """
     actor = _actor_key(requester)
-    return _is_holder(requester, facts) and any(
-        guardian.person == actor and guardian.start <= now < guardian.end for guardian in facts.guardians
+    return (
+        _is_holder(requester, facts)
+        and not facts.deceased
+        and any(
+            guardian.person == actor
+            and guardian.start <= now < guardian.end
+            and (guardian.protects or not facts.is_of_age(now, majority))
+            for guardian in facts.guardians
+        )
     )
+
+
+def _carer(requester: Requester, facts: Facts, now: int) -> frozenset[Standing]:
+    """A carer by a delegation he accepted, until it ends; one invited, until he answers (R-30, A.4)."""
+    actor = _actor_key(requester)
+    if not _is_holder(requester, facts) or facts.deceased:
+        return frozenset()
+    mine = [carer for carer in facts.carers if carer.person == actor and carer.start <= now < carer.end]
+    standings = {Standing.CARER if carer.accepted else Standing.CARER_INVITED for carer in mine}
+    return frozenset(standings)
 
 
 def _professional(requester: Requester, facts: Facts, now: int) -> frozenset[Standing]:
@@ -216,7 +259,10 @@ def _professional(requester: Requester, facts: Facts, now: int) -> frozenset[Sta
     lifted = facts.unblocked.get(person, date.MIN)
     if any(_in_force(grant, actors, now, lifted) for grant in facts.authorisations):
         standings.add(Standing.PROFESSIONAL_AUTHORISED)
-    if _is_doctor(requester) and any(_in_force(grant, {person}, now, lifted) for grant in facts.medecins_traitants):
+    if any(team.covers(actors, now) and team.since > lifted for team in facts.teams):
+        standings.add(Standing.TEAM_MEMBER)
+    named = facts.medecins_traitants if is_doctor(requester) else ()
+    if any(_in_force(grant, {person}, now, lifted) for grant in (*named, *facts.administrators)):
         standings |= {Standing.PROFESSIONAL_AUTHORISED, Standing.MEDECIN_TRAITANT}
     return frozenset(standings)
 
@@ -238,5 +284,6 @@ def organisation_key(requester: Requester) -> str | None:
     return actor_key(requester.organisation_system, requester.organisation)
 
 
-def _is_doctor(requester: Requester) -> bool:
+def is_doctor(requester: Requester) -> bool:
+    """Whether the token tells a doctor (G15 10)."""
     return requester.profession == "10" and requester.profession_system == G15

@@ -28,6 +28,13 @@ def deposited_by(seen: Circumstances) -> Predicate:
 
 
 def written_by(seen: Circumstances) -> Predicate:
-    """What the requester deposited, or names him among its contained authors (R-20, R-21)."""
-    key = professional_key(seen.requester)
-    return any_of([deposited_by(seen), one_of(Field.AUTHORS, key) if key else NEVER])
+    """What the requester or his structure deposited, or names him among its contained authors (R-20, R-21)."""
+    key, structure = professional_key(seen.requester), organisation_key(seen.requester)
+    return any_of(
+        [
+            deposited_by(seen),
+            one_of(Field.AUTHORS, key) if key else NEVER,
+            # what a structure deposited in its own name is every member's own (R1111-49 names the structure too)
+            one_of(Field.DEPOSIT_BY, structure) if key and structure else NEVER,
+        ]
+    )

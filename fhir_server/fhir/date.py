@@ -72,6 +72,34 @@ def bound(text: str, covered: Interval, zone: tzinfo, *, end: bool) -> int:
         return MAX if end else MIN
 
 
+def moment_of(text: object, zone: tzinfo, *, end: bool, unknown: int | None = None) -> int:
+    """The start or end of a right told by a date; where there is none, ``unknown``: else open at that end."""
+    covered = interval(text) if isinstance(text, str) else None
+    if covered is None:
+        return unknown if unknown is not None else (MAX if end else MIN)
+    return bound(str(text), covered, zone, end=end)
+
+
+def years_after(at: int, years: int) -> int:
+    """The same day and time so many years later; of the 29 February, the 1 March."""
+    return months_after(at, 12 * years)
+
+
+def months_after(at: int, months: int) -> int:
+    """The same day and time so many calendar months later; a day that month does not have is the first of the next."""
+    began = moment(at)
+    year, month = divmod(began.month - 1 + months, 12)
+    try:
+        return microseconds(began.replace(year=began.year + year, month=month + 1))
+    except ValueError:
+        pass
+    year, month = divmod(began.month + months, 12)
+    try:
+        return microseconds(began.replace(year=began.year + year, month=month + 1, day=1))
+    except ValueError:
+        return MAX
+
+
 def _interval(match: re.Match[str]) -> Interval:
     year, month, day = int(match["year"]), match["month"], match["day"]
     if month is None:

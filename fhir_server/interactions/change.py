@@ -8,22 +8,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act, Domain, Standing, domain_of, organisation_key, standings_of
-from fhir_server.fhir.errors import Forbidden, Unprocessable
+from fhir_server.fhir.errors import Conflict, Forbidden, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.record.belonging import record_of
+from fhir_server.record.closure import DMP_FERMETURE, SUPPRESSION_DEMANDEE
+from fhir_server.record.consents import Policy, policy_of
+from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE, MASQUE_PS, labels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Stored
 
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
-CONTACT_DETAILS: Final = frozenset({"telecom", "address", "contact", "communication", "text"})
-"""What a patient may change of his own Patient: his contact details, never his identity."""
-_PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
+OWN_PATIENT: Final = frozenset({"telecom", "address", "contact", "communication", "text", "active"})
+"""What a patient may change of his own Patient: his contact details, whether the record is open; never his identity."""
+_CLOSING: Final = frozenset({DMP_FERMETURE, SUPPRESSION_DEMANDEE})
+"""The extensions by which he closes his record, or asks for its erasure (R-72, R-73)."""
+_HOLDER: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
+_PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 
 
 def changed_members(old: JsonObject, new: JsonObject) -> set[str]:
@@ -40,7 +48,7 @@ def is_relabelling(old: JsonObject, new: JsonObject, changed: set[str]) -> bool:
     allowed = {"securityLabel", "meta.security"}
     if old.get("resourceType") in ("DocumentReference", "List"):
         allowed.add("status")
-        if _without_archiving(old) == _without_archiving(new):
+        if _without(old, {IS_ARCHIVED}) == _without(new, {IS_ARCHIVED}):
             allowed.add("extension")
     return bool(changed) and changed <= allowed
 
@@ -74,10 +82,46 @@ def must_be_legal(
             "A resource may not move to another patient: delete it, and create it in the other record.",
             code=IssueType.BUSINESS_RULE,
         )
-    if type == "Patient" and exchange.requester.kind in _PATIENT_SIDE and changed - CONTACT_DETAILS:
-        told = ", ".join(sorted(changed - CONTACT_DETAILS))
-        raise Forbidden(f"You may change your contact details only, not: {told}.")
+    if type == "Patient" and exchange.requester.kind in _HOLDER:
+        _holder_may_change(exchange, facts, before, after, changed)
+    if type == "Consent" and policy_of(before) is Policy.AIDANT:
+        _invitation_must_be_answered_by_its_carer(exchange, before, after, changed)
     _labels_must_be_legal(exchange, facts, old, before, after, changed)
+
+
+def _holder_may_change(
+    exchange: Exchange, facts: Facts, before: JsonObject, after: JsonObject, changed: set[str]
+) -> None:
+    """Contact details, and whether the record is open: what is over does not come back (R-73, R-75)."""
+    others = changed - OWN_PATIENT
+    if _without(before, _CLOSING) == _without(after, _CLOSING):
+        others -= {"extension"}
+    if others:
+        told = ", ".join(sorted(others))
+        raise Forbidden(f"You may change your contact details and whether the record is open, not: {told}.")
+    if facts.life(exchange.now) is Life.ERASED and changed & {"active", "extension"}:
+        raise Conflict("This record is being erased; it cannot be reopened any more.", expression=("Patient.active",))
+
+
+def _invitation_must_be_answered_by_its_carer(
+    exchange: Exchange, before: JsonObject, after: JsonObject, changed: set[str]
+) -> None:
+    """Who is invited says yes or no, and leaves when he likes; the patient withdraws (A.4)."""
+    if exchange.is_conformance:
+        return
+    old, new = before.get("status"), after.get("status")
+    answers = {("proposed", "active"), ("proposed", "rejected"), ("active", "inactive")}
+    if exchange.requester.kind is Kind.CARER:
+        if changed - {"status"} or (old, new) not in answers:
+            raise Forbidden(
+                "You may accept or refuse the invitation, or end your access; nothing else of this Consent."
+            )
+    elif new not in (old, "inactive"):
+        raise Unprocessable(
+            "The invited carer accepts or refuses; the patient may withdraw.",
+            expression=("Consent.status",),
+            code=IssueType.BUSINESS_RULE,
+        )
 
 
 def _labels_must_be_legal(
@@ -94,12 +138,13 @@ def _labels_must_be_legal(
     if domain_of(old.type) is not Domain.CONTENTS or exchange.is_conformance or not changed:
         return
     own = _is_own(exchange, facts, old)
-    standings = standings_of(exchange.requester, facts, exchange.now)
+    majority = exchange.server.law.majority
+    standings = standings_of(exchange.requester, facts, exchange.now, majority=majority)
     if Standing.MEDECIN_TRAITANT in standings or (own and exchange.requester.kind in _PATIENT_SIDE):
         return
     if exchange.requester.kind in _PATIENT_SIDE:
         _only(changed <= {"securityLabel", "meta.security"} and not (added | removed) - {MASQUE_PS})
-    elif Standing.PROFESSIONAL_AUTHORISED in standings:
+    elif standings & {Standing.PROFESSIONAL_AUTHORISED, Standing.TEAM_MEMBER}:
         _only(own or (changed <= {"securityLabel", "meta.security"} and added <= {MASQUE_PS} and not removed))
     else:
         _only(own and not added and not removed)
@@ -124,10 +169,10 @@ def _decided(meta: Json) -> JsonObject:
     return {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
 
 
-def _without_archiving(resource: JsonObject) -> list[Json]:
+def _without(resource: JsonObject, urls: Collection[str]) -> list[Json]:
     extensions = resource.get("extension")
     return [
         one
         for one in (extensions if isinstance(extensions, list) else [])
-        if not (isinstance(one, dict) and one.get("url") == IS_ARCHIVED)
+        if not (isinstance(one, dict) and one.get("url") in urls)
     ]

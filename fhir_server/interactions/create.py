@@ -16,11 +16,11 @@ from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.binaries import owner_fields, take_data
 from fhir_server.interactions.prepare import (
-    CLOSED_RECORD,
     UNKNOWN_RECORD,
     complete_subject,
     deposit,
     effects,
+    must_be_open,
     place,
     pointed_binaries,
     read_body,
@@ -83,8 +83,8 @@ async def store_new(
     if draft.type == "Binary":
         extra = {"content": await take_data(exchange, draft), **await owner_fields(exchange, draft)}
         facts = await exchange.facts_for("Binary", extra["record"])
-        if facts.exists and not facts.open and not exchange.is_conformance:
-            raise Unprocessable(CLOSED_RECORD, expression=("Binary.securityContext",), code=IssueType.BUSINESS_RULE)
+        if facts.exists and not exchange.is_conformance:
+            must_be_open(exchange, facts, "Binary.securityContext")
         record = extra["record"]
     else:
         facts, record = await place(exchange, draft, id or "", act)
@@ -138,7 +138,7 @@ async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts,
     decision = exchange.decide(draft.type, act, facts)
     if permits(decision.visible, candidate):
         return
-    if exchange.requester.kind is Kind.PROFESSIONAL and act is Act.GOVERN:
+    if exchange.requester.kind is Kind.PROFESSIONAL and act in (Act.GOVERN, Act.COLLECT):
         # whether he is the médecin traitant depends on stored data: the answer for an unknown target
         raise Unprocessable(UNKNOWN_RECORD, expression=("Consent.patient",), code=IssueType.NOT_FOUND)
     raise Forbidden("You may not deposit this resource.")

@@ -13,13 +13,11 @@ from fhir_server.fhir.errors import Forbidden, NotAllowed, NotFound, Preconditio
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import READ_ONLY
 from fhir_server.interactions.update import held_for_change, must_match
-from fhir_server.record.facts import with_guardian, with_patient
+from fhir_server.record.telling import TELLING, with_resource
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange, VersionMoved
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.store.reading import Stored
 
@@ -48,17 +46,24 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     account.announced = True
     async with exchange.server.journal.write(exchange.access(204), exchange.sealed(), version) as trace:
         try:
-            await exchange.server.writing.delete(old, exchange.now, _effects(old, exchange.server.zone), trace)
+            await exchange.server.writing.delete(old, exchange.now, _effects(exchange, old), trace)
         except VersionMoved as moved:
             raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
     return Answer(204, version=version)
 
 
-def _effects(old: Stored, zone: tzinfo) -> Effects:
+def _effects(exchange: Exchange, old: Stored) -> Effects:
     change = None
-    if old.type == "Patient":
-        change = FactChange(old.id, old.document["realm"], partial(with_patient, patient=None))
-    elif old.type == "RelatedPerson" and old.record is not None:
-        forget = partial(with_guardian, id=old.id, related_person=None, zone=zone)
+    if old.record is not None and old.type in TELLING:
+        server = exchange.server
+        forget = partial(
+            with_resource,
+            type=old.type,
+            id=old.id,
+            resource=None,
+            granted=exchange.now,
+            zone=server.zone,
+            duration=server.authorisation,
+        )
         change = FactChange(old.record, old.document["realm"], forget)
     return Effects(change, owner=old.type == "DocumentReference")

@@ -60,6 +60,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    declaration_waits: bool = True
+    """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from fhir_server.fhir.reference import local
 from fhir_server.identity.requester import Kind, Realm
 from fhir_server.record.actors import INS, REAL_INS, TRIAL_INS, actor_key
 from fhir_server.record.belonging import record_of, subject_identifier
-from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_consent
+from fhir_server.record.closure import NOT_CLOSED
+from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_actor, read_consent
 from fhir_server.record.elements import ELEMENT_NAMES
-from fhir_server.record.facts import with_consent, with_guardian, with_patient
+from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX, label_issues, labels_of
+from fhir_server.record.telling import tells, with_resource
 from fhir_server.store.document import Deposit
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
@@ -28,11 +30,11 @@ from fhir_server.store.writing import Effects, FactChange
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
-    from fhir_server.record.facts import Document as FactsDocument
     from fhir_server.record.facts import Facts
 
 UNKNOWN_RECORD: Final = "The patient this resource is about is not known here."
 CLOSED_RECORD: Final = "The record of this patient is closed: it can be neither consulted nor fed."
+OPPOSED_RECORD: Final = "This person opposes having a record: it can be neither consulted nor fed."
 
 
 @dataclass(slots=True)
@@ -179,9 +181,35 @@ async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Fa
         return facts, record
     if record is None or not facts.exists or foreign or not _may_know(exchange, draft.type, facts, act):
         raise Unprocessable(UNKNOWN_RECORD, expression=(element,), code=IssueType.NOT_FOUND)
-    if not facts.open:
-        raise Unprocessable(CLOSED_RECORD, expression=(element,), code=IssueType.BUSINESS_RULE)
+    must_be_open(exchange, facts, element)
+    if draft.type == "Consent":
+        _must_stand(draft.resource, facts)
     return facts, record
+
+
+def _must_stand(consent: JsonObject, facts: Facts) -> None:
+    """Raise 422 for a new Consent that names a care team nobody knows, or a carer who was not asked."""
+    policy = policy_of(consent)
+    if policy is Policy.EQUIPE and read_actor(consent) not in facts.known_teams:
+        raise Unprocessable(
+            "This care team of the patient is not known, or not active.",
+            expression=("Consent.provision.actor[0].reference.reference",),
+            code=IssueType.NOT_FOUND,
+        )
+    if policy is Policy.AIDANT and consent.get("status") != "proposed":
+        raise Unprocessable(
+            "A carer is invited: the status begins as proposed, and becomes active when he accepts.",
+            expression=("Consent.status",),
+            code=IssueType.BUSINESS_RULE,
+        )
+
+
+def must_be_open(exchange: Exchange, facts: Facts, expression: str) -> None:
+    """Raise 422, with one text each, for a record that is closed, or opposed (access: 403 or 404)."""
+    life = facts.life(exchange.now)
+    if life is not Life.OPEN:
+        told = OPPOSED_RECORD if life is Life.OPPOSED else CLOSED_RECORD
+        raise Unprocessable(told, expression=(expression,), code=IssueType.BUSINESS_RULE)
 
 
 def _may_know(exchange: Exchange, type: str, facts: Facts, act: Act) -> bool:
@@ -190,7 +218,8 @@ def _may_know(exchange: Exchange, type: str, facts: Facts, act: Act) -> bool:
         seen = exchange.decide("Patient", Act.CONSULT, facts)
         return permits(seen.visible, {"rt": "Patient", "realm": facts.realm, "record": facts.record, "labels": []})
     # not a role outside of the DMP, nor a token for another person; that the record is closed is told apart
-    seen = exchange.decide(type, act, replace(facts, open=True))
+    living = replace(facts, open=True, opposed=False, closure=NOT_CLOSED)
+    seen = exchange.decide(type, act, living)
     own = {"by": exchange.requester.key, "organisation": organisation_key(exchange.requester)}
     return permits(seen.visible, {"rt": type, "realm": facts.realm, "record": facts.record, "deposit": own})
 
@@ -256,22 +285,19 @@ def effects(
     """What else this write changes: the facts of its record, the Binaries it owns."""
     change = None
     id = str(draft.resource["id"])
-    if draft.type == "Patient":
-        change = FactChange(id, realm, partial(_patient, patient=draft.resource))
-    elif draft.type == "RelatedPerson" and record is not None:
-        change = FactChange(
-            record, realm, partial(with_guardian, id=id, related_person=draft.resource, zone=exchange.server.zone)
+    if record is not None and tells(draft.type, draft.resource):
+        server = exchange.server
+        apply = partial(
+            with_resource,
+            type=draft.type,
+            id=id,
+            resource=draft.resource,
+            granted=exchange.now,
+            zone=server.zone,
+            duration=server.authorisation,
         )
-    elif draft.type == "Consent" and record is not None and policy_of(draft.resource) is not None:
-        fact = consent_fact(exchange, draft.resource)
-        if isinstance(fact, list):
-            raise Unprocessable(issues=tuple(fact))
-        change = FactChange(record, realm, partial(with_consent, fact=fact))
+        change = FactChange(record, realm, apply)
     return Effects(change, binaries, owner=draft.type == "DocumentReference")
-
-
-def _patient(document: FactsDocument, patient: JsonObject) -> FactsDocument:
-    return with_patient(document, patient)
 
 
 def _article(type: Json) -> str:

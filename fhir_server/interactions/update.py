@@ -8,6 +8,7 @@ what somebody sees and may not change is 403.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.consent.circumstances import Act
@@ -78,6 +79,11 @@ def _begin(exchange: Exchange, type: str, id: str) -> None:
     exchange.account.type, exchange.account.target = type, f"{type}/{id}"
     if type == "AuditEvent":
         raise NotAllowed("Traces are written by the server alone.", headers=READ_ONLY)
+    must_be_open_to_change(exchange, type)
+
+
+def must_be_open_to_change(exchange: Exchange, type: str) -> None:
+    """Raise 403 when every change of this type is closed to the requester, whatever is stored."""
     last: Forbidden | None = None
     for act in possible_acts(exchange, type):
         try:
@@ -120,24 +126,55 @@ async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | 
     return await _replace(exchange, draft, old, status=201)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was checked and decided, and is not made yet."""
+
+    draft: Draft
+    old: Stored
+    facts: Facts
+    act: Act
+
+
 async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
     must_match(exchange, old)
+    return await carry_out(exchange, await prepared(exchange, draft, facts, old))
+
+
+async def prepared(
+    exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None
+) -> Change:
+    """Check and decide a change of what the requester sees; an operation says itself as which ``act`` it is made."""
     before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
     changed = changed_members(before, draft.resource)
-    acts = acts_of_update(exchange, draft.type, relabelling=is_relabelling(before, draft.resource, changed))
+    relabelling = is_relabelling(before, draft.resource, changed)
+    acts = acts_of_update(exchange, draft.type, relabelling=relabelling) if act is None else (act,)
     if draft.type == "Consent":
+        if act is not Act.COLLECT:
+            refuse_consent_of_professional(exchange, before)
+            _must_be_his_to_lift(exchange, old)
         _same_right(exchange, before, draft.resource)
     decisions = [(act, await exchange.decide_fully(draft.type, act, facts)) for act in acts]
     act = next((act for act, decision in decisions if permits(decision.visible, old.document)), None)
     if act is None:
         raise Forbidden(f"You may read {old.key}, but not change it in this way.")
     must_be_legal(exchange, facts, old, before, draft.resource, changed)
-    return await _replace(exchange, draft, old, status=200, act=act, facts=facts)
+    return Change(draft, old, facts, act)
+
+
+async def carry_out(exchange: Exchange, change: Change) -> Answer:
+    """Make a change that was prepared; it is decided once more on what it makes."""
+    return await _replace(exchange, change.draft, change.old, status=200, act=change.act, facts=change.facts)
+
+
+def _must_be_his_to_lift(exchange: Exchange, old: Stored) -> None:
+    """A block that the patient's side set is the patient's alone to change; the médecin traitant only sets it (R-13)."""
+    if exchange.requester.kind is Kind.PROFESSIONAL and not str(old.document["deposit"]["by"]).startswith("rpps|"):
+        raise Forbidden("The patient set this block; the patient alone may change or lift it.")
 
 
 def _same_right(exchange: Exchange, before: JsonObject, after: JsonObject) -> None:
     """A Consent keeps policy, actor and purpose: else a block could vanish and an old authorisation revive (R-12)."""
-    refuse_consent_of_professional(exchange, before)
     if policy_of(before) is None and policy_of(after) is None:
         return
     old, new = consent_fact(exchange, before), consent_fact(exchange, after)

@@ -1,4 +1,4 @@
-"""The Consents that decide: their four shapes, read strictly.
+"""The Consents that decide: their shapes, one row each of a table, read strictly.
 
 A Consent whose ``policy.uri`` is one of ours must have exactly one of the supported shapes, else the write is refused:
 a deny that is stored and then ignored would be a leak. Shapes: docs/consent/shapes.md,
@@ -13,13 +13,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from fhir_server.fhir import date
 from fhir_server.fhir.outcome import Issue, IssueType, error
-from fhir_server.record.actors import FINESS, RPPS, actor_key
+from fhir_server.fhir.reference import local
+from fhir_server.record.actors import FINESS, INS, RPPS, actor_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
@@ -30,6 +32,7 @@ LOINC: Final = "http://loinc.org"
 PARTICIPATION_TYPE: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 PARTICIPATION_FUNCTION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction"
 ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+ROLE_CLASS: Final = "https://mos.esante.gouv.fr/NOS/TRE_R260-HL7RoleClass/FHIR/TRE-R260-HL7RoleClass"
 CHOIX_URGENCE: Final = "https://fhir.dmp-ens.example/CodeSystem/choix-urgence"
 
 _CONSENT_MEMBERS: Final = frozenset(
@@ -52,6 +55,83 @@ class Policy(StrEnum):
     BLOCAGE = "blocage"
     URGENCE = "urgence"
     MEDECIN_TRAITANT = "medecin-traitant"
+    ADMINISTRATEUR = "administrateur"
+    PHARMACIEN_CORRESPONDANT = "pharmacien-correspondant"
+    SAGE_FEMME_REFERENTE = "sage-femme-referente"
+    EQUIPE = "equipe"
+    AIDANT = "aidant"
+    MASQUAGE_DEFAUT = "masquage-defaut"
+    MASQUAGE_HISTORIQUE = "masquage-historique"
+    OPPOSITION = "opposition"
+
+
+CHOICES: Final = frozenset({Policy.MASQUAGE_DEFAUT, Policy.MASQUAGE_HISTORIQUE, Policy.OPPOSITION})
+"""Choices about the whole record: made once, or not made."""
+MARKS: Final = frozenset({Policy.PHARMACIEN_CORRESPONDANT, Policy.SAGE_FEMME_REFERENTE})
+"""Professionals the patient names without giving them a right: one of each (R-24)."""
+
+
+class Named(StrEnum):
+    """Whom a Consent names."""
+
+    NOBODY = "nobody"
+    PROFESSIONAL = "professional"
+    PROFESSIONAL_OR_STRUCTURE = "professional or structure"
+    TEAM = "care team"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a Consent of one policy must look like."""
+
+    types: frozenset[str]
+    named: Named
+    role: tuple[str, str] = (PARTICIPATION_TYPE, "IRCP")
+    purposes: Mapping[tuple[str, str], str | None] | None = None
+    """The one purpose it has, of these, and what it chooses by it; nothing when it takes none."""
+    start: bool = False
+    """The period must start."""
+    end: Literal["may", "must", "never"] = "may"
+    statuses: frozenset[str] = frozenset({"active", "inactive"})
+
+
+_PERMIT: Final = frozenset({"permit"})
+_DENY: Final = frozenset({"deny"})
+_ANSWERED: Final = frozenset({"proposed", "active", "rejected", "inactive"})
+_CHOICE: Final = Shape(_DENY, Named.NOBODY, end="never")
+_MARK: Final = Shape(_PERMIT, Named.PROFESSIONAL)
+
+SHAPES: Final[Mapping[Policy, Shape]] = {
+    Policy.AUTORISATION: Shape(
+        _PERMIT, Named.PROFESSIONAL_OR_STRUCTURE, purposes={(ACT_REASON, "TREAT"): None}, start=True
+    ),
+    Policy.BLOCAGE: Shape(_DENY, Named.PROFESSIONAL, end="never"),
+    Policy.URGENCE: Shape(
+        _PERMIT | _DENY,
+        Named.NOBODY,
+        purposes={(ACT_REASON, "ETREAT"): "ETREAT", (ACT_REASON, "BTG"): "BTG", (CHOIX_URGENCE, "MASKED"): "MASKED"},
+    ),
+    Policy.MEDECIN_TRAITANT: Shape(
+        _PERMIT, Named.PROFESSIONAL, role=(PARTICIPATION_FUNCTION, "PCP"), statuses=_ANSWERED
+    ),
+    Policy.ADMINISTRATEUR: Shape(_PERMIT, Named.PROFESSIONAL, start=True),
+    Policy.PHARMACIEN_CORRESPONDANT: _MARK,
+    Policy.SAGE_FEMME_REFERENTE: _MARK,
+    Policy.EQUIPE: Shape(_PERMIT | _DENY, Named.TEAM),
+    Policy.AIDANT: Shape(_PERMIT, Named.PERSON, role=(ROLE_CLASS, "CAREGIVER"), end="must", statuses=_ANSWERED),
+    Policy.MASQUAGE_DEFAUT: _CHOICE,
+    Policy.MASQUAGE_HISTORIQUE: _CHOICE,
+    Policy.OPPOSITION: _CHOICE,
+}
+"""The supported shapes (docs/consent/shapes.md): whatever differs is refused, for it would not be followed."""
+
+_IDENTIFIERS: Final[Mapping[Named, Mapping[str, int]]] = {
+    Named.PROFESSIONAL: {RPPS: 11},
+    Named.PROFESSIONAL_OR_STRUCTURE: {RPPS: 11, FINESS: 9},
+    Named.PERSON: dict.fromkeys(sorted(INS), 15),
+}
+"""By whom is named, the systems of his identifier and how many characters it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +143,15 @@ class ConsentFact:
     active: bool
     permit: bool
     actor: str | None
-    """An actor key (`record.actors`); none for an emergency choice."""
+    """An actor key (`record.actors`), or ``CareTeam/[id]``; none for a choice about the whole record."""
     purpose: str | None
     """Of an emergency choice: ETREAT, BTG or MASKED."""
     start: int
     end: int
     granted: int
     """When this version was written: an authorisation older than an unblocking does not revive (R-12)."""
+    proposed: bool = False
+    """It waits for an answer: of an invited carer, or of the patient whose médecin traitant declared himself."""
 
 
 def policy_of(consent: JsonObject) -> Policy | None:
@@ -109,9 +191,12 @@ def read_actor(consent: JsonObject) -> str | None:
     actors = _object(consent.get("provision")).get("actor")
     if not isinstance(actors, list) or len(actors) != 1:
         return None
-    identifier = _object(_object(_object(actors[0]).get("reference")).get("identifier"))
+    reference = _object(_object(actors[0]).get("reference"))
+    identifier = _object(reference.get("identifier"))
     system, value = identifier.get("system"), identifier.get("value")
-    return actor_key(system, value) if isinstance(system, str) and isinstance(value, str) else None
+    if isinstance(system, str) and isinstance(value, str):
+        return actor_key(system, value)
+    return _team(reference)
 
 
 class _Reader:
@@ -119,6 +204,7 @@ class _Reader:
 
     def __init__(self, consent: JsonObject, policy: Policy, granted: int, zone: tzinfo, duration: timedelta) -> None:
         self.consent, self.policy, self.granted = consent, policy, granted
+        self.shape = SHAPES[policy]
         self.zone, self.duration = zone, duration
         self.issues: list[Issue] = []
 
@@ -133,16 +219,18 @@ class _Reader:
                 f"provision.{name} is not supported: the decision would not follow it.", f"Consent.provision.{name}"
             )
         start, end = self._period(provision)
+        status = self.consent.get("status")
         return ConsentFact(
             id=str(self.consent.get("id", "")),
             policy=self.policy,
-            active=self.consent.get("status") == "active",
+            active=status == "active",
             permit=self._type(provision) == "permit",
             actor=self._actor(provision),
             purpose=self._purpose(provision),
             start=start,
             end=end,
             granted=self.granted,
+            proposed=status == "proposed",
         )
 
     def _refuse(self, why: str, where: str, code: IssueType = IssueType.NOT_SUPPORTED) -> None:
@@ -152,8 +240,12 @@ class _Reader:
         consent = self.consent
         for name in consent.keys() - _CONSENT_MEMBERS:
             self._refuse(f"Consent.{name} is not supported: the decision would not follow it.", f"Consent.{name}")
-        if consent.get("status") not in ("active", "inactive"):
-            self._refuse("The status must be active, or inactive to withdraw it.", "Consent.status")
+        if consent.get("status") not in self.shape.statuses:
+            if self.shape.statuses == {"active", "inactive"}:
+                self._refuse("The status must be active, or inactive to withdraw it.", "Consent.status")
+            else:
+                told = ", ".join(sorted(self.shape.statuses))
+                self._refuse(f"The status of {self.policy} must be one of {told}.", "Consent.status")
         if _only_coding(consent.get("scope")) != (CONSENT_SCOPE, "patient-privacy"):
             self._refuse("The scope must be patient-privacy, and nothing else.", "Consent.scope")
         categories = consent.get("category")
@@ -180,35 +272,36 @@ class _Reader:
                 self._refuse("Only the patient or the representative chooses, and is the performer.", where)
 
     def _type(self, provision: JsonObject) -> str:
-        wanted = {
-            Policy.AUTORISATION: ("permit",),
-            Policy.BLOCAGE: ("deny",),
-            Policy.URGENCE: ("permit", "deny"),
-            Policy.MEDECIN_TRAITANT: ("permit",),
-        }[self.policy]
-        type = provision.get("type")
+        wanted, type = self.shape.types, provision.get("type")
         if type not in wanted:
-            self._refuse(f"The provision of {self.policy} must be {' or '.join(wanted)}.", "Consent.provision.type")
+            told = " or ".join(sorted(wanted, reverse=True))
+            self._refuse(f"The provision of {self.policy} must be {told}.", "Consent.provision.type")
         return str(type)
 
     def _actor(self, provision: JsonObject) -> str | None:
         actors = provision.get("actor", [])
-        if self.policy is Policy.URGENCE:
+        if self.shape.named is Named.NOBODY:
             if actors:
-                self._refuse("An emergency choice names no actor.", "Consent.provision.actor")
+                self._refuse("This choice is about the whole record: it names no actor.", "Consent.provision.actor")
             return None
         if not isinstance(actors, list) or len(actors) != 1:
             self._refuse("The provision must name exactly one actor.", "Consent.provision.actor", IssueType.REQUIRED)
             return None
         actor = _object(actors[0])
-        role = (
-            (PARTICIPATION_FUNCTION, "PCP") if self.policy is Policy.MEDECIN_TRAITANT else (PARTICIPATION_TYPE, "IRCP")
-        )
+        role = self.shape.role
         if _only_coding(actor.get("role")) != role:
             self._refuse(f"The role of the actor must be {role[0]}#{role[1]}.", "Consent.provision.actor[0].role")
         if actor.keys() - {"id", "role", "reference"}:
             self._refuse("The actor may hold a role and a reference only.", "Consent.provision.actor[0]")
-        return self._identifier(_object(actor.get("reference")))
+        reference = _object(actor.get("reference"))
+        return self._care_team(reference) if self.shape.named is Named.TEAM else self._identifier(reference)
+
+    def _care_team(self, reference: JsonObject) -> str | None:
+        team = _team(reference)
+        if team is None or "identifier" in reference:
+            where = "Consent.provision.actor[0].reference"
+            self._refuse("The actor must be a care team of the record, by its reference: CareTeam/[id].", where)
+        return team
 
     def _identifier(self, reference: JsonObject) -> str | None:
         where = "Consent.provision.actor[0].reference"
@@ -216,69 +309,62 @@ class _Reader:
         system, value = identifier.get("system"), identifier.get("value")
         if "reference" in reference:
             self._refuse("The actor must be named by identifier, not by a literal reference.", f"{where}.reference")
-        systems = (RPPS, FINESS) if self.policy is Policy.AUTORISATION else (RPPS,)
-        if system not in systems or not isinstance(value, str):
-            self._refuse(f"The actor must be named by an identifier of {' or '.join(systems)}.", f"{where}.identifier")
+        lengths = _IDENTIFIERS[self.shape.named]
+        if not isinstance(system, str) or system not in lengths or not isinstance(value, str):
+            self._refuse(f"The actor must be named by an identifier of {' or '.join(lengths)}.", f"{where}.identifier")
             return None
-        digits = 11 if system == RPPS else 9
-        if not (value.isascii() and value.isalnum() and len(value) == digits):
+        length = lengths[system]
+        if not (value.isascii() and value.isalnum() and len(value) == length):
             self._refuse(
-                f"The identifier of the actor must have {digits} characters.",
+                f"The identifier of the actor must have {length} characters.",
                 f"{where}.identifier.value",
                 IssueType.VALUE,
             )
             return None
-        return actor_key(str(system), value)
+        return actor_key(system, value)
 
     def _purpose(self, provision: JsonObject) -> str | None:
         purposes = provision.get("purpose", [])
         codes = [_coding(purpose) for purpose in purposes] if isinstance(purposes, list) else [None]
-        where = "Consent.provision.purpose"
-        if self.policy is Policy.AUTORISATION and codes != [(ACT_REASON, "TREAT")]:
-            self._refuse("An authorisation has exactly the purpose v3-ActReason#TREAT.", where)
-        elif self.policy in (Policy.BLOCAGE, Policy.MEDECIN_TRAITANT) and codes:
-            self._refuse("This Consent takes no purpose.", where)
-        elif self.policy is Policy.URGENCE:
-            allowed = {
-                (ACT_REASON, "ETREAT"): "ETREAT",
-                (ACT_REASON, "BTG"): "BTG",
-                (CHOIX_URGENCE, "MASKED"): "MASKED",
-            }
-            if len(codes) != 1 or codes[0] not in allowed:
-                self._refuse("An emergency choice has exactly one purpose: ETREAT, BTG or MASKED.", where)
-                return None
-            return allowed[codes[0]]
-        return None
+        where, allowed = "Consent.provision.purpose", self.shape.purposes
+        if allowed is None:
+            if codes:
+                self._refuse("This Consent takes no purpose.", where)
+            return None
+        code = codes[0] if len(codes) == 1 else None
+        if code is None or code not in allowed:
+            told = ", ".join(code for _, code in allowed)
+            self._refuse(f"This Consent has exactly one purpose, of these: {told}.", where)
+            return None
+        return allowed[code]
 
     def _period(self, provision: JsonObject) -> tuple[int, int]:
-        period = provision.get("period")
-        if period is None:
-            if self.policy is Policy.AUTORISATION:
-                self._refuse(
-                    "An authorisation needs the start of its period.", "Consent.provision.period", IssueType.REQUIRED
-                )
-            return date.MIN, date.MAX
         where = "Consent.provision.period"
-        period = _object(period)
-        if period.keys() - {"id", "start", "end"}:
+        period = provision.get("period")
+        bounds = _object(period) if period is not None else {}
+        if bounds.keys() - {"id", "start", "end"}:
             self._refuse("The period may hold a start and an end only.", where)
-        start = self._bound(period.get("start"), f"{where}.start", end=False)
-        if start is None and self.policy is Policy.AUTORISATION:
-            self._refuse("An authorisation needs the start of its period.", f"{where}.start", IssueType.REQUIRED)
+        start = self._bound(bounds.get("start"), f"{where}.start", end=False)
+        if start is None and self.shape.start:
+            told = where if period is None else f"{where}.start"
+            self._refuse("This Consent needs the start of its period.", told, IssueType.REQUIRED)
         begin = date.MIN if start is None else start
-        end = self._end(period, begin)
+        end = self._end(bounds, begin)
         if end <= begin:
             self._refuse("The period ends before it starts.", where, IssueType.VALUE)
         return begin, end
 
     def _end(self, period: JsonObject, start: int) -> int:
+        where = "Consent.provision.period.end"
         if "end" not in period:
+            if self.shape.end == "must":
+                self._refuse("This Consent needs the end of its period.", where, IssueType.REQUIRED)
             if self.policy is Policy.AUTORISATION:
                 return min(start + self.duration // timedelta(microseconds=1), date.MAX)
             return date.MAX
-        if self.policy is Policy.BLOCAGE:
-            self._refuse("A block has no end; lift it by making the Consent inactive.", "Consent.provision.period.end")
-        bound = self._bound(period.get("end"), "Consent.provision.period.end", end=True)
+        if self.shape.end == "never":
+            self._refuse("This Consent has no end; withdraw it by making it inactive.", where)
+        bound = self._bound(period.get("end"), where, end=True)
         return date.MAX if bound is None else bound
 
     def _bound(self, text: Json, where: str, *, end: bool) -> int | None:
@@ -289,6 +375,13 @@ class _Reader:
             self._refuse("This is not a date of the calendar.", where, IssueType.VALUE)
             return None
         return date.bound(str(text), interval, self.zone, end=end)
+
+
+def _team(reference: JsonObject) -> str | None:
+    """The ``CareTeam/[id]`` a reference names by its own relative form; nothing when it names none."""
+    literal = reference.get("reference")
+    target = local(literal, "") if isinstance(literal, str) else None
+    return str(target) if target is not None and target.type == "CareTeam" else None
 
 
 def _object(value: Json) -> JsonObject:

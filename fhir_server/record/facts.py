@@ -7,12 +7,16 @@ in, documents and :class:`Facts` out.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fhir_server.fhir import date
-from fhir_server.fhir.errors import Conflict
+from fhir_server.fhir.errors import Conflict, Unprocessable
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.record.actors import INS, identifier_key
-from fhir_server.record.consents import ConsentFact, Policy
+from fhir_server.record.care_team import Team, read_team
+from fhir_server.record.closure import NOT_CLOSED, Closure, read_closure
+from fhir_server.record.consents import CHOICES, MARKS, ConsentFact, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +25,33 @@ if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
 
 R260: Final = "https://mos.esante.gouv.fr/NOS/TRE_R260-HL7RoleClass/FHIR/TRE-R260-HL7RoleClass"
+R217: Final = "https://mos.esante.gouv.fr/NOS/TRE_R217-ProtectionJuridique/FHIR/TRE-R217-ProtectionJuridique"
+PROTECTIONS: Final = frozenset({"TUTEUR", "CURATEUR", "MSVG"})
+"""Legal protection of an adult: representation that majority does not end."""
+MOST_CARERS: Final = 3
+"""Carers a patient may have, invitations included (A.4)."""
 EMERGENCY_DEFAULTS: Final[Mapping[str, bool]] = {"ETREAT": True, "BTG": True, "MASKED": False}
 """What holds when the patient chose nothing (R-43, R-46)."""
 
 Document: TypeAlias = "dict[str, Any]"
-"""A stored `records` document: ``{_id, rev, realm, patient, consents, guardians}``."""
+"""A stored `records` document: ``{_id, rev, realm, patient, consents, guardians, teams, carers}``."""
+
+
+class Life(StrEnum):
+    """In which state of its life a record is (R-70..R-76). Only an open one is consulted and fed."""
+
+    NONE = "none"
+    OPEN = "open"
+    CLOSED = "closed"
+    """Not active, and nothing says since when: suspended, or closed by an older system."""
+    ARCHIVED = "archived"
+    """Closed on a date: kept for ten years; reopening brings everything back (R-73)."""
+    ERASED = "erased"
+    """Its time is over, or the holder asked for erasure: nothing comes back (R-73)."""
+    OPPOSED = "opposed"
+    """The person opposes having a space; he may change his mind (R-74)."""
+    DECEASED = "deceased"
+    """The record of a person who died is closed (R-75)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +71,18 @@ class Guardian:
     person: str
     start: int
     end: int
+    protects: bool = False
+    """He represents an adult under legal protection: majority ends nothing (TRE_R217)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carer:
+    """A delegation to a carer (aidant), or the invitation to one, in ``[start, end)`` (R-30, A.4)."""
+
+    person: str
+    start: int
+    end: int
+    accepted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +94,54 @@ class Facts:
     persons: frozenset[str] = frozenset()
     """The keys of the holder's INS, old ones included."""
     open: bool = False
+    """``Patient.active``, which is not all there is to it: :meth:`life`."""
+    closure: Closure = NOT_CLOSED
+    opposed: bool = False
+    birth: int | None = None
+    """When the day of birth began; of a partial date, the first day it may be."""
     authorisations: tuple[Grant, ...] = ()
     medecins_traitants: tuple[Grant, ...] = ()
+    administrators: tuple[Grant, ...] = ()
+    """Professionals the patient named to administer his record: as a médecin traitant (R-24)."""
+    teams: tuple[Team, ...] = ()
+    """The care teams whose members may consult (R-04): opposed ones are left out."""
+    known_teams: frozenset[str] = frozenset()
+    """The keys of all active care teams, opposed ones too."""
+    carers: tuple[Carer, ...] = ()
     blocked: frozenset[str] = frozenset()
     unblocked: Mapping[str, int] = field(default_factory=dict)
     """By actor, when his last block was lifted: nothing granted before counts (R-12)."""
     emergency: Mapping[str, bool] = field(default_factory=lambda: EMERGENCY_DEFAULTS)
     guardians: tuple[Guardian, ...] = ()
+    masked_by_default: bool = False
+    """What is deposited is masked to professionals (R-28)."""
+    history_masked: bool = False
+    """The care history that the Assurance Maladie feeds is masked as a whole (R-28)."""
+    consents: tuple[ConsentFact, ...] = ()
+    """Every Consent that decides, whatever its status: for the operations that renew, withdraw and list them."""
+
+    @property
+    def deceased(self) -> bool:
+        """Whether the holder died."""
+        return self.closure.deceased
+
+    def life(self, now: int) -> Life:
+        """In which state of its life the record is at this moment."""
+        if not self.exists:
+            return Life.NONE
+        if self.closure.deceased:
+            return Life.DECEASED
+        if not self.open and self.closure.erased_from <= now:
+            return Life.ERASED
+        if self.opposed:
+            return Life.OPPOSED
+        if self.open:
+            return Life.OPEN
+        return Life.ARCHIVED if self.closure.closed is not None and self.closure.closed <= now else Life.CLOSED
+
+    def is_of_age(self, now: int, majority: int) -> bool:
+        """Whether the holder is known to have reached this age in years."""
+        return self.birth is not None and date.years_after(self.birth, majority) <= now
 
     @property
     def exists(self) -> bool:
@@ -77,21 +156,32 @@ def facts_of(document: Document | None) -> Facts:
     """The facts of a stored document; of none, the facts of a record nobody has."""
     if document is None or document.get("patient") is None:
         return NO_RECORD
-    consents = [
-        ConsentFact(**{**stored, "policy": Policy(stored["policy"])}) for stored in document["consents"].values()
-    ]
+    patient = document["patient"]
+    consents = _consents(document)
     active = [fact for fact in consents if fact.active]
     unblocked: dict[str, int] = {}
     for fact in consents:
         if fact.policy is Policy.BLOCAGE and not fact.active and fact.actor is not None:
             unblocked[fact.actor] = max(fact.granted, unblocked.get(fact.actor, fact.granted))
+    choices = {fact.policy for fact in active if fact.policy in CHOICES}
     return Facts(
         record=document["_id"],
         realm=document["realm"],
-        persons=frozenset(document["patient"]["persons"]),
-        open=document["patient"]["open"],
+        persons=frozenset(patient["persons"]),
+        open=patient["open"],
+        closure=Closure(**patient.get("closure", {})),
+        opposed=Policy.OPPOSITION in choices,
+        birth=patient.get("birth"),
         authorisations=_grants(active, Policy.AUTORISATION),
         medecins_traitants=_grants(active, Policy.MEDECIN_TRAITANT),
+        administrators=_grants(active, Policy.ADMINISTRATEUR),
+        teams=_teams(document.get("teams", {}), active),
+        known_teams=frozenset(team["key"] for team in document.get("teams", {}).values()),
+        carers=tuple(
+            Carer(fact.actor, fact.start, fact.end, fact.active)
+            for fact in consents
+            if fact.policy is Policy.AIDANT and fact.actor is not None and (fact.active or fact.proposed)
+        ),
         blocked=frozenset(fact.actor for fact in active if fact.policy is Policy.BLOCAGE and fact.actor is not None),
         unblocked=unblocked,
         emergency={
@@ -99,38 +189,52 @@ def facts_of(document: Document | None) -> Facts:
             **{fact.purpose: fact.permit for fact in active if fact.policy is Policy.URGENCE and fact.purpose},
         },
         guardians=tuple(Guardian(**guardian) for guardian in document["guardians"].values()),
+        masked_by_default=Policy.MASQUAGE_DEFAUT in choices,
+        history_masked=Policy.MASQUAGE_HISTORIQUE in choices,
+        consents=tuple(consents),
     )
 
 
 def new_record(id: str, realm: str) -> Document:
     """The document of a record that has no fact yet."""
-    return {"_id": id, "rev": 0, "realm": realm, "patient": None, "persons": [], "consents": {}, "guardians": {}}
+    return {
+        "_id": id,
+        "rev": 0,
+        "realm": realm,
+        "patient": None,
+        "persons": [],
+        "consents": {},
+        "guardians": {},
+        "teams": {},
+        "carers": [],
+    }
 
 
-def with_patient(document: Document, patient: JsonObject | None) -> Document:
-    """The document after its Patient was written, or deleted (nothing)."""
+def with_patient(document: Document, patient: JsonObject | None, *, zone: tzinfo) -> Document:
+    """The document after its Patient was written, or deleted (nothing); `zone` is that of dates without a time."""
     if patient is None:
         return {**document, "patient": None, "persons": []}
     persons = sorted(persons_of(patient))
-    told = {"persons": persons, "open": patient.get("active") is not False}
+    born = date.moment_of(patient.get("birthDate"), zone, end=False, unknown=date.MAX)
+    told = {
+        "persons": persons,
+        "open": patient.get("active") is not False,
+        "closure": asdict(read_closure(patient, zone)),
+        "birth": born if born != date.MAX else None,
+    }
     return {**document, "patient": told, "persons": persons}
 
 
 def with_consent(document: Document, fact: ConsentFact) -> Document:
-    """The document after a deciding Consent was written; 409 for a second active choice of one emergency purpose."""
-    for other in document["consents"].values():
-        if (
-            fact.active
-            and fact.policy is Policy.URGENCE
-            and other["active"]
-            and other["purpose"] == fact.purpose
-            and other["id"] != fact.id
-        ):
-            raise Conflict(
-                f"There is already an active choice for {fact.purpose}; change that Consent instead of adding one.",
-                expression=("Consent.provision.purpose",),
-            )
-    return {**document, "consents": {**document["consents"], field_name(fact.id): asdict(fact)}}
+    """The document after a deciding Consent was written; :func:`must_be_single` said whether it may stand."""
+    others = [other for other in _consents(document) if other.id != fact.id]
+    consents = {**document["consents"], field_name(fact.id): asdict(fact)}
+    carers = sorted(
+        other.actor
+        for other in (*others, fact)
+        if other.policy is Policy.AIDANT and other.active and other.actor is not None
+    )
+    return {**document, "consents": consents, "carers": carers}
 
 
 def with_guardian(document: Document, id: str, related_person: JsonObject | None, *, zone: tzinfo) -> Document:
@@ -140,6 +244,15 @@ def with_guardian(document: Document, id: str, related_person: JsonObject | None
     if guardian is not None:
         guardians[field_name(id)] = asdict(guardian)
     return {**document, "guardians": guardians}
+
+
+def with_team(document: Document, id: str, care_team: JsonObject | None, *, zone: tzinfo) -> Document:
+    """The document after a CareTeam was written, or deleted (nothing); `zone` is that of date-only bounds."""
+    teams = {name: team for name, team in document.get("teams", {}).items() if name != field_name(id)}
+    team = read_team(id, care_team, zone) if care_team is not None else None
+    if team is not None:
+        teams[field_name(id)] = team.stored()
+    return {**document, "teams": teams}
 
 
 def persons_of(patient: JsonObject) -> set[str]:
@@ -158,6 +271,50 @@ def field_name(id: str) -> str:
     return id.replace(".", "~")
 
 
+def _consents(document: Document) -> list[ConsentFact]:
+    return [ConsentFact(**{**stored, "policy": Policy(stored["policy"])}) for stored in document["consents"].values()]
+
+
+def must_be_single(document: Document, fact: ConsentFact) -> None:
+    """Raise when a choice that is made once is made twice: 409, or 422 (contract: Consent; A.4)."""
+    if not (fact.active or fact.proposed):
+        return
+    same = [
+        other
+        for other in _consents(document)
+        if other.policy is fact.policy and other.id != fact.id and (other.active or other.proposed)
+    ]
+    if fact.policy is Policy.URGENCE and any(other.purpose == fact.purpose for other in same):
+        raise Conflict(
+            f"There is already an active choice for {fact.purpose}; change that Consent instead of adding one.",
+            expression=("Consent.provision.purpose",),
+        )
+    if fact.policy in CHOICES | MARKS and same:
+        raise Conflict(
+            f"There is already an active Consent of {fact.policy}; change that one instead of adding another.",
+            expression=("Consent.policy",),
+        )
+    if fact.policy is Policy.EQUIPE and any(other.actor == fact.actor for other in same):
+        raise Conflict(
+            "There is already an active choice for this care team; change that Consent instead of adding one.",
+            expression=("Consent.provision.actor",),
+        )
+    if fact.policy in (Policy.BLOCAGE, Policy.AIDANT) and any(other.actor == fact.actor for other in same):
+        raise Unprocessable(
+            "This professional is blocked already."
+            if fact.policy is Policy.BLOCAGE
+            else "This carer is invited or has access already.",
+            expression=("Consent.provision.actor",),
+            code=IssueType.BUSINESS_RULE,
+        )
+    if fact.policy is Policy.AIDANT and len(same) >= MOST_CARERS:
+        raise Unprocessable(
+            f"A person may have at most {MOST_CARERS} carers, invitations included.",
+            expression=("Consent.provision.actor",),
+            code=IssueType.BUSINESS_RULE,
+        )
+
+
 def _grants(facts: list[ConsentFact], policy: Policy) -> tuple[Grant, ...]:
     return tuple(
         Grant(fact.actor, fact.start, fact.end, fact.granted)
@@ -166,9 +323,23 @@ def _grants(facts: list[ConsentFact], policy: Policy) -> tuple[Grant, ...]:
     )
 
 
+def _teams(stored: Mapping[str, Document], active: list[ConsentFact]) -> tuple[Team, ...]:
+    """The teams that may consult, each since when: authorised by the patient, or he was told and did not oppose."""
+    teams = []
+    for told in stored.values():
+        team = Team.of(told)
+        choice = next((fact for fact in active if fact.policy is Policy.EQUIPE and fact.actor == team.key), None)
+        if choice is None:
+            teams.append(team)
+        elif choice.permit:
+            teams.append(team.authorised(choice.start, choice.end, choice.granted))
+    return tuple(teams)
+
+
 def _guardian(related_person: JsonObject, zone: tzinfo) -> Guardian | None:
     """A RelatedPerson is a legal representative when it is active, GUARD, and names a person by INS (A.4)."""
-    if related_person.get("active") is False or not _is_guard(related_person):
+    roles = _roles(related_person)
+    if related_person.get("active") is False or (R260, "GUARD") not in roles:
         return None
     identifiers = [one for one in _list(related_person.get("identifier")) if isinstance(one, dict)]
     persons = [identifier_key(one) for one in identifiers if one.get("system") in INS]
@@ -176,23 +347,19 @@ def _guardian(related_person: JsonObject, zone: tzinfo) -> Guardian | None:
         return None
     period = related_person.get("period")
     start, end = (period.get("start"), period.get("end")) if isinstance(period, dict) else (None, None)
-    return Guardian(persons[0], _moment(start, zone, end=False), _moment(end, zone, end=True))
+    protects = any(system == R217 and code in PROTECTIONS for system, code in roles)
+    return Guardian(persons[0], date.moment_of(start, zone, end=False), date.moment_of(end, zone, end=True), protects)
 
 
-def _is_guard(related_person: JsonObject) -> bool:
-    return any(
-        isinstance(coding, dict) and coding.get("system") == R260 and coding.get("code") == "GUARD"
+def _roles(related_person: JsonObject) -> set[tuple[Json, Json]]:
+    return {
+        (coding.get("system"), coding.get("code"))
         for concept in _list(related_person.get("relationship"))
         if isinstance(concept, dict)
         for coding in _list(concept.get("coding"))
-    )
-
-
-def _moment(text: Json, zone: tzinfo, *, end: bool) -> int:
-    interval = date.interval(text) if isinstance(text, str) else None
-    if interval is None:
-        return date.MAX if end else date.MIN
-    return date.bound(str(text), interval, zone, end=end)
+        if isinstance(coding, dict)
+        if isinstance(coding.get("system"), str) and isinstance(coding.get("code"), str)
+    }
 
 
 def _list(value: Json) -> list[Json]:

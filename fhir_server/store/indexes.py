@@ -44,7 +44,11 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
     ),
     # the claims of conditional creates matter among concurrent ones only
     "claims": (IndexModel([("touched", 1)], name="touched", expireAfterSeconds=24 * 3600),),
-    "records": (IndexModel([("persons", 1)], name="persons"),),
+    "records": (
+        IndexModel([("persons", 1)], name="persons"),
+        # whom a carer helps already
+        IndexModel([("carers", 1)], name="carers", partialFilterExpression={"carers.0": {"$exists": True}}),
+    ),
     "trail": TRAIL_INDEXES,
     "chains": CHAIN_INDEXES,
 }

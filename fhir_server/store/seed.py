@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_server.fhir import json
 from fhir_server.fhir.reference import local
-from fhir_server.record.consents import ConsentFact, policy_of, read_consent
-from fhir_server.record.facts import with_consent, with_guardian, with_patient
+from fhir_server.record.telling import tells, with_resource
 from fhir_server.store.binary import Contents
 from fhir_server.store.document import Deposit, bucket_of, document, stamp
 from fhir_server.store.internal import Internal
@@ -113,14 +112,15 @@ async def _owner(binary: dict[str, Any], database: Database) -> dict[str, Any]:
 
 
 def _effects(candidate: Document, resource: json.JsonObject, zone: tzinfo, authorisation: timedelta) -> Effects:
-    record, id = candidate["record"], str(resource["id"])
-    if candidate["rt"] == "Patient":
-        return Effects(FactChange(record, REALM, partial(with_patient, patient=resource)))
-    if candidate["rt"] == "RelatedPerson":
-        return Effects(FactChange(record, REALM, partial(with_guardian, id=id, related_person=resource, zone=zone)))
-    if candidate["rt"] == "Consent" and policy_of(resource) is not None:
-        fact = read_consent(resource, granted=candidate["at"], zone=zone, duration=authorisation)
-        if not isinstance(fact, ConsentFact):
-            raise ValueError(f"Consent/{id}: {fact}")
-        return Effects(FactChange(record, REALM, partial(with_consent, fact=fact)))
-    return Effects()
+    if not tells(candidate["rt"], resource):
+        return Effects()
+    apply = partial(
+        with_resource,
+        type=candidate["rt"],
+        id=str(resource["id"]),
+        resource=resource,
+        granted=candidate["at"],
+        zone=zone,
+        duration=authorisation,
+    )
+    return Effects(FactChange(candidate["record"], REALM, apply))

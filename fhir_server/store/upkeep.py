@@ -5,6 +5,7 @@ No body leaves the store this way.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
@@ -14,8 +15,9 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
-from fhir_server.record.consents import ConsentFact, policy_of, read_consent
-from fhir_server.record.facts import new_record, with_consent, with_guardian, with_patient
+from fhir_server.fhir.errors import Unprocessable
+from fhir_server.record.facts import new_record
+from fhir_server.record.telling import TELLING, with_resource
 from fhir_server.store.document import document
 from fhir_server.store.writing import CONSENT_FIELDS
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
 """Microseconds after which a Binary that no document points to is swept."""
-_OF_FACTS: Final = ("Patient", "RelatedPerson", "Consent")
 _KEPT: Final = ("body", "owner", "unowned", "content", "trace", "touched", "made_by_put")
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
@@ -92,19 +93,23 @@ async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: time
     """Make the facts of every record anew; an unchanged record is not written."""
     told: dict[str, dict[str, Any]] = {}
     known = {one["_id"]: one async for one in database["records"].find({})}
-    async for stored in database["resources"].find({"rt": {"$in": list(_OF_FACTS)}, "gone": None}):
+    async for stored in database["resources"].find({"rt": {"$in": sorted(TELLING)}, "gone": None}):
         record = stored["record"]
         if record is None:
             continue
         held = told.setdefault(record, new_record(record, stored["realm"]))
         resource = json.decode_object(bytes(stored["body"]))
-        if stored["rt"] == "Patient":
-            held = with_patient(held, resource)
-        elif stored["rt"] == "RelatedPerson":
-            held = with_guardian(held, str(resource["id"]), resource, zone=zone)
-        elif policy_of(resource) is not None:
-            fact = read_consent(resource, granted=stored["at"], zone=zone, duration=authorisation)
-            held = with_consent(held, fact) if isinstance(fact, ConsentFact) else held
+        with suppress(Unprocessable):  # what an older server accepted and this one does not read decides nothing
+            held = with_resource(
+                held,
+                stored["rt"],
+                str(resource["id"]),
+                resource,
+                granted=stored["at"],
+                zone=zone,
+                duration=authorisation,
+                checked=False,
+            )
         told[record] = held
     for record, facts in told.items():
         old = known.get(record, {"rev": 0})

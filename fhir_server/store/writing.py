@@ -59,6 +59,10 @@ class Effects:
     """The resource may own Binaries, which follow its labels and its deletion."""
 
 
+MOST_HELPED: Final = 5
+"""People a carer may help (A.4)."""
+
+
 class VersionMoved(Conflict):
     """Somebody else wrote first: nothing was changed."""
 
@@ -250,4 +254,24 @@ class Writing:
             # a trial may not change what holds for care, nor the reverse: the record is not known in this realm
             raise ForeignRecord("The patient this resource is about is not known here.", code=IssueType.NOT_FOUND)
         told = {**change.apply(known), "rev": known["rev"] + 1}
+        for carer in set(told.get("carers", ())) - set(known.get("carers", ())):
+            await self._must_be_few(carer, change, session)
         await records.replace_one({"_id": change.record}, told, upsert=True, session=session)
+
+    async def _must_be_few(self, carer: str, change: FactChange, session: AsyncClientSession | None) -> None:
+        """Raise when this person already helps as many as he may (A.4); acceptances of one carer are serialised."""
+        claim = f"carer/{change.realm}/{carer}"
+        touch = {"$inc": {"n": 1}, "$currentDate": {"touched": True}}
+        await self._database["claims"].update_one({"_id": claim}, touch, upsert=True, session=session)
+        where: Filter = {
+            "carers": carer,
+            "carers.0": {"$exists": True},
+            "realm": change.realm,
+            "_id": {"$ne": change.record},
+        }
+        if await self._database["records"].count_documents(where, session=session, limit=MOST_HELPED) >= MOST_HELPED:
+            raise Unprocessable(
+                f"A carer may help at most {MOST_HELPED} people.",
+                expression=("Consent.status",),
+                code=IssueType.BUSINESS_RULE,
+            )

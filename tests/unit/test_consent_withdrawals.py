@@ -183,7 +183,10 @@ def test_the_depositing_structure_reads_what_was_masked_later() -> None:
     masked = document_reference(security_label="MASQUE_PS", deposited_by=key, organisation=key)
     assert sees(hospital(), masked, record())
     colleague = professional(SPECIALIST, organisation=HOSPITAL)
-    assert not sees(colleague, masked, record(consents=[authorisation(HOSPITAL)]))
+    assert sees(colleague, masked, record(consents=[authorisation(HOSPITAL)]))
+    assert not sees(colleague, masked, record())
+    elsewhere = professional(SPECIALIST, organisation=OTHER_HOSPITAL)
+    assert not sees(elsewhere, masked, record(consents=[authorisation(OTHER_HOSPITAL)]))
 
 
 def test_a_blocked_author_does_not_see_his_masked_document() -> None:

@@ -149,7 +149,7 @@ IDENTIFIER, NAMED = "provision.actor.0.reference.identifier", "Consent.provision
 
 COMMON = [
     ("status", "draft", "Consent.status"),
-    ("status", "rejected", "Consent.status"),
+    ("status", "entered-in-error", "Consent.status"),
     ("status", ..., "Consent.status"),
     (
         "scope",

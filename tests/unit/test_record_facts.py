@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from fhir_server.fhir.errors import Conflict
+from fhir_server.fhir.errors import Conflict, Unprocessable
 from fhir_server.record.facts import (
     EMERGENCY_DEFAULTS,
     NO_RECORD,
     Guardian,
     facts_of,
     field_name,
+    must_be_single,
     new_record,
     persons_of,
     with_consent,
@@ -27,6 +28,7 @@ from tests.build import (
     NOW,
     OTHER_DOCTOR,
     SPECIALIST,
+    Written,
     authorisation,
     block,
     emergency_choice,
@@ -50,12 +52,12 @@ def test_a_record_nobody_has() -> None:
 
 
 def test_a_patient_opens_the_record_and_its_deletion_ends_it() -> None:
-    there = with_patient(new_record("p", "essai"), PATIENT)
+    there = with_patient(new_record("p", "essai"), PATIENT, zone=UTC)
     facts = facts_of(there)
     assert (facts.record, facts.realm, facts.open, facts.exists) == ("p", "essai", True, True)
     assert facts.persons == {f"ins|{HELENE}"}
     assert there["persons"] == [f"ins|{HELENE}"], "by which a patient finds his record"
-    gone = with_patient(there, None)
+    gone = with_patient(there, None, zone=UTC)
     assert facts_of(gone) is NO_RECORD
     assert gone["persons"] == []
 
@@ -63,7 +65,7 @@ def test_a_patient_opens_the_record_and_its_deletion_ends_it() -> None:
 @pytest.mark.parametrize(("active", "open_"), [(True, True), (False, False), (None, True)])
 def test_the_life_of_the_record_is_patient_active(active: bool | None, open_: bool) -> None:
     patient = PATIENT if active is None else {**PATIENT, "active": active}
-    assert facts_of(with_patient(new_record("p", "essai"), patient)).open is open_
+    assert facts_of(with_patient(new_record("p", "essai"), patient, zone=UTC)).open is open_
 
 
 def test_only_an_ins_makes_a_person() -> None:
@@ -125,17 +127,22 @@ def test_the_same_consent_written_again_replaces_itself() -> None:
 # One active choice for each emergency purpose
 
 
-def with_choices(*choices: Any) -> dict[str, Any]:
+def with_choice(kept: dict[str, Any], choice: Written) -> dict[str, Any]:
+    must_be_single(kept, fact(choice))
+    return with_consent(kept, fact(choice))
+
+
+def with_choices(*choices: Written) -> dict[str, Any]:
     kept = new_record("p", "essai")
     for choice in choices:
-        kept = with_consent(kept, fact(choice))
+        kept = with_choice(kept, choice)
     return kept
 
 
 def test_a_second_active_choice_of_one_purpose_is_a_conflict() -> None:
     kept = with_choices(emergency_choice("BTG", "deny", id="a"))
     with pytest.raises(Conflict) as refusal:
-        with_consent(kept, fact(emergency_choice("BTG", "permit", id="b")))
+        with_choice(kept, emergency_choice("BTG", "permit", id="b"))
     assert refusal.value.status == 409
     assert refusal.value.issues[0].expression == ("Consent.provision.purpose",)
     assert list(kept["consents"]) == ["a"], "the document is not changed in place"
@@ -155,14 +162,19 @@ def test_a_withdrawn_choice_does_not_come_back_beside_another() -> None:
     withdrawn = emergency_choice("BTG", "deny", id="a").inactive("2026-02-01")
     kept = with_choices(withdrawn, emergency_choice("BTG", "permit", id="b"))
     with pytest.raises(Conflict):
-        with_consent(kept, fact(emergency_choice("BTG", "deny", id="a")))
+        with_choice(kept, emergency_choice("BTG", "deny", id="a"))
 
 
-def test_several_authorisations_and_blocks_are_no_conflict() -> None:
+def test_several_authorisations_of_one_actor_are_no_conflict_two_blocks_are() -> None:
     kept = with_choices(
-        authorisation(SPECIALIST, id="a"), authorisation(SPECIALIST, id="b"), block(SPECIALIST, id="c"), block(id="d")
+        authorisation(SPECIALIST, id="a"),
+        authorisation(SPECIALIST, id="b"),
+        block(SPECIALIST, id="c"),
+        block(OTHER_DOCTOR, id="d"),
     )
     assert len(kept["consents"]) == 4
+    with pytest.raises(Unprocessable):
+        with_choice(kept, block(SPECIALIST, id="e"))
 
 
 # Ids with dots
@@ -172,7 +184,7 @@ def test_an_id_with_dots_is_a_field_of_its_own() -> None:
     assert field_name("a.b.c") == "a~b~c"
     kept = with_choices(block(SPECIALIST, id="a.b"), block(OTHER_DOCTOR, id="a-b"))
     assert set(kept["consents"]) == {"a~b", "a-b"}
-    facts = facts_of(with_patient(kept, PATIENT))
+    facts = facts_of(with_patient(kept, PATIENT, zone=UTC))
     assert facts.blocked == {f"rpps|{SPECIALIST}", f"rpps|{OTHER_DOCTOR}"}
     kept = with_guardian(kept, "g.1", related_person(), zone=UTC)
     assert set(kept["guardians"]) == {"g~1"}
@@ -183,7 +195,7 @@ def test_an_id_with_dots_is_a_field_of_its_own() -> None:
 
 
 def guardians(*persons: dict[str, Any]) -> tuple[Guardian, ...]:
-    kept = with_patient(new_record("p", "essai"), PATIENT)
+    kept = with_patient(new_record("p", "essai"), PATIENT, zone=UTC)
     for number, person in enumerate(persons):
         kept = with_guardian(kept, f"g{number}", person, zone=UTC)
     return facts_of(kept).guardians

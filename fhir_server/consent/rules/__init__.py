@@ -12,6 +12,10 @@ from fhir_server.consent.circumstances import Circumstances
 from fhir_server.consent.rules.acts_table import acts_table
 from fhir_server.consent.rules.authorisation import authorisation
 from fhir_server.consent.rules.block import block
+from fhir_server.consent.rules.care_history import care_history
+from fhir_server.consent.rules.care_team import care_team
+from fhir_server.consent.rules.carer import carer
+from fhir_server.consent.rules.collecting import collecting
 from fhir_server.consent.rules.conformance import conformance
 from fhir_server.consent.rules.directory import directory
 from fhir_server.consent.rules.emergency import emergency
@@ -19,6 +23,7 @@ from fhir_server.consent.rules.feeding import feeding
 from fhir_server.consent.rules.habilitation import habilitation
 from fhir_server.consent.rules.invisible_to_patient import invisible_to_patient
 from fhir_server.consent.rules.invisible_to_representatives import invisible_to_representatives
+from fhir_server.consent.rules.invitation import invitation
 from fhir_server.consent.rules.life_of_record import life_of_record
 from fhir_server.consent.rules.mask import mask
 from fhir_server.consent.rules.medecin_traitant import medecin_traitant
@@ -29,6 +34,7 @@ from fhir_server.consent.rules.realm import realm
 from fhir_server.consent.rules.refers_to_hidden import refers_to_hidden
 from fhir_server.consent.rules.roles import roles
 from fhir_server.consent.rules.scope import scope
+from fhir_server.consent.rules.status import status
 from fhir_server.consent.rules.support import support
 from fhir_server.consent.rules.token_record import token_record
 from fhir_server.consent.rules.traces_of_hidden import traces_of_hidden
@@ -41,9 +47,14 @@ RULES: Final[tuple[Rule, ...]] = (
     own_record,
     medecin_traitant,
     authorisation,
+    care_team,
+    carer,
+    invitation,
     emergency,
     own_deposit,
     feeding,
+    collecting,
+    status,
     directory,
     own_acts,
     support,
@@ -59,6 +70,7 @@ RULES: Final[tuple[Rule, ...]] = (
     # withdrawals
     block,
     mask,
+    care_history,
     invisible_to_patient,
     invisible_to_representatives,
     traces_of_hidden,

@@ -16,6 +16,6 @@ RULE = "block"
 def block(seen: Circumstances) -> Verdict:
     """Deny the record to a professional whom the patient blocked."""
     key = professional_key(seen.requester)
-    if key not in seen.facts.blocked or seen.emergency or seen.act in (Act.FEED, Act.TRACE):
+    if key not in seen.facts.blocked or seen.emergency or seen.act in (Act.FEED, Act.TRACE, Act.STATUS):
         return silent(RULE, Effect.DENY)
     return deny(RULE, in_record(seen), "the patient blocked this professional")

@@ -21,6 +21,8 @@ _FEEDERS = (
     Standing.FEEDER,
     Standing.PATIENT,
     Standing.REPRESENTANT,
+    Standing.CARER,
+    Standing.TEAM_MEMBER,
 )
 
 

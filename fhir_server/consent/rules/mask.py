@@ -17,11 +17,16 @@ RULE = "mask"
 
 def mask(seen: Circumstances) -> Verdict:
     """Deny masked documents to professionals and publishers, but for their own."""
-    if seen.requester.kind not in (Kind.PROFESSIONAL, Kind.ORGANISATION) or seen.act in (Act.FEED, Act.TRACE):
+    if spares(seen):
         return silent(RULE, Effect.DENY)
-    if Standing.MEDECIN_TRAITANT in seen.standings:
-        return silent(RULE, Effect.DENY, "the médecin traitant sees what is masked")
-    if seen.emergency and seen.facts.emergency.get("MASKED", False):
-        return silent(RULE, Effect.DENY, "the patient lets emergencies see what is masked")
     masked = all_of([one_of(Field.LABELS, *MASKS), negate(written_by(seen))])
     return deny(RULE, masked, "the patient masked this document to professionals")
+
+
+def spares(seen: Circumstances) -> bool:
+    """Whether masks hide nothing here: nothing from the patient's side, nothing from the médecin traitant."""
+    if seen.requester.kind not in (Kind.PROFESSIONAL, Kind.ORGANISATION) or seen.act in (Act.FEED, Act.TRACE):
+        return True
+    if Standing.MEDECIN_TRAITANT in seen.standings:
+        return True
+    return seen.emergency and seen.facts.emergency.get("MASKED", False)

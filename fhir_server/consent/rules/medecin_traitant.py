@@ -1,4 +1,7 @@
-"""The médecin traitant DMP consults, relabels, reads every trace and may block for the patient (R-13, R-20, R-62)."""
+"""The médecin traitant DMP consults, relabels, reads every trace and may block for the patient (R-13, R-20, R-62).
+
+So does a professional whom the patient named to administer his record (R-24).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from fhir_server.search.predicate import all_of
 
 RULE = "medecin-traitant"
 
+_OTHER_RULES = (Act.FEED, Act.STATUS, Act.COLLECT)
+"""Acts that rest on another ground."""
+
 
 def medecin_traitant(seen: Circumstances) -> Verdict:
     """Permit the médecin traitant named by the patient; his deletions are of own deposits (R-51)."""
-    if seen.act is Act.FEED or not seen.stands(Standing.MEDECIN_TRAITANT):
+    if seen.act in _OTHER_RULES or not seen.stands(Standing.MEDECIN_TRAITANT):
         return silent(RULE, Effect.PERMIT)
     if seen.act is Act.TRACE and professional_key(seen.requester) in seen.facts.blocked:
         return silent(RULE, Effect.PERMIT, "the patient blocked him: his own acts only")

@@ -18,6 +18,8 @@ _DEPOSITORS = (
     Standing.PUBLISHER,
     Standing.PATIENT,
     Standing.REPRESENTANT,
+    Standing.CARER,
+    Standing.TEAM_MEMBER,
 )
 
 

@@ -18,6 +18,10 @@ LETTERS: Final = {
     Act.DELETE_OWN: "d",
     Act.GOVERN: "cu",
     Act.TRACE: "rs",
+    Act.STATUS: "rs",
+    Act.COLLECT: "cu",
+    Act.ACCESS_LIST: "rs",
+    Act.EXPLAIN: "rs",
 }
 """The letters of a scope that an act may use; the interaction's own letter was checked when the request came in."""
 

@@ -1,4 +1,4 @@
-"""The support professionals of R1111-54 read traces, and nothing else (R1111-43)."""
+"""The support professionals of R1111-54 read traces and what explains them, and nothing else (R1111-43)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ RULE = "support"
 
 
 def support(seen: Circumstances) -> Verdict:
-    """Permit support the traces."""
-    if seen.domain is not Domain.TRACE or seen.act is not Act.TRACE or not seen.stands(Standing.SUPPORT):
+    """Permit support the traces, who has access, and why somebody saw something or not."""
+    if (
+        seen.domain is not Domain.TRACE
+        or seen.act not in (Act.TRACE, Act.ACCESS_LIST, Act.EXPLAIN)
+        or not seen.stands(Standing.SUPPORT)
+    ):
         return silent(RULE, Effect.PERMIT)
     return permit(RULE, one_of(Field.TYPE, "AuditEvent"), "support professionals read traces")

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 G15: Final = "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
 
 
+PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
+"""Who acts for the person the record is about."""
+
+
 class Act(StrEnum):
     """What somebody wants to do; a decision is for one act."""
 
@@ -85,9 +89,9 @@ class Standing(StrEnum):
     SUPPORT = "support"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Law:
-    """The tables and parameters decisions are made by, loaded once at start."""
+    """The tables and parameters decisions are made by, loaded once at start; there is one."""
 
     acts: Mapping[Standing, Mapping[str, frozenset[Act]]]
     """By standing, then resource type or column: `acts.toml`."""
@@ -138,7 +142,7 @@ class Circumstances:
     def own_keys(self) -> frozenset[str]:
         """Under which keys the requester deposits: on the patient side also as the person acted for."""
         keys = {self.requester.key}
-        if self.requester.kind in (Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER):
+        if self.requester.kind in PATIENT_SIDE:
             keys |= self.facts.persons
         return frozenset(keys)
 

@@ -8,12 +8,15 @@ Silence shows nothing: `any_of([])` is `Never`. Only this module makes a :class:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act, Circumstances, Law, allows, possible_standings
 from fhir_server.consent.rules import RULES
+from fhir_server.consent.speaks import declared
 from fhir_server.consent.verdict import Effect, Verdict
 from fhir_server.fhir.errors import Forbidden
+from fhir_server.record.facts import NO_RECORD
 from fhir_server.search.predicate import Never, all_of, any_of, negate
 from fhir_server.search.visible import Visible
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fhir_server.consent.rules import Rule
-    from fhir_server.identity.requester import Requester
+    from fhir_server.identity.requester import Kind, Requester
 
 OWN_ACTS: Final = "own-acts"
 """The one ground for reading a trace that does not open its sealed part."""
@@ -39,20 +42,49 @@ class Decision:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The rules that spoke: the grounds given and the withdrawals made, for the sealed part of the trail."""
+        """The rules that spoke: the grounds given, then the withdrawals made, for the sealed part of the trail."""
         return tuple(
-            f"{verdict.effect}:{verdict.rule}"
+            f"{effect}:{verdict.rule}"
+            for effect in (Effect.PERMIT, Effect.DENY)
             for verdict in self.verdicts
-            if verdict.effect is not Effect.LIMIT
+            if verdict.effect is effect
             and verdict.rule not in _OF_HIDDEN
             and not isinstance(verdict.where, Never)
         )
 
 
 def decide(seen: Circumstances, rules: Sequence[Rule] = RULES) -> Decision:
-    """Decide one act on one type in one record."""
-    verdicts = tuple(rule(seen) for rule in rules)
-    return Decision(verdicts, _conclude(verdicts))
+    """Decide one act on one type in one record: every rule that speaks of it does."""
+    requester, rules = seen.requester, rules if isinstance(rules, tuple) else tuple(rules)
+    fixed = _fixed(requester, seen.act, seen.type, seen.law, rules)
+    spoken = [rule(seen) for rule in _speaking(rules, requester.kind, seen.act).of_record]
+    return Decision((*fixed, *spoken), _conclude((*fixed, *spoken)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaking:
+    """The rules that speak of one act of one kind of requester: those of the record, and those that never change."""
+
+    of_record: tuple[Rule, ...]
+    fixed: tuple[Rule, ...]
+
+
+@lru_cache(maxsize=1024)
+def _speaking(rules: tuple[Rule, ...], kind: Kind, act: Act) -> _Speaking:
+    told = [(rule, declared(rule)) for rule in rules]
+    heard = [(rule, one) for rule, one in told if kind in one.kinds and act in one.acts]
+    return _Speaking(
+        of_record=tuple(rule for rule, one in heard if one.of_record),
+        fixed=tuple(rule for rule, one in heard if not one.of_record),
+    )
+
+
+@lru_cache(maxsize=8192)
+def _fixed(requester: Requester, act: Act, type: str, law: Law, rules: tuple[Rule, ...]) -> tuple[Verdict, ...]:
+    """What the rules say that rest on the requester, the act, the type and the law alone."""
+    standings = possible_standings(requester)
+    seen = Circumstances(requester, act, type, NO_RECORD, 0, law, standings)
+    return tuple(rule(seen) for rule in _speaking(rules, requester.kind, act).fixed)
 
 
 def sealed(decision: Decision) -> Visible:

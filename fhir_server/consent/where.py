@@ -1,38 +1,56 @@
-"""Predicates that several rules need, by name."""
+"""Predicates that several rules need, by name.
+
+Those that rest on the requester alone, and on the record, are made once: half of what a decision costs is making them.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fhir_server.consent.circumstances import organisation_key, professional_key
+from fhir_server.consent.circumstances import PATIENT_SIDE, organisation_key, professional_key
 from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import NEVER, Field, Predicate, any_of, one_of
 
 if TYPE_CHECKING:
     from fhir_server.consent.circumstances import Circumstances
+    from fhir_server.identity.requester import Requester
 
 
 def in_record(seen: Circumstances) -> Predicate:
     """What belongs to the record in question; of a record nobody has, or of another realm, nothing."""
     if seen.facts.record is None or seen.facts.realm != seen.requester.realm.value:
         return NEVER
-    return one_of(Field.RECORD, seen.facts.record)
+    return _of_record(seen.facts.record)
+
+
+@lru_cache(maxsize=1024)
+def _of_record(record: str) -> Predicate:
+    return one_of(Field.RECORD, record)
 
 
 def deposited_by(seen: Circumstances) -> Predicate:
     """What the requester deposited: a person by his key, a system by its structure (R1111-49, R-21)."""
-    structure = organisation_key(seen.requester)
-    if seen.requester.kind in (Kind.ORGANISATION, Kind.FEEDER) and structure is not None:
+    if seen.requester.kind in PATIENT_SIDE:
+        return one_of(Field.DEPOSIT_BY, *seen.own_keys)
+    return _deposited_by(seen.requester)
+
+
+@lru_cache(maxsize=4096)
+def _deposited_by(requester: Requester) -> Predicate:
+    structure = organisation_key(requester)
+    if requester.kind in (Kind.ORGANISATION, Kind.FEEDER) and structure is not None:
         return one_of(Field.DEPOSIT_ORGANISATION, structure)
-    return one_of(Field.DEPOSIT_BY, *seen.own_keys)
+    return one_of(Field.DEPOSIT_BY, requester.key)
 
 
-def written_by(seen: Circumstances) -> Predicate:
-    """What the requester or his structure deposited, or names him among its contained authors (R-20, R-21)."""
-    key, structure = professional_key(seen.requester), organisation_key(seen.requester)
+@lru_cache(maxsize=4096)
+def written_by(requester: Requester) -> Predicate:
+    """What a professional or his structure deposited, or names him among its contained authors (R-20, R-21)."""
+    key, structure = professional_key(requester), organisation_key(requester)
     return any_of(
         [
-            deposited_by(seen),
+            _deposited_by(requester),
             one_of(Field.AUTHORS, key) if key else NEVER,
             # what a structure deposited in its own name is every member's own (R1111-49 names the structure too)
             one_of(Field.DEPOSIT_BY, structure) if key and structure else NEVER,

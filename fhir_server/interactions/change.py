@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fhir_server.consent.circumstances import Act, Domain, Standing, domain_of, organisation_key, standings_of
+from fhir_server.consent.circumstances import (
+    PATIENT_SIDE,
+    Act,
+    Domain,
+    Standing,
+    domain_of,
+    organisation_key,
+    standings_of,
+)
 from fhir_server.fhir.errors import Conflict, Forbidden, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
@@ -31,7 +39,6 @@ OWN_PATIENT: Final = frozenset({"telecom", "address", "contact", "communication"
 _CLOSING: Final = frozenset({DMP_FERMETURE, SUPPRESSION_DEMANDEE})
 """The extensions by which he closes his record, or asks for its erasure (R-72, R-73)."""
 _HOLDER: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
-_PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 
 
 def changed_members(old: JsonObject, new: JsonObject) -> set[str]:
@@ -62,7 +69,7 @@ def acts_of_update(exchange: Exchange, type: str, *, relabelling: bool) -> tuple
         return (Act.GOVERN,)
     if domain_of(type) is not Domain.CONTENTS or exchange.is_conformance:
         return (Act.CHANGE_OWN,)
-    content = Act.CHANGE_OWN if exchange.requester.kind in _PATIENT_SIDE else Act.FEED
+    content = Act.CHANGE_OWN if exchange.requester.kind in PATIENT_SIDE else Act.FEED
     return (Act.RELABEL, content) if relabelling else (content,)
 
 
@@ -140,9 +147,9 @@ def _labels_must_be_legal(
     own = _is_own(exchange, facts, old)
     majority = exchange.server.law.majority
     standings = standings_of(exchange.requester, facts, exchange.now, majority=majority)
-    if Standing.MEDECIN_TRAITANT in standings or (own and exchange.requester.kind in _PATIENT_SIDE):
+    if Standing.MEDECIN_TRAITANT in standings or (own and exchange.requester.kind in PATIENT_SIDE):
         return
-    if exchange.requester.kind in _PATIENT_SIDE:
+    if exchange.requester.kind in PATIENT_SIDE:
         _only(changed <= {"securityLabel", "meta.security"} and not (added | removed) - {MASQUE_PS})
     elif standings & {Standing.PROFESSIONAL_AUTHORISED, Standing.TEAM_MEMBER}:
         _only(own or (changed <= {"securityLabel", "meta.security"} and added <= {MASQUE_PS} and not removed))
@@ -159,7 +166,7 @@ def _is_own(exchange: Exchange, facts: Facts, old: Stored) -> bool:
     requester, deposit = exchange.requester, old.document["deposit"]
     if requester.kind in (Kind.ORGANISATION, Kind.FEEDER):
         return deposit["organisation"] is not None and deposit["organisation"] == organisation_key(requester)
-    keys = {requester.key} | (facts.persons if requester.kind in _PATIENT_SIDE else frozenset())
+    keys = {requester.key} | (facts.persons if requester.kind in PATIENT_SIDE else frozenset())
     return deposit["by"] in keys
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from fhir_server.audit.access import Access, Identifier
 from fhir_server.audit.sealed import Sealed
-from fhir_server.consent.circumstances import Act, Domain, circumstances, domain_of
+from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Domain, circumstances, domain_of
 from fhir_server.consent.decide import Decision, closed, decide, together
-from fhir_server.consent.rules.invisible_to_patient import PATIENT_SIDE
+
 from fhir_server.identity.requester import Kind
 from fhir_server.record.belonging import REFERRING
 from fhir_server.record.elements import ELEMENTS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.audit.access import Identifier
-from fhir_server.consent.circumstances import Act, Domain, domain_of
+from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Domain, domain_of
 from fhir_server.consent.decide import closed, sealed, together
 from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
@@ -39,7 +39,6 @@ NAME_THE_PATIENT: Final = (
 )
 COMPLETE_TRAITS: Final = frozenset({"family", "given", "birthdate", "gender"})
 """By which an emergency may look for a Patient, and get an answer only when exactly one matches."""
-_PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 _ANY_RECORD: Final = frozenset({Kind.CONFORMANCE, Kind.SUPPORT})
 _PATIENT_TERM: Final = "patient=Patient/"
 _MOST_NAMED: Final = 200
@@ -100,7 +99,7 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     visible = together(decisions)
     if query.names_resource:
         asked = [one.predicate(resolved) if isinstance(one, RecordNamed) else one for one in query.clauses]
-        if exchange.requester.kind in _PATIENT_SIDE:
+        if exchange.requester.kind in PATIENT_SIDE:
             # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
             asked.append(visible.predicate)
         exchange.account.named = await exchange.server.internal.named(
@@ -166,7 +165,7 @@ async def _records(
     kind = exchange.requester.kind
     if kind in _ANY_RECORD or all(domain_of(one) is Domain.DIRECTORY for one in types):
         return []
-    if kind in _PATIENT_SIDE:
+    if kind in PATIENT_SIDE:
         return await _own_record(exchange, query, resolved)
     named = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
     if named:
@@ -210,7 +209,7 @@ def _asks_by_traits(exchange: Exchange, query: Query) -> bool:
 def _check_named(exchange: Exchange, query: Query) -> None:
     """Of a professional one patient in each clause, of anybody not too many: by the query, not by what is stored."""
     named = [len(clause.ids) + len(clause.identifiers) for clause in query.clauses if isinstance(clause, RecordNamed)]
-    if exchange.requester.kind not in _PATIENT_SIDE | _ANY_RECORD and any(number > 1 for number in named):
+    if exchange.requester.kind not in PATIENT_SIDE | _ANY_RECORD and any(number > 1 for number in named):
         raise Forbidden("A search by a professional is about one record; name one patient.")
     if sum(named) > _MOST_NAMED:
         sentence = f"The query names {sum(named)} patients; this server takes {_MOST_NAMED}."
@@ -246,7 +245,7 @@ async def _records_of_answers(exchange: Exchange, types: Sequence[str], asked: P
 async def _traces(exchange: Exchange, query: Query) -> Scope:
     """Traces: the holder's, the médecin traitant's of the patient he names, everybody's own acts."""
     facts = NO_RECORD
-    if exchange.requester.kind in _PATIENT_SIDE:
+    if exchange.requester.kind in PATIENT_SIDE:
         facts = await exchange.own_facts()
     else:
         named = _patients_of_traces(query)

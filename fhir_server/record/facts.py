@@ -6,9 +6,9 @@ in, documents and :class:`Facts` out.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fhir_server.fhir import date
 from fhir_server.fhir.errors import Conflict, Unprocessable
@@ -34,7 +34,7 @@ EMERGENCY_DEFAULTS: Final[Mapping[str, bool]] = {"ETREAT": True, "BTG": True, "M
 """What holds when the patient chose nothing (R-43, R-46)."""
 
 Document: TypeAlias = "dict[str, Any]"
-"""A stored `records` document: ``{_id, rev, realm, patient, consents, guardians, teams, carers}``."""
+"""A stored `records` document: ``{_id, rev, realm, persons, patient, consents, guardians, teams, carers, told}``."""
 
 
 class Life(StrEnum):
@@ -54,8 +54,7 @@ class Life(StrEnum):
     """The record of a person who died is closed (R-75)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """An authorisation of one actor, or his naming as médecin traitant, in ``[start, end)``."""
 
     actor: str
@@ -64,8 +63,7 @@ class Grant:
     granted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Guardian:
+class Guardian(NamedTuple):
     """A legal representative: RelatedPerson GUARD, active, in ``[start, end)``."""
 
     person: str
@@ -75,8 +73,7 @@ class Guardian:
     """He represents an adult under legal protection: majority ends nothing (TRE_R217)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Carer:
+class Carer(NamedTuple):
     """A delegation to a carer (aidant), or the invitation to one, in ``[start, end)`` (R-30, A.4)."""
 
     person: str
@@ -117,8 +114,13 @@ class Facts:
     """What is deposited is masked to professionals (R-28)."""
     history_masked: bool = False
     """The care history that the Assurance Maladie feeds is masked as a whole (R-28)."""
-    consents: tuple[ConsentFact, ...] = ()
-    """Every Consent that decides, whatever its status: for the operations that renew, withdraw and list them."""
+    kept: Mapping[str, Document] = field(default_factory=dict, repr=False)
+    """The Consents as they are kept, where they were read too (`store.reading`): see :attr:`consents`."""
+
+    @property
+    def consents(self) -> tuple[ConsentFact, ...]:
+        """Every Consent that decides, whatever its status: for the operations that renew, withdraw and list them."""
+        return tuple(_consent(one) for one in self.kept.values())
 
     @property
     def deceased(self) -> bool:
@@ -157,57 +159,78 @@ def facts_of(document: Document | None) -> Facts:
     if document is None or document.get("patient") is None:
         return NO_RECORD
     patient = document["patient"]
-    consents = _consents(document)
-    active = [fact for fact in consents if fact.active]
-    unblocked: dict[str, int] = {}
-    for fact in consents:
-        if fact.policy is Policy.BLOCAGE and not fact.active and fact.actor is not None:
-            unblocked[fact.actor] = max(fact.granted, unblocked.get(fact.actor, fact.granted))
-    choices = {fact.policy for fact in active if fact.policy in CHOICES}
+    told = document["told"]
+    choices = told["choices"]
+    grants = told["grants"]
     return Facts(
         record=document["_id"],
         realm=document["realm"],
         persons=frozenset(patient["persons"]),
         open=patient["open"],
-        closure=Closure(**patient.get("closure", {})),
+        closure=Closure(*patient["closure"]),
         opposed=Policy.OPPOSITION in choices,
-        birth=patient.get("birth"),
-        authorisations=_grants(active, Policy.AUTORISATION),
-        medecins_traitants=_grants(active, Policy.MEDECIN_TRAITANT),
-        administrators=_grants(active, Policy.ADMINISTRATEUR),
-        teams=_teams(document.get("teams", {}), active),
-        known_teams=frozenset(team["key"] for team in document.get("teams", {}).values()),
-        carers=tuple(
-            Carer(fact.actor, fact.start, fact.end, fact.active)
-            for fact in consents
-            if fact.policy is Policy.AIDANT and fact.actor is not None and (fact.active or fact.proposed)
-        ),
-        blocked=frozenset(fact.actor for fact in active if fact.policy is Policy.BLOCAGE and fact.actor is not None),
-        unblocked=unblocked,
-        emergency={
+        birth=patient["birth"],
+        authorisations=tuple(map(Grant._make, grants.get(Policy.AUTORISATION, ()))),
+        medecins_traitants=tuple(map(Grant._make, grants.get(Policy.MEDECIN_TRAITANT, ()))),
+        administrators=tuple(map(Grant._make, grants.get(Policy.ADMINISTRATEUR, ()))),
+        teams=tuple(map(Team.of, told["teams"])),
+        known_teams=frozenset(told["known_teams"]),
+        carers=tuple(map(Carer._make, told["carers"])),
+        blocked=frozenset(told["blocked"]),
+        unblocked=dict(told["unblocked"]),
+        emergency=told["emergency"],
+        guardians=tuple(map(Guardian._make, told["guardians"])),
+        masked_by_default=Policy.MASQUAGE_DEFAUT in choices,
+        history_masked=Policy.MASQUAGE_HISTORIQUE in choices,
+        kept=document.get("consents", {}),
+    )
+
+
+def digest(document: Document) -> Document:
+    """The document with what decisions read told anew from the Consents, teams and representatives kept in it.
+
+    What is told is lists in the order of the fields of :class:`Grant`, :class:`Guardian` and :class:`Carer`: a decision
+    reads it at each request, and reads nothing else of a patient who wrote fifty Consents.
+    """
+    consents = _consents(document)
+    active = [fact for fact in consents if fact.active]
+    grants: dict[str, list[Grant]] = {}
+    unblocked: dict[str, int] = {}
+    for fact in consents:
+        if fact.policy in _GRANTS and fact.active and fact.permit and fact.actor is not None:
+            grants.setdefault(fact.policy.value, []).append(Grant(fact.actor, fact.start, fact.end, fact.granted))
+        elif fact.policy is Policy.BLOCAGE and not fact.active and fact.actor is not None:
+            unblocked[fact.actor] = max(fact.granted, unblocked.get(fact.actor, fact.granted))
+    teams = document["teams"]
+    told = {
+        "grants": {policy: [list(one) for one in given] for policy, given in grants.items()},
+        "blocked": sorted(fact.actor for fact in active if fact.policy is Policy.BLOCAGE and fact.actor is not None),
+        "unblocked": [[actor, at] for actor, at in sorted(unblocked.items())],
+        "emergency": {
             **EMERGENCY_DEFAULTS,
             **{fact.purpose: fact.permit for fact in active if fact.policy is Policy.URGENCE and fact.purpose},
         },
-        guardians=tuple(Guardian(**guardian) for guardian in document["guardians"].values()),
-        masked_by_default=Policy.MASQUAGE_DEFAUT in choices,
-        history_masked=Policy.MASQUAGE_HISTORIQUE in choices,
-        consents=tuple(consents),
-    )
+        "choices": sorted(fact.policy.value for fact in active if fact.policy in CHOICES),
+        "carers": [
+            [fact.actor, fact.start, fact.end, fact.active]
+            for fact in consents
+            if fact.policy is Policy.AIDANT and fact.actor is not None and (fact.active or fact.proposed)
+        ],
+        "guardians": [list(guardian.values()) for guardian in document["guardians"].values()],
+        "teams": [team.stored() for team in _teams(teams, active)],
+        "known_teams": sorted(team["key"] for team in teams.values()),
+    }
+    helping = sorted({carer[0] for carer in told["carers"] if carer[3]})
+    return {**document, "told": told, "carers": helping}
+
+
+_GRANTS: Final = frozenset({Policy.AUTORISATION, Policy.MEDECIN_TRAITANT, Policy.ADMINISTRATEUR})
 
 
 def new_record(id: str, realm: str) -> Document:
     """The document of a record that has no fact yet."""
-    return {
-        "_id": id,
-        "rev": 0,
-        "realm": realm,
-        "patient": None,
-        "persons": [],
-        "consents": {},
-        "guardians": {},
-        "teams": {},
-        "carers": [],
-    }
+    empty = {"_id": id, "rev": 0, "realm": realm, "patient": None, "persons": []}
+    return digest({**empty, "consents": {}, "guardians": {}, "teams": {}})
 
 
 def with_patient(document: Document, patient: JsonObject | None, *, zone: tzinfo) -> Document:
@@ -219,7 +242,7 @@ def with_patient(document: Document, patient: JsonObject | None, *, zone: tzinfo
     told = {
         "persons": persons,
         "open": patient.get("active") is not False,
-        "closure": asdict(read_closure(patient, zone)),
+        "closure": list(astuple(read_closure(patient, zone))),
         "birth": born if born != date.MAX else None,
     }
     return {**document, "patient": told, "persons": persons}
@@ -227,14 +250,7 @@ def with_patient(document: Document, patient: JsonObject | None, *, zone: tzinfo
 
 def with_consent(document: Document, fact: ConsentFact) -> Document:
     """The document after a deciding Consent was written; :func:`must_be_single` said whether it may stand."""
-    others = [other for other in _consents(document) if other.id != fact.id]
-    consents = {**document["consents"], field_name(fact.id): asdict(fact)}
-    carers = sorted(
-        other.actor
-        for other in (*others, fact)
-        if other.policy is Policy.AIDANT and other.active and other.actor is not None
-    )
-    return {**document, "consents": consents, "carers": carers}
+    return digest({**document, "consents": {**document["consents"], field_name(fact.id): asdict(fact)}})
 
 
 def with_guardian(document: Document, id: str, related_person: JsonObject | None, *, zone: tzinfo) -> Document:
@@ -242,17 +258,17 @@ def with_guardian(document: Document, id: str, related_person: JsonObject | None
     guardians = {name: guardian for name, guardian in document["guardians"].items() if name != field_name(id)}
     guardian = _guardian(related_person, zone) if related_person is not None else None
     if guardian is not None:
-        guardians[field_name(id)] = asdict(guardian)
-    return {**document, "guardians": guardians}
+        guardians[field_name(id)] = guardian._asdict()
+    return digest({**document, "guardians": guardians})
 
 
 def with_team(document: Document, id: str, care_team: JsonObject | None, *, zone: tzinfo) -> Document:
     """The document after a CareTeam was written, or deleted (nothing); `zone` is that of date-only bounds."""
-    teams = {name: team for name, team in document.get("teams", {}).items() if name != field_name(id)}
+    teams = {name: team for name, team in document["teams"].items() if name != field_name(id)}
     team = read_team(id, care_team, zone) if care_team is not None else None
     if team is not None:
         teams[field_name(id)] = team.stored()
-    return {**document, "teams": teams}
+    return digest({**document, "teams": teams})
 
 
 def persons_of(patient: JsonObject) -> set[str]:
@@ -272,7 +288,11 @@ def field_name(id: str) -> str:
 
 
 def _consents(document: Document) -> list[ConsentFact]:
-    return [ConsentFact(**{**stored, "policy": Policy(stored["policy"])}) for stored in document["consents"].values()]
+    return [_consent(stored) for stored in document["consents"].values()]
+
+
+def _consent(stored: Document) -> ConsentFact:
+    return ConsentFact(**{**stored, "policy": Policy(stored["policy"])})
 
 
 def must_be_single(document: Document, fact: ConsentFact) -> None:
@@ -313,14 +333,6 @@ def must_be_single(document: Document, fact: ConsentFact) -> None:
             expression=("Consent.provision.actor",),
             code=IssueType.BUSINESS_RULE,
         )
-
-
-def _grants(facts: list[ConsentFact], policy: Policy) -> tuple[Grant, ...]:
-    return tuple(
-        Grant(fact.actor, fact.start, fact.end, fact.granted)
-        for fact in facts
-        if fact.policy is policy and fact.permit and fact.actor is not None
-    )
 
 
 def _teams(stored: Mapping[str, Document], active: list[ConsentFact]) -> tuple[Team, ...]:

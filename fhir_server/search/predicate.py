@@ -138,7 +138,7 @@ def all_of(parts: Collection[Predicate]) -> Predicate:
             kept.extend(part.parts)
         elif not isinstance(part, Always):
             kept.append(part)
-    unique = tuple(dict.fromkeys(kept))
+    unique = _unique(kept)
     if not unique:
         return ALWAYS
     return unique[0] if len(unique) == 1 else AllOf(unique)
@@ -154,10 +154,24 @@ def any_of(parts: Collection[Predicate]) -> Predicate:
             kept.extend(part.parts)
         elif not isinstance(part, Never):
             kept.append(part)
-    unique = _absorbed(tuple(dict.fromkeys(kept)))
+    unique = _absorbed(_unique(kept))
     if not unique:
         return NEVER
     return unique[0] if len(unique) == 1 else AnyOf(unique)
+
+
+_FEW: Final = 8
+
+
+def _unique(parts: list[Predicate]) -> tuple[Predicate, ...]:
+    """Each once, in order. Of a few, comparing costs less than hashing predicates of predicates."""
+    if len(parts) > _FEW:
+        return tuple(dict.fromkeys(parts))
+    kept: list[Predicate] = []
+    for part in parts:
+        if part not in kept:
+            kept.append(part)
+    return tuple(kept)
 
 
 def _absorbed(parts: tuple[Predicate, ...]) -> tuple[Predicate, ...]:

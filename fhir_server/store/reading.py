@@ -39,6 +39,9 @@ Position: TypeAlias = "tuple[int | str, str]"
 
 _WITHOUT_ENTRIES: Final = {"ix": 0}
 """Of what is found, nobody asks the search entries again: reading them costs more than reading the body."""
+_WHOLE: Final[Mapping[str, int]] = {}
+_DECIDING: Final[Mapping[str, int]] = {"consents": 0}
+"""Of the facts of a record, decisions read what is told of its Consents, never the Consents one by one."""
 _MAX_TIME_MS: Final = 20_000
 
 
@@ -136,6 +139,11 @@ class Reading:
     async def facts(self, record: str | None) -> Facts:
         """The facts of a record as they are now; of none, the facts of a record nobody has, at the same cost."""
         return facts_of(await self._records.get(record or ""))
+
+    async def facts_in_full(self, record: str | None) -> Facts:
+        """The same with the Consents they come from, for who renews, withdraws or lists them."""
+        found = await self._find_by_id("records", [record or ""])
+        return facts_of(found.get(record or ""))
 
     async def facts_of_person(self, person: str, realm: str) -> Facts:
         """The facts of a person's record, by ``ins|…`` key; of several in trials, the first by id."""
@@ -291,10 +299,10 @@ class Reading:
             return found
 
     async def _find_resources(self, keys: Sequence[str]) -> Mapping[str, Document]:
-        return await self._find_by_id("resources", keys)
+        return await self._find_by_id("resources", keys, _WITHOUT_ENTRIES)
 
     async def _find_records(self, keys: Sequence[str]) -> Mapping[str, Document]:
-        return await self._find_by_id("records", keys)
+        return await self._find_by_id("records", keys, _DECIDING)
 
     async def _find_traces(self, keys: Sequence[str]) -> Mapping[str, Document]:
         found = await self._find_by_id("trail", keys)
@@ -306,6 +314,7 @@ class Reading:
             "find": "records",
             "filter": {"persons": {"$in": sorted(wanted)}},
             "sort": {"_id": -1},
+            "projection": _DECIDING,
             "singleBatch": True,
             "batchSize": 100 * len(keys),
             "readConcern": MAJORITY,
@@ -315,11 +324,14 @@ class Reading:
         documents = answer["cursor"]["firstBatch"]
         return {f"{one['realm']} {person}": one for one in documents for person in one["persons"]}
 
-    async def _find_by_id(self, collection: str, keys: Sequence[str]) -> Mapping[str, Document]:
+    async def _find_by_id(
+        self, collection: str, keys: Sequence[str], projection: Mapping[str, int] = _WHOLE
+    ) -> Mapping[str, Document]:
         """What is stored under these keys; one key or many, the same command."""
         command = {
             "find": collection,
             "filter": {"_id": keys[0] if len(keys) == 1 else {"$in": list(keys)}},
+            "projection": projection,
             "batchSize": len(keys) + 1,
             "singleBatch": True,
             "readConcern": MAJORITY,

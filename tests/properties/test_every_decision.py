@@ -7,13 +7,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.consent.circumstances import Act, Circumstances, circumstances
+from fhir_server.consent.circumstances import Act, Circumstances, circumstances, possible_standings
 from fhir_server.consent.decide import decide
 from fhir_server.consent.rules import RULES, Rule
+from fhir_server.consent.speaks import declared
 from fhir_server.consent.verdict import Effect, Verdict, deny, limit
 from fhir_server.identity.requester import Kind, Purpose, Realm
 from fhir_server.record.facts import NO_RECORD, Facts
-from fhir_server.search.predicate import Entry, Field, matches, one_of
+from fhir_server.search.predicate import NEVER, Entry, Field, matches, one_of
 from tests.build import (
     EVERYBODY,
     HELENE,
@@ -153,6 +154,21 @@ def test_the_order_of_the_rules_does_not_matter(question: Question, shuffled: li
     assert visible(question, shuffled) == visible(question, list(RULES))
 
 
+@given(question=questions())
+def test_a_rule_keeps_what_it_declares(question: Question) -> None:
+    """It is silent where it says it does not speak, and the record changes nothing where it says so."""
+    seen = question.seen
+    for rule in RULES:
+        told, verdict = declared(rule), rule(seen)
+        if seen.requester.kind not in told.kinds or seen.act not in told.acts:
+            assert verdict.effect is not Effect.LIMIT, rule
+            assert verdict.where == NEVER, rule
+        if not told.of_record:
+            known = (seen.requester, seen.act, seen.type)
+            alone = Circumstances(*known, NO_RECORD, 0, seen.law, possible_standings(seen.requester))
+            assert (verdict.effect, verdict.where) == (rule(alone).effect, rule(alone).where), rule
+
+
 @given(question=questions(), effect=st.sampled_from([Effect.LIMIT, Effect.DENY]), one=st.sampled_from(["d1", "d2"]))
 def test_one_more_limit_or_withdrawal_never_shows_more(question: Question, effect: Effect, one: str) -> None:
     say = limit if effect is Effect.LIMIT else deny
@@ -202,7 +218,7 @@ def test_what_no_record_and_no_requester_can_change(question: Question) -> None:
         assert entry["realm"] == requester.realm
         assert requester.kind is not Kind.CARER
         assert requester.kind is not Kind.FEEDER or seen.act is Act.FEED
-        assert requester.kind is not Kind.SUPPORT or seen.act is Act.TRACE
+        assert requester.kind is not Kind.SUPPORT or entry["rt"] == "AuditEvent"
         if requester.kind is Kind.CONFORMANCE:
             continue
         _promises(seen, entry)

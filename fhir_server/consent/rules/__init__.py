@@ -27,6 +27,7 @@ from fhir_server.consent.rules.invitation import invitation
 from fhir_server.consent.rules.life_of_record import life_of_record
 from fhir_server.consent.rules.mask import mask
 from fhir_server.consent.rules.medecin_traitant import medecin_traitant
+from fhir_server.consent.rules.notifications import notifications
 from fhir_server.consent.rules.own_acts import own_acts
 from fhir_server.consent.rules.own_deposit import own_deposit
 from fhir_server.consent.rules.own_record import own_record
@@ -73,6 +74,7 @@ RULES: Final[tuple[Rule, ...]] = (
     care_history,
     invisible_to_patient,
     invisible_to_representatives,
+    notifications,
     traces_of_hidden,
     refers_to_hidden,
 )

@@ -9,16 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing, professional_key
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import in_record
 from fhir_server.search.predicate import Field, all_of, one_of
 
 if TYPE_CHECKING:
     from fhir_server.search.predicate import Predicate
+from fhir_server.identity.requester import Kind
 
 RULE = "authorisation"
 
 
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL))
 def authorisation(seen: Circumstances) -> Verdict:
     """Permit the authorised professional to consult and relabel."""
     if seen.act not in (Act.CONSULT, Act.RELABEL) or not seen.stands(Standing.PROFESSIONAL_AUTHORISED):

@@ -7,12 +7,15 @@ patient did not oppose.
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, professional_key
+from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
 from fhir_server.consent.where import in_record
+from fhir_server.identity.requester import Kind
 
 RULE = "block"
 
 
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=acts_but(Act.FEED, Act.TRACE, Act.STATUS))
 def block(seen: Circumstances) -> Verdict:
     """Deny the record to a professional whom the patient blocked."""
     key = professional_key(seen.requester)

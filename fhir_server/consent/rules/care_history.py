@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from fhir_server.consent.circumstances import Circumstances
+from fhir_server.consent.circumstances import Act, Circumstances
 from fhir_server.consent.rules.mask import spares
+from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
 from fhir_server.consent.where import written_by
+from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import Field, Predicate, all_of, any_of, negate, one_of
 
 RULE = "care-history"
@@ -19,8 +21,9 @@ CARE_HISTORY: Final[Predicate] = any_of([one_of(Field.CATEGORY, "60"), one_of(Fi
 """Reimbursement data: class 60 of JDV_J57, type REMB of TRE_A05."""
 
 
+@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=acts_but(Act.FEED, Act.TRACE))
 def care_history(seen: Circumstances) -> Verdict:
     """Deny the care history to professionals and publishers when the patient masked it."""
     if not seen.facts.history_masked or spares(seen):
         return silent(RULE, Effect.DENY)
-    return deny(RULE, all_of([CARE_HISTORY, negate(written_by(seen))]), "the patient masked the care history")
+    return deny(RULE, all_of([CARE_HISTORY, negate(written_by(seen.requester))]), "the patient masked the care history")

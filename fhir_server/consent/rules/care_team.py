@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Standing
 from fhir_server.consent.rules.authorisation import consulted
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.identity.requester import Kind
 
 RULE = "care-team"
 
 
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL))
 def care_team(seen: Circumstances) -> Verdict:
     """Permit the members of the care team to consult and relabel."""
     if seen.act not in (Act.CONSULT, Act.RELABEL) or not seen.stands(Standing.TEAM_MEMBER):

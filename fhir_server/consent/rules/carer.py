@@ -7,13 +7,16 @@ deletes what the patient's side deposited, never what a professional did (R-50).
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import Field, all_of, one_of
 
 RULE = "carer"
 
 
+@speaks(kinds=(Kind.CARER,))
 def carer(seen: Circumstances) -> Verdict:
     """Permit the carer whose delegation is in force."""
     if not seen.stands(Standing.CARER):

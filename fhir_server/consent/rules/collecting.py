@@ -7,8 +7,10 @@ médecin traitant it knows. What may be written this way, `$authorize` says; a b
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import in_record
+from fhir_server.identity.requester import Kind
 from fhir_server.identity.systems import A00
 
 RULE = "collecting"
@@ -21,6 +23,7 @@ _PROFESSIONALS = (
 )
 
 
+@speaks(kinds=(Kind.PROFESSIONAL, Kind.FEEDER), acts=(Act.COLLECT,))
 def collecting(seen: Circumstances) -> Verdict:
     """Permit professionals, and the Assurance Maladie, to write down what the patient decided."""
     insurance = seen.stands(Standing.FEEDER) and seen.requester.has_role(A00, "ALIM_AM")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, possible_standings
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.search.predicate import Field, one_of
 
 RULE = "directory"
 
 
+@speaks(acts=(Act.CONSULT,), of_record=False)
 def directory(seen: Circumstances) -> Verdict:
     """Permit consulting the directory to every standing the acts table names."""
     if (

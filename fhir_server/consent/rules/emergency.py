@@ -7,12 +7,15 @@ declare either was decided when it was read. Nothing lasting comes of it (R-44),
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import in_record
+from fhir_server.identity.requester import Kind
 
 RULE = "emergency"
 
 
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT,))
 def emergency(seen: Circumstances) -> Verdict:
     """Permit consulting in the declared mode when the patient did not oppose that mode."""
     if seen.act is not Act.CONSULT or not seen.stands(Standing.EMERGENCY):

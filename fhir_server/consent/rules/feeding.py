@@ -7,6 +7,7 @@ A Binary may be deposited before the document that will point to it, so it has n
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
@@ -26,6 +27,7 @@ _FEEDERS = (
 )
 
 
+@speaks(acts=(Act.FEED,))
 def feeding(seen: Circumstances) -> Verdict:
     """Permit depositing in a record and replacing own deposits."""
     if seen.domain is not Domain.CONTENTS or seen.act is not Act.FEED or not seen.stands(*_FEEDERS):

@@ -6,6 +6,7 @@ A perimeter of consulting, in emergencies too (R-46); never a ground for access.
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Verdict, limit
 from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import ALWAYS
@@ -13,6 +14,7 @@ from fhir_server.search.predicate import ALWAYS
 RULE = "habilitation"
 
 
+@speaks(of_record=False)
 def habilitation(seen: Circumstances) -> Verdict:
     """Limit a professional who consults to the documents of his profession."""
     if (

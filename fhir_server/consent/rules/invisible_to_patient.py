@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from fhir_server.consent.circumstances import Act, Circumstances
+from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Circumstances
+from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
-from fhir_server.identity.requester import Kind
 from fhir_server.record.labels import INVISIBLE_PATIENT
 from fhir_server.search.predicate import Field, one_of
 
 RULE = "invisible-to-patient"
 
-PATIENT_SIDE = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 
-
+@speaks(kinds=PATIENT_SIDE, acts=acts_but(Act.TRACE), of_record=False)
 def invisible_to_patient(seen: Circumstances) -> Verdict:
     """Deny what is labelled INVISIBLE_PATIENT to the patient's side."""
     if seen.requester.kind not in PATIENT_SIDE or seen.act is Act.TRACE:

@@ -6,8 +6,10 @@ So does a professional whom the patient named to administer his record (R-24).
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Standing, professional_key
+from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import all_of
 
 RULE = "medecin-traitant"
@@ -16,6 +18,7 @@ _OTHER_RULES = (Act.FEED, Act.STATUS, Act.COLLECT)
 """Acts that rest on another ground."""
 
 
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=acts_but(*_OTHER_RULES))
 def medecin_traitant(seen: Circumstances) -> Verdict:
     """Permit the médecin traitant named by the patient; his deletions are of own deposits (R-51)."""
     if seen.act in _OTHER_RULES or not seen.stands(Standing.MEDECIN_TRAITANT):

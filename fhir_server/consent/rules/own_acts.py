@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, possible_standings
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import Field, one_of
@@ -10,6 +11,7 @@ from fhir_server.search.predicate import Field, one_of
 RULE = "own-acts"
 
 
+@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=(Act.TRACE,), of_record=False)
 def own_acts(seen: Circumstances) -> Verdict:
     """Permit professionals and publishers the traces of what they did themselves."""
     if (

@@ -6,6 +6,7 @@ A Binary that no document points to yet belongs to no record and is its deposito
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
@@ -23,6 +24,7 @@ _DEPOSITORS = (
 )
 
 
+@speaks(acts=(Act.CONSULT, Act.DELETE_OWN))
 def own_deposit(seen: Circumstances) -> Verdict:
     """Permit the depositor to consult and delete what he deposited."""
     if (

@@ -7,13 +7,16 @@ deletes only what he deposited himself (R-50).
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import all_of
 
 RULE = "own-record"
 
 
+@speaks(kinds=(Kind.PATIENT, Kind.REPRESENTATIVE))
 def own_record(seen: Circumstances) -> Verdict:
     """Permit the holder and his representative."""
     if not seen.stands(Standing.PATIENT, Standing.REPRESENTANT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Circumstances, Domain
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Verdict, limit
 from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import ALWAYS, NEVER
@@ -10,6 +11,7 @@ from fhir_server.search.predicate import ALWAYS, NEVER
 RULE = "roles"
 
 
+@speaks(of_record=False)
 def roles(seen: Circumstances) -> Verdict:
     """Limit professionals to those whose role the DMP knows; the directory is not the DMP."""
     if seen.requester.kind is not Kind.PROFESSIONAL or seen.domain in (Domain.DIRECTORY, Domain.TRACE):

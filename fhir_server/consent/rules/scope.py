@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fhir_server.consent.circumstances import Act, Circumstances
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Verdict, limit
 from fhir_server.search.predicate import ALWAYS, NEVER
 
@@ -26,6 +27,7 @@ LETTERS: Final = {
 """The letters of a scope that an act may use; the interaction's own letter was checked when the request came in."""
 
 
+@speaks(of_record=False)
 def scope(seen: Circumstances) -> Verdict:
     """Limit to what the token was issued for."""
     if any(seen.requester.may(seen.type, letter) for letter in LETTERS[seen.act]):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
+from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import Field, one_of
 
 RULE = "support"
 
 
+@speaks(kinds=(Kind.SUPPORT,), of_record=False)
 def support(seen: Circumstances) -> Verdict:
     """Permit support the traces, who has access, and why somebody saw something or not."""
     if (

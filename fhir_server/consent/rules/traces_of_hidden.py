@@ -5,8 +5,8 @@ Traces of a secret session stay hidden from representatives.
 
 from __future__ import annotations
 
-from fhir_server.consent.circumstances import Act, Circumstances
-from fhir_server.consent.rules.invisible_to_patient import PATIENT_SIDE
+from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Circumstances
+from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
 from fhir_server.identity.requester import Kind
 from fhir_server.search.predicate import NEVER, Field, any_of, one_of
@@ -14,6 +14,7 @@ from fhir_server.search.predicate import NEVER, Field, any_of, one_of
 RULE = "traces-of-hidden"
 
 
+@speaks(kinds=PATIENT_SIDE, acts=(Act.TRACE,))
 def traces_of_hidden(seen: Circumstances) -> Verdict:
     """Deny the patient's side the traces of what it may not see."""
     if seen.act is not Act.TRACE or seen.requester.kind not in PATIENT_SIDE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,25 +80,29 @@ class Machine:
 
 
 def append(path: Path, machine: Machine, what: str, found: Mapping[tuple[str, int], Figures]) -> None:
-    """Add a section to the report."""
-    before = path.read_text(encoding="utf-8") if path.exists() else _TITLE
-    lines = [
-        f"## {machine.date}, commit {machine.commit}",
-        "",
-        f"{machine.processor}, Python {machine.python}, MongoDB {machine.mongod}.",
-        f"{what}.",
-        "",
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|{' --- |' * len(_COLUMNS)}",
-    ]
+    """Add a section of measurements of requests to the report."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
     for (name, callers), figures in found.items():
         if name == "floor http":
             lines.append(_row("http (does nothing)", callers, figures, None))
         elif not name.startswith("floor"):
             lines.append(_row(name, callers, figures, found.get((f"floor {name}", callers))))
-    text = f"{before.rstrip()}\n\n" + "\n".join(lines) + "\n"
-    path.write_text(text, encoding="utf-8")
-    print("\n".join(lines))
+    add(path, machine, what, lines)
+
+
+def add(path: Path, machine: Machine, what: str, lines: Sequence[str]) -> None:
+    """Add a section to the report, and show it."""
+    before = path.read_text(encoding="utf-8") if path.exists() else _TITLE
+    head = [
+        f"## {machine.date}, commit {machine.commit}",
+        "",
+        f"{machine.processor}, Python {machine.python}, MongoDB {machine.mongod}.",
+        f"{what}.",
+        "",
+    ]
+    text = "\n".join([*head, *lines])
+    path.write_text(f"{before.rstrip()}\n\n{text}\n", encoding="utf-8")
+    print(text)
 
 
 def _row(name: str, callers: int, figures: Figures, floor: Figures | None) -> str:

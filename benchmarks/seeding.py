@@ -12,8 +12,8 @@ from fhir_server.app import ROOT, parameters_of, utc_now
 from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir import json
-from fhir_server.record.consents import ConsentFact, read_consent
-from fhir_server.record.facts import new_record, with_consent, with_patient
+from fhir_server.record.facts import new_record
+from fhir_server.record.telling import with_resource
 from fhir_server.store.connection import connect, database
 from fhir_server.store.document import Deposit, bucket, document, stamp
 from fhir_server.store.internal import Internal
@@ -100,10 +100,15 @@ def _resources(stored: _Stored, person: records.Person, ids: list[str]) -> list[
 
 
 def _facts(person: records.Person, at: int) -> Document:
-    told = with_patient(new_record(person.id, REALM), records.patient(person))
-    for consent in records.consents(person):
-        fact = read_consent(consent, granted=at, zone=ZoneInfo("Europe/Paris"), duration=timedelta(days=365))
-        if not isinstance(fact, ConsentFact):
-            raise TypeError(f"The Consent is not of a shape that decides: {fact}")
-        told = with_consent(told, fact)
+    told = new_record(person.id, REALM)
+    for resource in (records.patient(person), *records.consents(person)):
+        told = with_resource(
+            told,
+            str(resource["resourceType"]),
+            str(resource["id"]),
+            resource,
+            granted=at,
+            zone=ZoneInfo("Europe/Paris"),
+            duration=timedelta(days=365),
+        )
     return {**told, "rev": 1}

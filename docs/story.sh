@@ -122,7 +122,16 @@ for reader in medecin-traitant patient; do
     check "$reader: 200"
 done
 
-step "6. Hélène sees who looked."
+step "6. Hélène asks why Dr Benali does not see it."
+sed "s/@DOCUMENT@/$document/" "$here/story/explain.json" >"$work/explain.json"
+as patient POST 'Patient/demo-1/$explain-access' -H 'Content-Type: application/fhir+json' \
+    --data-binary "@$work/explain.json"
+expect 200
+shows '"valueCode":"deny"'
+shows '"valueCode":"mask"'
+check "denied, by the rule of the mask, in French and English"
+
+step "7. Hélène sees who looked."
 as patient GET "AuditEvent?patient=demo-1&_sort=-date&_count=100"
 expect 200
 traced 89900000002

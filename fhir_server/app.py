@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fhir_server import __version__
-from fhir_server.audit import recovery, verify
+from fhir_server.audit import erasure, recovery, verify
 from fhir_server.audit.access import Observer
 from fhir_server.audit.anchor import signer_at
 from fhir_server.audit.journal import Journal
@@ -33,6 +33,7 @@ from fhir_server.consent import acts, habilitation
 from fhir_server.consent.circumstances import Law
 from fhir_server.consent.complete import must_be_complete
 from fhir_server.definitions.load import load
+from fhir_server.definitions.operations import read_operations
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
@@ -44,14 +45,20 @@ from fhir_server.http.shortcut import Shortcut
 from fhir_server.identity.development import DevelopmentIssuer
 from fhir_server.identity.keys import TrustedIssuer
 from fhir_server.identity.token import Verifier
+from fhir_server.interactions.directory import Directory
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.paging import PageTokens
-from fhir_server.record.elements import ELEMENTS
+from fhir_server.operations import OPERATIONS
+from fhir_server.operations.operation import offered
+from fhir_server.record.elements import SEARCHED
+from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
+from fhir_server.settings import DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
+from fhir_server.store.erasure import GRACE, Due, Erasure
 from fhir_server.store.internal import Internal
 from fhir_server.store.reading import Reading
 from fhir_server.store.seed import Seed, seed
@@ -162,11 +169,13 @@ def _declared(settings: Settings) -> _Declared:
         habilitation=habilitation.load(settings.habilitation_matrix or habilitation.TABLE, terminology),
         roles=frozenset((concept.system, concept.code) for concept in terminology.codes(SUBJECT_ROLES)),
         masked_and_invisible=settings.cumul_invisible_patient_masque_ps,
+        majority=settings.age_majorite,
     )
     must_be_complete(law)
     promised = capability.load(
         ROOT / "capability_statement.json",
         parameters,
+        offered(OPERATIONS, read_operations(ROOT / "profiles" / "OperationDefinition")),
         base_url=settings.base_url,
         version=__version__,
         cors=bool(settings.cors_origins),
@@ -176,7 +185,7 @@ def _declared(settings: Settings) -> _Declared:
 
 def parameters_of(definitions: Definitions, own: list[Any], base_url: str) -> Parameters:
     """All search parameters, of R4 and of `profiles/`."""
-    return Parameters(definitions, ELEMENTS, own, sort_dates=SORT_DATES, base_url=base_url)
+    return Parameters(definitions, SEARCHED, own, sort_dates=SORT_DATES, base_url=base_url)
 
 
 def _issuers(settings: Settings) -> list[TrustedIssuer]:
@@ -196,6 +205,7 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
         if settings.demo and await internal.holds_real_people():
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
+        await upkeep.upgrade_facts(held, zone=ZoneInfo(settings.time_zone), authorisation=_authorisation(settings))
         await journal.open()
         await recovery.recover(journal, dead_since=settings.alone_since)
         server = await _server(settings, declared, clock, client, held, internal, journal)
@@ -234,15 +244,18 @@ async def _server(
         definitions=declared.definitions,
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
+        redaction=Redaction(declared.definitions, settings.base_url),
         law=declared.law,
         pages=PageTokens(await internal.key("page tokens")),
         routing_key=await internal.key("routing"),
         clock=clock,
         zone=ZoneInfo(settings.time_zone),
-        authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+        authorisation=_authorisation(settings),
+        directory=Directory(internal),
         default_count=settings.default_count,
         max_count=settings.max_count,
         capability=declared.capability.statement,
+        declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,
     )
 
 
@@ -309,6 +322,11 @@ class NewerDatabase(RuntimeError):
     """A newer server wrote to the database."""
 
 
+def _authorisation(settings: Settings) -> timedelta:
+    """How long an authorisation without an end lasts (R-03)."""
+    return timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH))
+
+
 async def _must_understand(held: Database) -> None:
     """Raise before anything is written into a database whose shape only a newer server knows."""
     internal = Internal(held)
@@ -328,7 +346,7 @@ async def reindex(settings: Settings, told: Callable[[int, int], None]) -> int:
             declared.parameters,
             told,
             zone=ZoneInfo(settings.time_zone),
-            authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+            authorisation=_authorisation(settings),
         )
     finally:
         await client.close()
@@ -341,6 +359,42 @@ async def verify_trail(settings: Settings) -> tuple[int, list[str]]:
         public = signer_at(settings.data_folder / "audit" / "key.pem").public
         report = await verify.verify(Trail(held), [public], settings.audit_anchor_file)
         return report.traces, [] if report.whole else verify.format(report)
+    finally:
+        await client.close()
+
+
+async def to_be_erased(settings: Settings, *, clock: Callable[[], int] = utc_now) -> list[tuple[Due, int, int]]:
+    """The records whose time is over, each with how many resources and earlier versions there are of it."""
+    client, held = _connect(settings)
+    try:
+        await _must_understand(held)
+        store = Erasure(held)
+        return [(due, *await store.size(due)) async for due in store.due(clock())]
+    finally:
+        await client.close()
+
+
+async def erase(
+    settings: Settings,
+    told: Callable[[erasure.Erased], None],
+    *,
+    clock: Callable[[], int] = utc_now,
+    grace: float = GRACE,
+) -> int:
+    """Erase the records whose time is over, telling each; answer how many large contents went with them."""
+    client, held = _connect(settings)
+    journal = _journal(settings, held, clock)
+    try:
+        await _must_understand(held)
+        await indexes.create(held)
+        store = Erasure(held, grace=grace)
+        await journal.open()
+        try:
+            async for one in erasure.erase(journal, store, server="fhir-server"):
+                told(one)
+            return await store.drop_contents()
+        finally:
+            await journal.close()
     finally:
         await client.close()
 
@@ -359,7 +413,7 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
             parameters=declared.parameters,
             now=microseconds(now),
             zone=ZoneInfo(settings.time_zone),
-            authorisation=timedelta(days=round(settings.authorisation_months * _DAYS_A_MONTH)),
+            authorisation=_authorisation(settings),
         )
     finally:
         await client.close()

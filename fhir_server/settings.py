@@ -150,6 +150,9 @@ class Settings(BaseSettings):
         default=DeclarationMedecinTraitant.CONFIRMED,
         description="Whether a doctor's own declaration as médecin traitant waits for a confirmation.",
     )
+    age_majorite: Annotated[int, Field(ge=1, le=120)] = Field(
+        default=18, description="From which age on, in years, a minor's legal representative has no access any more."
+    )
     cumul_invisible_patient_masque_ps: bool = Field(
         default=False, description="Accept a document that is both INVISIBLE_PATIENT and MASQUE_PS; else 422."
     )

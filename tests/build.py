@@ -29,7 +29,9 @@ from fhir_server.identity.requester import Coding, Identifier, Kind, Purpose, Re
 from fhir_server.identity.scope import scopes
 from fhir_server.identity.systems import A00, FINESS, G15, INS_NIR_TEST, R260, ROLES, RPPS
 from fhir_server.record.actors import author_keys
-from fhir_server.record.belonging import record_of, referred_to
+from fhir_server.record.belonging import records_of
+from fhir_server.record.care_team import EQUIPE_INFORMATION
+from fhir_server.record.closure import DMP_FERMETURE
 from fhir_server.record.consents import (
     ACT_REASON,
     CHOIX_URGENCE,
@@ -44,11 +46,12 @@ from fhir_server.record.consents import (
     read_actor,
     read_consent,
 )
-from fhir_server.record.facts import Document, Facts, facts_of, new_record
+from fhir_server.record.facts import R217, Document, Facts, facts_of, new_record
 from fhir_server.record.kind import TRE_A03, category_of, kind_of
 from fhir_server.record.labels import TRE_A07, labels_of
+from fhir_server.record.pointers import about, pointers
 from fhir_server.record.telling import with_resource
-from fhir_server.search.predicate import Entry, matches
+from fhir_server.search.predicate import Entry, Predicate, matches
 from fhir_server.terminology import Terminology
 
 PARIS: Final = ZoneInfo("Europe/Paris")
@@ -314,22 +317,105 @@ def medecin_traitant(
     return Written(consent(Policy.MEDECIN_TRAITANT, provision, id=id or f"mt-{who}", patient=patient), moment(written))
 
 
+def naming(
+    policy: Policy,
+    who: str = SPECIALIST,
+    *,
+    start: str = "2026-01-01",
+    end: str | None = None,
+    written: str = "2026-01-01",
+    id: str = "",
+    patient: str = "demo-1",
+) -> Written:
+    """The patient names a professional his administrator, or gives him one of the marks (R-24)."""
+    period: JsonObject = {"start": start} if end is None else {"start": start, "end": end}
+    provision: JsonObject = {"type": "permit", "period": period, "actor": [actor(who)]}
+    return Written(consent(policy, provision, id=id or f"{policy}-{who}", patient=patient), moment(written))
+
+
+def team_choice(type: str, team: str = "team", *, written: str = "2026-01-01", patient: str = "demo-1") -> Written:
+    """The patient permits a care team, or opposes its deemed consent (R-04)."""
+    role: JsonObject = {"coding": [{"system": PARTICIPATION_TYPE, "code": "IRCP"}]}
+    named: JsonObject = {"role": role, "reference": {"reference": f"CareTeam/{team}"}}
+    told = consent(Policy.EQUIPE, {"type": type, "actor": [named]}, id=f"equipe-{team}", patient=patient)
+    return Written(told, moment(written))
+
+
+def delegation(
+    ins: str = STRANGER,
+    *,
+    status: str = "active",
+    end: str = "2026-12-31",
+    written: str = "2026-01-01",
+    id: str = "",
+    patient: str = "demo-1",
+) -> Written:
+    """The patient invites a carer, who accepted unless told (A.4)."""
+    named = actor(ins, system=INS_NIR_TEST, role=(R260, "CAREGIVER"))
+    provision: JsonObject = {"type": "permit", "period": {"end": end}, "actor": [named]}
+    told = consent(Policy.AIDANT, provision, id=id or f"aidant-{ins}", patient=patient, status=status)
+    return Written(told, moment(written))
+
+
+def choice(policy: Policy, *, written: str = "2026-01-01", patient: str = "demo-1") -> Written:
+    """The patient opposes having a record, masks his care history, or all that will be deposited (R-28, R-74)."""
+    return Written(consent(policy, {"type": "deny"}, id=str(policy), patient=patient), moment(written))
+
+
+def care_team(
+    *members: str,
+    id: str = "team",
+    informed: str | None = "2026-01-01",
+    status: str = "active",
+    period: JsonObject | None = None,
+    member_period: JsonObject | None = None,
+    patient: str = "demo-1",
+) -> JsonObject:
+    """A care team of these RPPS or FINESS numbers, of which the patient was informed unless told (R-04)."""
+    participants: list[Json] = []
+    for value in members:
+        system = FINESS if len(value) == len(HOSPITAL) else RPPS
+        participant: JsonObject = {"member": {"identifier": {"system": system, "value": value}}}
+        participants.append(participant if member_period is None else {**participant, "period": member_period})
+    told: JsonObject = {
+        "resourceType": "CareTeam",
+        "id": id,
+        "status": status,
+        "subject": {"reference": f"Patient/{patient}"},
+        "participant": participants,
+    }
+    if informed is not None:
+        told["extension"] = [{"url": EQUIPE_INFORMATION, "valueDateTime": informed}]
+    if period is not None:
+        told["period"] = period
+    return told
+
+
+def closed_on(day: str) -> list[Json]:
+    """The extensions of a Patient whose record was closed on a day (R-72)."""
+    return [{"url": DMP_FERMETURE, "extension": [{"url": "dateFermeture", "valueDate": day}]}]
+
+
 def related_person(
     ins: str = HELENE,
     *,
     id: str = "guard",
     relationship: str = "GUARD",
+    protection: str | None = None,
     active: bool | None = True,
     period: JsonObject | None = None,
     patient: str = "demo-1",
 ) -> JsonObject:
-    """A legal representative."""
+    """A legal representative; with a protection (TRE_R217), of an adult under it."""
+    relationships: list[Json] = [{"coding": [{"system": R260, "code": relationship}]}]
+    if protection is not None:
+        relationships.append({"coding": [{"system": R217, "code": protection}]})
     told: JsonObject = {
         "resourceType": "RelatedPerson",
         "id": id,
         "patient": {"reference": f"Patient/{patient}"},
         "identifier": [{"system": INS_NIR_TEST, "value": ins}],
-        "relationship": [{"coding": [{"system": R260, "code": relationship}]}],
+        "relationship": relationships,
     }
     if active is not None:
         told["active"] = active
@@ -434,15 +520,18 @@ def entry(
 ) -> Entry:
     """The fields of the stored form that consent speaks of."""
     type, id = str(resource["resourceType"]), str(resource["id"])
+    records = records_of(type, id, resource)
     actor_named = read_actor(resource) if type == "Consent" and policy_of(resource) else None
     return {
         "_id": f"{type}/{id}",
         "rt": type,
         "realm": realm.value,
-        "record": record_of(type, id, resource),
+        "record": next(iter(records), None),
+        **({"also": records[1:]} if len(records) > 1 else {}),
         "labels": labels_of(resource),
         "authors": author_keys(resource),
-        "refers": referred_to(type, resource),
+        "refers": pointers(resource, records=records),
+        **({"about": told} if (told := about(type, resource)) else {}),
         "named": [actor_named] if actor_named else [],
         "deposit": {"by": deposited_by, "organisation": organisation, "at": NOW, "secret": secret},
         "category": category_of(resource),
@@ -492,12 +581,22 @@ def decision(
     type: str = "DocumentReference",
     now: int = NOW,
     hidden: Collection[str] = (),
+    others: Collection[tuple[str, Predicate]] = (),
+    shown: Collection[str] = (),
     tables: Law | None = None,
     rules: Sequence[Rule] = RULES,
 ) -> Decision:
     """What the rules say of one act on one type in one record."""
     seen = circumstances(
-        requester=requester, act=act, type=type, facts=facts, now=now, law=tables or law(), hidden=frozenset(hidden)
+        requester=requester,
+        act=act,
+        type=type,
+        facts=facts,
+        now=now,
+        law=tables or law(),
+        hidden=frozenset(hidden),
+        others=tuple(others),
+        shown=frozenset(shown),
     )
     return decide(seen, rules)
 

@@ -31,20 +31,33 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/delete.py:delete": "a deletion is decided on the stored version",
     "interactions/history.py:_many": "the position a page ended at",
     "interactions/read.py:_answer": "the owner of native content, for X-Security-Context; the bytes of a Binary",
+    "interactions/shown.py:look_ahead": "what a page refers to",
+    "interactions/update.py:shown_of": "what the stored version refers to, and is not shown",
     "interactions/shown.py:_trace": "the sealed part of a trace, against the decision that opens it",
     "interactions/shown.py:body_of": "the bytes of a Binary",
     "interactions/shown.py:note_trace": "a trace of reading a trace is withheld as that one is",
     "interactions/update.py:_replace": "what the body does not tell is kept: deposit, realm, bucket",
-    "interactions/update.py:_store": "an update is decided on the stored version",
+    "interactions/update.py:_must_be_his_to_lift": "who deposited a block decides who may lift it",
+    "interactions/update.py:prepared": "an update is decided on the stored version",
     "interactions/update.py:patch": "a patch is applied to the stored version",
+    "operations/explain_access.py:_entry": "a decision on it is explained to who may consult it",
+    "operations/consents.py:seen": "who writes down consents renews what he deposited himself",
 }
 """Outside the store: uses of ``Stored.document``, always of something a decision showed."""
 
 CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
-    "beyond": {"interactions/exchange.py:Exchange.decide_fully": "what gathers something hidden is withheld too"},
     "holds_real_people": {"app.py:_running": "the demonstration refuses a database of real people"},
     "key": {"app.py:_server": "keys shared by every process"},
-    "labelled": {"interactions/exchange.py:Exchange.hidden": "withholds traces of what is hidden from their reader"},
+    "is_there": {"interactions/notify.py:_is_stored": "a notification is written once, by whichever process"},
+    "labelled": {
+        "interactions/exchange.py:Exchange.hidden": "withholds traces of what is hidden from their reader",
+        "interactions/notify.py:_is_secret": "what a minor keeps secret is not told to his representatives",
+    },
+    "professions": {"interactions/directory.py:Directory.must_agree": "a token may not contradict the directory"},
+    "records_beside": {"interactions/exchange.py:Exchange._where_else": "what belongs to several records needs each"},
+    "records_of": {"interactions/prepare.py:provenance_records": "a Provenance belongs where its targets do"},
+    "referred_to": {"interactions/scope.py:_unseen": "a query finds nothing by a reference that is not shown"},
+    "told_of": {"interactions/exchange.py:Exchange._told_and_shown": "what only tells of hidden things is hidden too"},
     "records_asked": {"interactions/scope.py:_records_of_answers": "in which records a query is decided"},
     "records_of_person": {
         "interactions/prepare.py:complete_subject": "a publisher names the patient by INS",
@@ -58,6 +71,7 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
 PASSES_INTERNAL: Final[Callers] = {
     "app.py:_running": "everything is made in app.py",
     "app.py:_server": "same",
+    "interactions/directory.py:Directory.__init__": "the directory asks it for professions",
 }
 """Who may hand the whole of it on."""
 
@@ -133,7 +147,7 @@ def _required(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
     }
 
 
-_HARMLESS: Final = ("Held", "Facts", "int", "bool", "None")
+_HARMLESS: Final = ("Held", "list[Held]", "Facts", "int", "bool", "None")
 """What a read may answer without a decision: no body is in it."""
 
 

@@ -1,6 +1,7 @@
 """Write `capability_statement.json`: which interactions each resource type of R4 has.
 
-Run it after a new interaction was built: ``python tools/declare_capabilities.py``. Exceptions are data below.
+Run it after a new interaction or operation was built: ``python tools/declare_capabilities.py``. Exceptions are data
+below.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.definitions.load import load
+from fhir_server.definitions.operations import read_operations
 
-TARGET = Path(__file__).resolve().parent.parent / "capability_statement.json"
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "capability_statement.json"
+OPERATIONS = read_operations(ROOT / "profiles" / "OperationDefinition")
 
 EVERY = ("read vread update patch delete history-instance history-type create search-type").split()
 ONLY = {
@@ -42,6 +46,9 @@ def resource(type: str) -> dict[str, Any]:
     told["conditionalUpdate"] = False
     told["conditionalDelete"] = "not-supported"
     told["referencePolicy"] = ["literal", "logical"]
+    operations = [{"name": one.code, "definition": one.url} for one in OPERATIONS if one.resource == type]
+    if operations:
+        told["operation"] = operations
     return told
 
 

@@ -1,1 +1,1 @@
-"""The command line: serve, load, token, reindex, audit verify, doctor."""
+"""The command line: serve, load, token, reindex, erase, audit verify, doctor."""

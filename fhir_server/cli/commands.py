@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("load",): ("fhir_server.cli.load", "load_command"),
     ("token",): ("fhir_server.cli.token", "token_command"),
     ("reindex",): ("fhir_server.cli.upkeep", "reindex_command"),
+    ("erase",): ("fhir_server.cli.erasure", "erase_command"),
     ("doctor",): ("fhir_server.cli.doctor", "doctor_command"),
     ("audit", "verify"): ("fhir_server.cli.upkeep", "audit_verify_command"),
 }

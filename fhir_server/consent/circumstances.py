@@ -13,11 +13,13 @@ from fhir_server.consent.habilitation import Habilitation
 from fhir_server.fhir import date
 from fhir_server.identity.requester import Kind, Purpose, Requester
 from fhir_server.record.actors import actor_key
-from fhir_server.record.elements import DIRECTORY, ELEMENTS, GOVERN
+from fhir_server.record.elements import DIRECTORY, ELEMENTS, GOVERN, SEVERAL
 from fhir_server.record.facts import Facts, Grant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fhir_server.search.predicate import Predicate
 
 G15: Final = "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
 
@@ -65,7 +67,7 @@ def domain_of(type: str) -> Domain:
         return Domain.TRACE
     if type in GOVERN:
         return Domain.GOVERN
-    if type in ELEMENTS or type == "Binary":
+    if type in ELEMENTS or type in SEVERAL or type == "Binary":
         return Domain.CONTENTS
     return Domain.DIRECTORY if type in DIRECTORY else Domain.OTHER
 
@@ -118,7 +120,11 @@ class Circumstances:
     standings: frozenset[Standing]
     """How the requester stands to this record now; see :func:`circumstances`."""
     hidden: frozenset[str] = frozenset()
-    """What of this record (``Type/id``) is hidden from the requester: for the act trace, and for what gathers."""
+    """What of this record (``Type/id``) is hidden from the requester: for the act trace."""
+    others: tuple[tuple[str, Predicate], ...] = ()
+    """Other records, each with what the requester may do there of the same act and type: of what belongs to several."""
+    shown: frozenset[str] = frozenset()
+    """Of what is told of (``Type/id``), what the requester may consult: of what only tells of other resources."""
 
     @property
     def domain(self) -> Domain:
@@ -163,10 +169,12 @@ def circumstances(
     now: int,
     law: Law,
     hidden: frozenset[str] = frozenset(),
+    others: tuple[tuple[str, Predicate], ...] = (),
+    shown: frozenset[str] = frozenset(),
 ) -> Circumstances:
     """The circumstances of one request on one record, with the standing they give."""
     standings = standings_of(requester, facts, now, majority=law.majority)
-    return Circumstances(requester, act, type, facts, now, law, standings, hidden)
+    return Circumstances(requester, act, type, facts, now, law, standings, hidden, others, shown)
 
 
 def standings_of(requester: Requester, facts: Facts, now: int, *, majority: int) -> frozenset[Standing]:

@@ -1,6 +1,7 @@
 """Whether the rules are all there: a limit that is missing would open what it should close, so the start-up stops.
 
-Every limit answers for every kind of requester, act and type; this asks them all, once (access: the algebra).
+Every limit answers for every kind of requester, act and type; this asks them all, once (access: the algebra). And every
+rule has its words: nobody is refused by something that cannot be explained (`words.toml`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.consent.circumstances import Act, circumstances
 from fhir_server.consent.rules import LIMITS, RULES
 from fhir_server.consent.verdict import Effect
+from fhir_server.consent.words import must_speak, words
 from fhir_server.identity.requester import Kind, Purpose, Realm, Requester
 from fhir_server.record.facts import NO_RECORD
 
@@ -29,7 +31,9 @@ _TYPES: Final = (
     "Consent",
     "AuditEvent",
     "Organization",
-    "Basic",
+    "Appointment",
+    "Provenance",
+    "Slot",
 )
 
 
@@ -38,13 +42,20 @@ class IncompleteRules(RuntimeError):
 
 
 def must_be_complete(law: Law, rules: Sequence[Rule] = RULES) -> None:
-    """Raise :class:`IncompleteRules` unless the declared limits, and no others, answer for every kind and act."""
+    """Raise :class:`IncompleteRules` unless the declared limits, and no others, answer for every kind and act.
+
+    And :class:`~fhir_server.consent.words.InvalidWords` unless every rule has its words.
+    """
+    effects: dict[str, Effect] = {}
     for kind, act, type in product(Kind, Act, _TYPES):
         seen = circumstances(requester=_somebody(kind), act=act, type=type, facts=NO_RECORD, now=0, law=law)
-        answered = {verdict.rule for rule in rules if (verdict := rule(seen)).effect is Effect.LIMIT}
+        verdicts = [rule(seen) for rule in rules]
+        effects |= {verdict.rule: verdict.effect for verdict in verdicts}
+        answered = {verdict.rule for verdict in verdicts if verdict.effect is Effect.LIMIT}
         if answered != LIMITS:
             wrong = ", ".join(sorted(answered ^ LIMITS))
             raise IncompleteRules(f"The limits on {act} of {type} by {kind} are not complete: {wrong}.")
+    must_speak(words(), effects)
 
 
 def _somebody(kind: Kind) -> Requester:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OWN_ACTS: Final = "own-acts"
 """The one ground for reading a trace that does not open its sealed part."""
 
-_OF_HIDDEN: Final = frozenset({"refers-to-hidden", "traces-of-hidden"})
+_OF_HIDDEN: Final = frozenset({"refers-to-hidden", "other-records", "traces-of-hidden"})
 """Withdrawals that speak only where something is hidden: to name them in a trace would tell its reader that (R-22)."""
 
 
@@ -47,9 +47,7 @@ class Decision:
             f"{effect}:{verdict.rule}"
             for effect in (Effect.PERMIT, Effect.DENY)
             for verdict in self.verdicts
-            if verdict.effect is effect
-            and verdict.rule not in _OF_HIDDEN
-            and not isinstance(verdict.where, Never)
+            if verdict.effect is effect and verdict.rule not in _OF_HIDDEN and not isinstance(verdict.where, Never)
         )
 
 

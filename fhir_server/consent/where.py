@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fhir_server.consent.circumstances import PATIENT_SIDE, organisation_key, professional_key
 from fhir_server.identity.requester import Kind
+from fhir_server.record.elements import SEVERAL
 from fhir_server.search.predicate import NEVER, Field, Predicate, any_of, one_of
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ def in_record(seen: Circumstances) -> Predicate:
     """What belongs to the record in question; of a record nobody has, or of another realm, nothing."""
     if seen.facts.record is None or seen.facts.realm != seen.requester.realm.value:
         return NEVER
-    return _of_record(seen.facts.record)
+    return belonging_to(seen.type, seen.facts.record)
 
 
-@lru_cache(maxsize=1024)
-def _of_record(record: str) -> Predicate:
-    return one_of(Field.RECORD, record)
+@lru_cache(maxsize=2048)
+def belonging_to(type: str, record: str) -> Predicate:
+    """What belongs to a record; of a type that may belong to several, whichever it names first."""
+    first = one_of(Field.RECORD, record)
+    return any_of([first, one_of(Field.ALSO, record)]) if type in SEVERAL else first
 
 
 def deposited_by(seen: Circumstances) -> Predicate:
@@ -42,6 +45,14 @@ def _deposited_by(requester: Requester) -> Predicate:
     if requester.kind in (Kind.ORGANISATION, Kind.FEEDER) and structure is not None:
         return one_of(Field.DEPOSIT_ORGANISATION, structure)
     return one_of(Field.DEPOSIT_BY, requester.key)
+
+
+def brought_by(requester: Requester) -> Predicate:
+    """What the requester himself brought in: what it says, he wrote, so it tells him nothing new.
+
+    Nobody else of the patient's side: what a minor wrote may name what he keeps from his representatives.
+    """
+    return _deposited_by(requester)
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/capabilitystatement.html
 
-The file says which interactions each type has. The search parameters are put in from the table that answers them, so
-neither can promise what the other does not do.
+The file says which interactions and operations each type has. The search parameters are put in from the table that
+answers them, so neither can promise what the other does not do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import msgspec
 from fhir_server.http.routes import Interaction, Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from fhir_server.operations.operation import Offered
     from fhir_server.search.parameters import Parameters
 
 
@@ -30,8 +31,10 @@ class Capability:
     statement: bytes
 
 
-def load(path: Path, parameters: Parameters, *, base_url: str, version: str, cors: bool) -> Capability:
-    """Read the declaration; a code or type this server does not have stops the start-up."""
+def load(
+    path: Path, parameters: Parameters, operations: Sequence[Offered], *, base_url: str, version: str, cors: bool
+) -> Capability:
+    """Read the declaration; a code, type or operation this server does not have stops the start-up."""
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     rest = declared["rest"][0]
     types: dict[str, list[str]] = {
@@ -41,13 +44,28 @@ def load(path: Path, parameters: Parameters, *, base_url: str, version: str, cor
     missing = set(parameters.resource_types) - set(types)
     if unknown or missing:
         raise ValueError(f"{path.name} must declare every resource type of R4: {sorted(unknown | missing)}")
-    routes = Routes((one["code"] for one in rest["interaction"]), types)
+    routes = routes_of(rest, operations)
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
     declared["software"]["version"] = version
     rest["security"]["cors"] = cors
     declared["implementation"] = {"description": declared["description"], "url": base_url}
     return Capability(routes, msgspec.json.encode(declared))
+
+
+def routes_of(rest: Mapping[str, Any], operations: Sequence[Offered]) -> Routes:
+    """The routes declared; an operation without its declaration, or the reverse, stops the start-up."""
+    declared = {
+        (resource["type"], one["name"], one["definition"])
+        for resource in rest["resource"]
+        for one in resource.get("operation", ())
+    }
+    there = {(one.definition.resource, one.definition.code, one.definition.url) for one in operations}
+    if declared != there:
+        alone = ", ".join(f"{type}/${name}" for type, name, _ in sorted(declared ^ there))
+        raise ValueError(f"Operations must be declared exactly when they are there: {alone}")
+    types = {resource["type"]: [one["code"] for one in resource["interaction"]] for resource in rest["resource"]}
+    return Routes((one["code"] for one in rest["interaction"]), types, operations)
 
 
 def _searches(type: str, interactions: list[str], parameters: Parameters) -> Mapping[str, Any]:

@@ -40,6 +40,7 @@ from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.exchange import Account, Exchange, Server
 from fhir_server.interactions.history import history_instance, history_system, history_type
+from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.search import parse_pairs, search
 from fhir_server.interactions.update import patch, update
@@ -169,6 +170,7 @@ class Front:
             acceptable(request.headers.get("accept"), format, binary=False)
             return of_answer(capabilities(server), returning="representation", writing=False), pretty
         exchange = self._exchange(server, request, route, requester)
+        await server.directory.must_agree(requester, exchange.now)
         try:
             if admitted.refusal is not None:
                 raise admitted.refusal  # noqa: TRY301 - refused here so that the attempt is traced below
@@ -189,7 +191,7 @@ class Front:
                 await exchange.trace(500)
             raise
         if not exchange.account.announced and route.interaction is not Interaction.BATCH:
-            await exchange.trace(answer.status)
+            await conclude(exchange, answer.status)
         if route.interaction in _READS and _is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
@@ -199,9 +201,7 @@ class Front:
     def _exchange(self, server: Server, request: Request, route: Route, requester: Requester) -> Exchange:
         headers = request.headers
         preferred = preferences(headers.get("prefer"))
-        account = Account(route.interaction.value, route.type)
-        if route.id is not None:
-            account.target = f"{route.type}/{route.id}"
+        account = _account(route, request.line)
         return Exchange(
             server=server,
             requester=requester,
@@ -222,6 +222,11 @@ class Front:
         elif request.method == "POST" and route.interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM):
             if content_type is not None:
                 must_be(content_type, FORM)
+        elif route.interaction is Interaction.OPERATION and request.method == "POST" and content_type is None:
+            body = await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
+            if body:
+                must_be(content_type, FHIR_JSON)  # without parameters there is no body, and so no type of it
+            return body
         elif request.method in ("POST", "PUT"):
             must_be(content_type, FHIR_JSON)
         else:
@@ -242,9 +247,8 @@ class Front:
             if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
                 raise NotAllowed(f"{route.interaction} is not offered within a batch.")  # noqa: TRY301
             headers = dict(call.headers)
-            exchange.account = Account(route.interaction.value, route.type)
-            if route.id is not None:
-                exchange.account.target = f"{route.type}/{route.id}"
+            line = f"{call.method} /{call.url}".encode()
+            exchange.account = _account(route, line)
             exchange.if_match = version_of(headers.get("if-match"), "ifMatch")
             exchange.if_none_exist = headers.get("if-none-exist")
             if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
@@ -253,7 +257,6 @@ class Front:
             if route.interaction is Interaction.PATCH:
                 raise NotAllowed("A JSON Patch cannot be a batch entry; send it by itself.")  # noqa: TRY301
             pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
-            line = f"{call.method} /{call.url}".encode()
             answer = await perform(exchange, route, pairs, body, line)
         except FhirError as error:
             await _trace_refusal(exchange, error)
@@ -266,16 +269,18 @@ class Front:
                 "The server failed on this entry; the request id tells the operator which log line."
             ) from None
         if not exchange.account.announced:
-            await exchange.trace(answer.status)
+            await conclude(exchange, answer.status)
         if route.interaction in _READS and _is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
 
 
-async def perform(  # noqa: C901 - one case for each interaction
+async def perform(  # noqa: C901, PLR0912 - one case for each interaction
     exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
 ) -> Answer:
     """Perform one interaction."""
+    if route.operation is not None:
+        return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
     type, id = route.type or "", route.id or ""
     if route.interaction not in _SEARCHES and pairs:
         told = ", ".join(name[:40] for name, _ in pairs[:5])
@@ -304,6 +309,16 @@ async def perform(  # noqa: C901 - one case for each interaction
             return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
         case _:
             raise NotAllowed(f"{route.interaction} is not offered here.")
+
+
+def _account(route: Route, line: bytes) -> Account:
+    """What is known of a request before anything is looked up; of an operation, which one it is."""
+    account = Account(route.interaction.value, route.type)
+    if route.id is not None:
+        account.target = f"{route.type}/{route.id}"
+    if route.operation is not None:
+        account.query = line
+    return account
 
 
 _SEARCHES: Final = frozenset(

@@ -18,6 +18,8 @@ from fhir_server.fhir.reference import ID
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from fhir_server.operations.operation import Offered
+
 
 class Interaction(StrEnum):
     """https://hl7.org/fhir/R4/valueset-restful-interaction.html, those this server knows."""
@@ -35,6 +37,7 @@ class Interaction(StrEnum):
     SEARCH_SYSTEM = "search-system"
     BATCH = "batch"
     CAPABILITIES = "capabilities"
+    OPERATION = "operation"
 
 
 SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
@@ -51,8 +54,9 @@ SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
     Interaction.SEARCH_SYSTEM: (("GET", ""), ("HEAD", ""), ("POST", "_search")),
     Interaction.BATCH: (("POST", ""),),
     Interaction.CAPABILITIES: (("GET", "metadata"), ("HEAD", "metadata")),
+    Interaction.OPERATION: (),
 }
-"""The methods and path shapes of each interaction."""
+"""The methods and path shapes of each interaction; each operation has its own (`operations.operation`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,17 @@ class Route:
     type: str | None = None
     id: str | None = None
     version: str | None = None
+    method: str = ""
+    operation: Offered | None = None
 
 
 class Routes:
     """All routes there are, found in two look-ups."""
 
-    def __init__(self, system: Iterable[str], types: Mapping[str, Iterable[str]]) -> None:
-        """From the interactions declared for the whole system and for each resource type."""
+    def __init__(
+        self, system: Iterable[str], types: Mapping[str, Iterable[str]], operations: Iterable[Offered] = ()
+    ) -> None:
+        """From the interactions declared for the whole system and for each resource type, and the operations."""
         self._types = frozenset(types)
         self._routes: dict[tuple[str, str | None], dict[str, Interaction]] = {}
         for code in (*system, "capabilities"):
@@ -77,6 +85,12 @@ class Routes:
         for type, codes in types.items():
             for code in codes:
                 self._bind(Interaction(code), type)
+        self._operations: dict[tuple[str, str | None], Offered] = {}
+        for operation in operations:
+            for method, shape in operation.routes():
+                where = (shape, operation.definition.resource)
+                self._operations[where] = operation
+                self._routes.setdefault(where, {})[method] = Interaction.OPERATION
 
     def _bind(self, interaction: Interaction, type: str | None) -> None:
         for method, shape in SHAPES[interaction]:
@@ -98,7 +112,7 @@ class Routes:
         if interaction is None:
             offered = ", ".join(sorted(methods))
             raise NotAllowed(f"{method} is not offered here; {offered} is.", headers=(("Allow", offered),))
-        return Route(interaction, type, id, version)
+        return Route(interaction, type, id, version, method, self._operations.get((shape, type)))
 
     def _shape(self, segments: Sequence[str]) -> tuple[str, str | None, str | None, str | None]:
         if not segments or segments[0] in ("_history", "_search", "metadata"):
@@ -109,12 +123,12 @@ class Routes:
         match rest:
             case []:
                 return "type", type, None, None
-            case ["_search" | "_history" as last]:
+            case [last] if last in ("_search", "_history") or last.startswith("$"):
                 return f"type/{last}", type, None, None
             case [id] if ID.fullmatch(id):
                 return "type/id", type, id, None
-            case [id, "_history"] if ID.fullmatch(id):
-                return "type/id/_history", type, id, None
+            case [id, last] if ID.fullmatch(id) and (last == "_history" or last.startswith("$")):
+                return f"type/id/{last}", type, id, None
             case [id, "_history", version] if ID.fullmatch(id) and ID.fullmatch(version):
                 return "type/id/_history/vid", type, id, version
             case [id, *_] if not ID.fullmatch(id):

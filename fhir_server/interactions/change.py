@@ -20,7 +20,7 @@ from fhir_server.fhir.errors import Conflict, Forbidden, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.record.belonging import record_of
-from fhir_server.record.closure import DMP_FERMETURE, SUPPRESSION_DEMANDEE
+from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import Policy, policy_of
 from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE, MASQUE_PS, labels_of
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
 OWN_PATIENT: Final = frozenset({"telecom", "address", "contact", "communication", "text", "active"})
 """What a patient may change of his own Patient: his contact details, whether the record is open; never his identity."""
-_CLOSING: Final = frozenset({DMP_FERMETURE, SUPPRESSION_DEMANDEE})
-"""The extensions by which he closes his record, or asks for its erasure (R-72, R-73)."""
 _HOLDER: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
+
+MOVED: Final = "A resource may not move to another patient: delete it, and create it in the other record."
 
 
 def changed_members(old: JsonObject, new: JsonObject) -> set[str]:
@@ -85,10 +85,7 @@ def must_be_legal(
     type = old.type
     base_url = exchange.server.base_url
     if type != "Patient" and record_of(type, old.id, before, base_url) != record_of(type, old.id, after, base_url):
-        raise Unprocessable(
-            "A resource may not move to another patient: delete it, and create it in the other record.",
-            code=IssueType.BUSINESS_RULE,
-        )
+        raise Unprocessable(MOVED, code=IssueType.BUSINESS_RULE)
     if type == "Patient" and exchange.requester.kind in _HOLDER:
         _holder_may_change(exchange, facts, before, after, changed)
     if type == "Consent" and policy_of(before) is Policy.AIDANT:
@@ -101,7 +98,7 @@ def _holder_may_change(
 ) -> None:
     """Contact details, and whether the record is open: what is over does not come back (R-73, R-75)."""
     others = changed - OWN_PATIENT
-    if _without(before, _CLOSING) == _without(after, _CLOSING):
+    if _without(before, CLOSING) == _without(after, CLOSING):
         others -= {"extension"}
     if others:
         told = ", ".join(sorted(others))

@@ -7,6 +7,7 @@ The trace comes first, durable, naming the version to be written; then the write
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.consent.circumstances import Act, Domain, domain_of
@@ -15,6 +16,8 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.binaries import owner_fields, take_data
+from fhir_server.interactions.masking import mask_by_default
+from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.prepare import (
     UNKNOWN_RECORD,
     complete_subject,
@@ -27,8 +30,8 @@ from fhir_server.interactions.prepare import (
 )
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import Condition, condition
-from fhir_server.interactions.shown import with_data
-from fhir_server.store.document import bucket_of, document, new_id, stamp
+from fhir_server.interactions.shown import as_shown
+from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
 from fhir_server.store.reading import permits
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ async def create(exchange: Exchange, type: str, raw: bytes) -> Answer:
     exchange.account.type = type
     act = act_of_create(type)
     exchange.closed(type, act, "c")
+    if type == "Consent" and exchange.requester.kind is Kind.CARER:
+        raise Forbidden("A carer answers his invitation and writes no Consent; the person he helps decides.")
     draft = read_body(exchange, type, raw, None)
     await complete_subject(exchange, draft)
     if exchange.if_none_exist is None:
@@ -85,9 +90,11 @@ async def store_new(
         facts = await exchange.facts_for("Binary", extra["record"])
         if facts.exists and not exchange.is_conformance:
             must_be_open(exchange, facts, "Binary.securityContext")
-        record = extra["record"]
+        records = [extra["record"]] if extra["record"] is not None else []
     else:
-        facts, record = await place(exchange, draft, id or "", act)
+        facts, records = await place(exchange, draft, id or "", act)
+        mask_by_default(exchange, draft, facts)
+    record = records[0] if records else None
     binaries = await pointed_binaries(exchange, draft, facts)
     new = id or new_id(server.routing_key, record)
     draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
@@ -101,13 +108,14 @@ async def store_new(
             realm=exchange.requester.realm.value,
             deposit=deposit(exchange),
             bucket=bucket_of(server.routing_key, draft.type, new, record),
+            records=records if keeps_records(draft.type) else None,
         ),
         **extra,
     }
     shown: list[Visible] = []
     if wanted is not None:
         # a search by identifier was decided in the records where it found something; meanwhile that may be this one
-        shown = [wanted.visible, (await exchange.decide_fully(draft.type, Act.CONSULT, facts)).visible]
+        shown = [wanted.visible, (await exchange.decide_candidate(draft.type, Act.CONSULT, facts, candidate)).visible]
     if id is not None:
         candidate["made_by_put"] = True  # history tells it
     await _must_permit(exchange, draft, act, facts, candidate)
@@ -116,8 +124,12 @@ async def store_new(
     account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
     account.record = candidate["record"]
     account.announced = True
-    async with server.journal.write(exchange.access(201), exchange.sealed(), 1) as trace:
+    async with (
+        server.journal.write(exchange.access(201), exchange.sealed(), 1) as trace,
+        told_beside(exchange, account.target, 1) as told,
+    ):
         candidate["trace"] = trace
+        changes = replace(changes, beside=told)
         if wanted is None:
             await server.writing.create(candidate, changes)
         else:
@@ -126,7 +138,7 @@ async def store_new(
                 raise _Overtaken([key.partition("/")[2] for key in found.keys])
     return Answer(
         201,
-        await with_data(exchange, body, candidate),
+        await as_shown(exchange, body, candidate),
         1,
         candidate["at"],
         location=f"{server.base_url}/{draft.type}/{new}/_history/1",
@@ -135,7 +147,7 @@ async def store_new(
 
 
 async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts, candidate: dict[str, Any]) -> None:
-    decision = exchange.decide(draft.type, act, facts)
+    decision = await exchange.decide_candidate(draft.type, act, facts, candidate)
     if permits(decision.visible, candidate):
         return
     if exchange.requester.kind is Kind.PROFESSIONAL and act in (Act.GOVERN, Act.COLLECT):

@@ -37,7 +37,7 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     must_match(exchange, old)
     if old.body is None:
         return Answer(204, version=old.version)
-    decision = exchange.decide(type, Act.DELETE_OWN, facts)
+    decision = await exchange.decide_candidate(type, Act.DELETE_OWN, facts, old.document)
     if not permits(decision.visible, old.document):
         raise Forbidden(f"You may read {old.key}, but not delete it: only who deposited it may.")
     version = old.version + 1

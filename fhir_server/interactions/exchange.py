@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhir_server.audit.access import Access, Identifier
 from fhir_server.audit.sealed import Sealed
-from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Domain, circumstances, domain_of
-from fhir_server.consent.decide import Decision, closed, decide, together
-
+from fhir_server.consent.circumstances import PATIENT_SIDE, Act, circumstances
+from fhir_server.consent.decide import Decision, closed, decide
+from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.identity.requester import Kind
-from fhir_server.record.belonging import REFERRING
-from fhir_server.record.elements import ELEMENTS
+from fhir_server.identity.scope import scopes
+from fhir_server.interactions.known import Known
+from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
+from fhir_server.store.document import records_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from datetime import timedelta, tzinfo
 
     from fhir_server.audit.access import Agent
     from fhir_server.audit.journal import Journal
-    from fhir_server.consent.circumstances import Law
+    from fhir_server.consent.circumstances import Circumstances, Law
     from fhir_server.definitions.tables import Definitions
     from fhir_server.identity.requester import Requester
+    from fhir_server.interactions.directory import Directory
     from fhir_server.interactions.paging import PageTokens
+    from fhir_server.record.notification import Notification
+    from fhir_server.record.redact import Redaction
     from fhir_server.search.parameters import Parameters
+    from fhir_server.search.predicate import Predicate
     from fhir_server.store.binary import Contents
     from fhir_server.store.internal import Internal
     from fhir_server.store.reading import Held, Reading
@@ -48,6 +54,7 @@ class Server:
     definitions: Definitions
     parameters: Parameters
     validator: Validator
+    redaction: Redaction
     law: Law
     pages: PageTokens
     routing_key: bytes
@@ -56,12 +63,17 @@ class Server:
     zone: tzinfo
     authorisation: timedelta
     """How long an authorisation without an end lasts (R-03)."""
+    directory: Directory
     default_count: int
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
+    notified: Known[tuple[str, ...]] = field(default_factory=Known)
+    """The notifications this process knows to be stored (`interactions.notify`)."""
+    notifying: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
+    """Those it is writing now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,8 @@ class Account:
     named: dict[str, str] = field(default_factory=dict)
     """By record, what a query really named there: who may not see that may not see the trace."""
     delivered: list[str] = field(default_factory=list)
+    counted: int = 0
+    """How many a search told to be there without showing them."""
     elsewhere: list[Elsewhere] = field(default_factory=list)
     secret: bool = False
     """It tells of a secret session, whoever asks."""
@@ -121,17 +135,32 @@ class Exchange:
     if_none_exist: str | None = None
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
+    tells: Notification | None = None
+    """What the patient is told of the write it makes (`interactions.notify.told_beside`)."""
     _facts: dict[str | None, Facts] = field(default_factory=dict)
     _hidden: tuple[str, frozenset[str]] | None = None
     """Looked up once a request: what a page of traces withholds."""
-    _beyond: tuple[str, frozenset[str]] | None = None
-    """Looked up once a request: what of the record is not shown."""
+    _beside: dict[str, list[str]] = field(default_factory=dict)
+    """Looked up once a request: by record, the others that some of its resources belong to."""
+    _told: dict[str, list[str]] = field(default_factory=dict)
+    """Looked up once a request: by record, what some of its resources only tell of."""
+    _shown: dict[str, bool] = field(default_factory=dict)
+    """By ``Type/id``, whether the requester may consult it: whether a reference to it is answered."""
 
     def closed(self, type: str, act: Act, letter: str) -> None:
         """Raise 403 when this act on this type is closed to the requester, whatever is stored."""
         closed(self.requester, type, act, self.server.law, letter)
 
-    def decide(self, type: str, act: Act, facts: Facts = NO_RECORD, hidden: frozenset[str] = frozenset()) -> Decision:
+    def decide(
+        self,
+        type: str,
+        act: Act,
+        facts: Facts = NO_RECORD,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        others: tuple[tuple[str, Predicate], ...] = (),
+        shown: frozenset[str] = frozenset(),
+    ) -> Decision:
         """Decide one act on one type in one record, and remember it for the trail."""
         seen = circumstances(
             requester=self.requester,
@@ -141,37 +170,146 @@ class Exchange:
             now=self.now,
             law=self.server.law,
             hidden=hidden,
+            others=others,
+            shown=shown,
         )
         decision = decide(seen)
         self.account.rules = decision.rules
         return decision
 
     async def decide_on(self, held: Held, act: Act) -> tuple[Facts, Decision]:
-        """Decide one act on something looked up, by the facts of its record as they are now."""
+        """Decide one act on something looked up, by the facts of its records as they are now."""
         facts = await self.facts_for(held.type, held.record)
         self.account.record = held.record if facts.record is not None else None
         self.account.sought = True
-        return facts, await self.decide_fully(held.type, act, facts)
+        return facts, await self.decide_fully(held.type, act, facts, others=held.others, about=held.about)
 
-    async def decide_fully(self, type: str, act: Act, facts: Facts) -> Decision:
-        """Decide, with what is hidden of the record where the decision rests on that: traces, and what gathers."""
+    async def decide_fully(
+        self,
+        type: str,
+        act: Act,
+        facts: Facts,
+        *,
+        others: Collection[str] | None = None,
+        about: Collection[str] | None = None,
+    ) -> Decision:
+        """Decide, with what else the decision rests on.
+
+        For traces, what is hidden of the record; for what may belong to several records, the ``others``; for what only
+        tells of other resources, what it is ``about``. Unless told, these are all that there are in the record.
+        """
+        seen = await self.circumstances_of(type, act, facts, others=others, about=about)
+        decision = decide(seen)
+        self.account.rules = decision.rules
+        return decision
+
+    async def circumstances_of(
+        self,
+        type: str,
+        act: Act,
+        facts: Facts,
+        *,
+        others: Collection[str] | None = None,
+        about: Collection[str] | None = None,
+    ) -> Circumstances:
+        """Everything such a decision rests on."""
+        hidden: frozenset[str] = frozenset()
+        beside: tuple[tuple[str, Predicate], ...] = ()
+        shown: frozenset[str] = frozenset()
         if act is Act.TRACE:
-            return self.decide(type, act, facts, await self.hidden(facts))
-        if type not in REFERRING or self.is_conformance:
-            return self.decide(type, act, facts)
-        record = facts.record or ""
-        if self._beyond is None or self._beyond[0] != record:
-            contents = [one for one in (*ELEMENTS, "Binary") if domain_of(one) is Domain.CONTENTS]
-            rules = self.account.rules
-            shown = together([self.decide(one, Act.CONSULT, facts) for one in contents]).predicate
-            self._beyond = (record, await self.server.internal.beyond(record, shown, by=self.requester.key))
-            self.account.rules = rules
-        return self.decide(type, act, facts, self._beyond[1])
+            hidden = await self.hidden(facts)
+        elif not self.is_conformance:
+            if type in SEVERAL:
+                beside = await self._where_else(type, act, facts, others)
+            if type in ABOUT:
+                shown = await self._told_and_shown(facts, about)
+        return circumstances(
+            requester=self.requester,
+            act=act,
+            type=type,
+            facts=facts,
+            now=self.now,
+            law=self.server.law,
+            hidden=hidden,
+            others=beside,
+            shown=shown,
+        )
+
+    async def decide_candidate(self, type: str, act: Act, facts: Facts, candidate: Mapping[str, Any]) -> Decision:
+        """Decide on what is to be written, in every record it will belong to."""
+        others = [record for record in records_in(candidate) if record != facts.record]
+        return await self.decide_fully(type, act, facts, others=others, about=candidate.get("about", ()))
+
+    async def _where_else(
+        self, type: str, act: Act, facts: Facts, others: Collection[str] | None
+    ) -> tuple[tuple[str, Predicate], ...]:
+        """In each of the other records, what may be done there."""
+        record = facts.record
+        if others is None and record is not None:
+            if record not in self._beside:
+                self._beside[record] = await self.server.internal.records_beside(record)
+            others = self._beside[record]
+        found: list[tuple[str, Predicate]] = []
+        for other in others or ():
+            of_other = circumstances(
+                requester=self.requester,
+                act=act,
+                type=type,
+                facts=await self.facts(other),
+                now=self.now,
+                law=self.server.law,
+            )
+            found.append((other, decide(of_other, OF_ONE_RECORD).visible.predicate))
+        return tuple(found)
+
+    async def _told_and_shown(self, facts: Facts, about: Collection[str] | None) -> frozenset[str]:
+        """Of what resources of the record only tell of, what the requester may consult."""
+        if about is None and facts.record is not None:
+            if facts.record not in self._told:
+                self._told[facts.record] = await self.server.internal.told_of(facts.record)
+            about = self._told[facts.record]
+        return await self.shown(about or ())
+
+    async def shown(self, keys: Collection[str]) -> frozenset[str]:
+        """Which of these (``Type/id``) the requester may consult: one look-up for all that is not known yet.
+
+        Hidden and absent are alike. The scopes of the token do not count: they limit what a client asks for, not what
+        the person it asks for may know of.
+        """
+        asked = [key for key in keys if key not in self._shown]
+        waiting: list[Held] = []
+        while asked:
+            self._shown |= dict.fromkeys(asked, False)
+            held = [one for one in await self.server.reading.hold_many(asked) if one.is_there]
+            waiting += held
+            asked = list({key for one in held for key in one.about} - self._shown.keys())
+        if waiting:
+            asking = replace(
+                self,
+                requester=replace(self.requester, scopes=scopes("user/*.cruds")),
+                account=Account(self.account.interaction),
+            )
+            # what only tells of others is shown by what it tells of: again and again, until nothing more is
+            while found := [one for one in waiting if await asking._sees(one)]:  # noqa: SLF001 - itself
+                self._shown |= {one.key: True for one in found}
+                waiting = [one for one in waiting if one.about and not self._shown[one.key]]
+        return frozenset(key for key in keys if self._shown[key])
+
+    async def _sees(self, held: Held) -> bool:
+        facts = await self.facts_for(held.type, held.record)
+        others = await self._where_else(held.type, Act.CONSULT, facts, held.others) if held.type in SEVERAL else ()
+        told = frozenset(key for key in held.about if self._shown[key])
+        return held.is_shown(self.decide(held.type, Act.CONSULT, facts, others=others, shown=told).visible)
 
     async def facts(self, record: str | None) -> Facts:
         """The facts of a record, read once a request, after it began; every decision of it rests on the same."""
         if record not in self._facts:
             self._facts[record] = await self.server.reading.facts(record)
+        return self._facts[record]
+
+    async def facts_in_full(self, record: str | None) -> Facts:
+        """The facts of a record with the Consents they come from, as they are now (`store.reading`)."""
+        self._facts[record] = await self.server.reading.facts_in_full(record)
         return self._facts[record]
 
     async def facts_for(self, type: str, record: str | None) -> Facts:
@@ -270,8 +408,11 @@ class Exchange:
             account=Account(interaction),
             if_match=None,
             if_none_exist=None,
+            tells=None,
             _facts={},
             _hidden=None,
-            _beyond=None,
+            _beside={},
+            _told={},
+            _shown={},
             now=self.server.clock(),
         )

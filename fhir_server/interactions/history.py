@@ -21,7 +21,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.bundle import Change, history
 from fhir_server.interactions.read import hold
 from fhir_server.interactions.scope import NAME_THE_PATIENT
-from fhir_server.interactions.shown import body_of, note_trace
+from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.record.facts import NO_RECORD
 from fhir_server.search.predicate import Field, one_of
 
@@ -80,6 +80,7 @@ async def history_instance(
     shown, more = found[: window.limit], len(found) > window.limit
     position = (shown[-1].version, "") if more and shown else None
     if type != "AuditEvent":
+        await look_ahead(exchange, shown)
         changes = [await _change(exchange, one) for one in shown]
     elif not shown:
         changes = []

@@ -16,14 +16,16 @@ from fhir_server.fhir.outcome import Issue, IssueType, error, fails, information
 from fhir_server.fhir.reference import local
 from fhir_server.identity.requester import Kind, Realm
 from fhir_server.record.actors import INS, REAL_INS, TRIAL_INS, actor_key
-from fhir_server.record.belonging import record_of, subject_identifier
+from fhir_server.record.belonging import records_of, subject_identifier, subjects
 from fhir_server.record.closure import NOT_CLOSED
 from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_actor, read_consent
-from fhir_server.record.elements import ELEMENT_NAMES
+from fhir_server.record.elements import ELEMENTS, SEVERAL
 from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX, label_issues, labels_of
+from fhir_server.record.notification import is_forged
+from fhir_server.record.pointers import about, pointers
 from fhir_server.record.telling import tells, with_resource
-from fhir_server.store.document import Deposit
+from fhir_server.store.document import Deposit, keeps_records
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
+    from fhir_server.store.reading import Stored
 
 UNKNOWN_RECORD: Final = "The patient this resource is about is not known here."
 CLOSED_RECORD: Final = "The record of this patient is closed: it can be neither consulted nor fed."
@@ -83,6 +86,14 @@ def _rules(exchange: Exchange, draft: Draft) -> list[Issue]:
         issues += _realm_issues(draft.resource, exchange.requester.realm)
     if draft.type == "Consent":
         issues += _consent_issues(exchange, draft)
+    if is_forged(draft.type, draft.resource):
+        issues.append(
+            error(
+                IssueType.BUSINESS_RULE,
+                "Notifications are written by the server alone; this category is theirs.",
+                "Communication.category",
+            )
+        )
     secret = exchange.requester.audience_restriction == INVISIBLE_REPRESENTANTS_LEGAUX
     if (
         secret
@@ -146,45 +157,74 @@ def consent_fact(exchange: Exchange, consent: JsonObject) -> ConsentFact | list[
 
 
 async def complete_subject(exchange: Exchange, draft: Draft) -> None:
-    """Add the literal reference to a subject named by INS alone, so that the record is known for good."""
-    named = subject_identifier(draft.type, draft.resource)
-    if named is None or named[0] not in INS:
-        return
-    records = await exchange.server.internal.records_of_person(actor_key(*named), exchange.requester.realm.value)
-    element = ELEMENT_NAMES[draft.type]
-    if len(records) != 1:
-        if exchange.is_conformance:
-            return
-        raise Unprocessable(UNKNOWN_RECORD, expression=(f"{draft.type}.{element}",), code=IssueType.NOT_FOUND)
-    literal = f"Patient/{records[0]}"
-    parts = json.members(draft.body)
-    parts[element] = json.join_members({"reference": json.encode(literal), **json.members(parts[element])})
-    draft.body = json.join_members(parts)
-    subject = draft.resource[element]
-    if isinstance(subject, dict):
-        draft.resource = {**draft.resource, element: {"reference": literal, **subject}}
+    """Add the literal reference to subjects named by INS alone, so that the records are known for good."""
+    if draft.type == "Bundle":
+        return  # a document is as it was made
+    tree = json.decode_lexical(draft.body)
+    completed: list[JsonObject] = []
+    for subject in subjects(draft.type, tree):
+        named = subject_identifier(subject)
+        if named is None or named[0] not in INS:
+            continue
+        records = await exchange.server.internal.records_of_person(actor_key(*named), exchange.requester.realm.value)
+        if len(records) == 1:
+            rest = dict(subject)
+            subject.clear()
+            subject |= {"reference": f"Patient/{records[0]}", **rest}
+            completed.append(subject)
+        elif not exchange.is_conformance:
+            raise Unprocessable(UNKNOWN_RECORD, expression=(_element(draft.type),), code=IssueType.NOT_FOUND)
+    if completed:
+        parts = json.members(draft.body)
+        top = _element(draft.type).split(".")[1]
+        draft.body = json.join_members({**parts, top: json.encode_lexical(tree[top])})
+        draft.resource = json.decode_object(draft.body)
 
 
-async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Facts, str | None]:
-    """The record a new resource will belong to, and its facts; 422 where it has none, or may not be fed."""
-    record = record_of(draft.type, id, draft.resource, exchange.server.base_url)
-    facts = await exchange.facts(record)
+async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Facts, list[str]]:
+    """The records a new resource will belong to, and the facts of the first; 422 where one may not be fed."""
+    if keeps_records(draft.type):
+        records = await provenance_records(exchange, draft)
+    else:
+        records = records_of(draft.type, id, draft.resource, exchange.server.base_url)
+    facts = await exchange.facts(records[0] if records else None)
     exchange.account.record = facts.record
     domain = domain_of(draft.type)
     if domain not in (Domain.CONTENTS, Domain.GOVERN) or draft.type == "Binary":
-        return facts, record
-    element = f"{draft.type}.{ELEMENT_NAMES[draft.type]}"
-    foreign = facts.exists and facts.realm != exchange.requester.realm.value
+        return facts, records
+    element = _element(draft.type)
+    known = [await exchange.facts(record) for record in records]
+    strange = [one for one in known if not one.exists or one.realm != exchange.requester.realm.value]
     if exchange.is_conformance:
-        if record is not None and (foreign or not facts.exists):
+        if strange:
             draft.remarks.append(information(IssueType.INFORMATIONAL, UNKNOWN_RECORD, element))
-        return facts, record
-    if record is None or not facts.exists or foreign or not _may_know(exchange, draft.type, facts, act):
+        return facts, records
+    if not known or strange or not all(_may_know(exchange, draft.type, one, act) for one in known):
         raise Unprocessable(UNKNOWN_RECORD, expression=(element,), code=IssueType.NOT_FOUND)
-    must_be_open(exchange, facts, element)
+    for one in known:
+        must_be_open(exchange, one, element)
     if draft.type == "Consent":
         _must_stand(draft.resource, facts)
-    return facts, record
+    return facts, records
+
+
+async def provenance_records(exchange: Exchange, draft: Draft) -> list[str]:
+    """The records of what a Provenance tells of; 422 for a target that the requester may not know of."""
+    base_url = exchange.server.base_url
+    keys = about(draft.type, draft.resource, base_url)
+    if not exchange.is_conformance:
+        shown = await exchange.shown(keys)
+        for key in keys:
+            if key not in shown:
+                raise Unprocessable(f"{key} is not known.", expression=("Provenance.target",), code=IssueType.NOT_FOUND)
+    found = dict.fromkeys(records_of(draft.type, "", draft.resource, base_url))
+    of_targets = await exchange.server.internal.records_of(keys) if keys else {}
+    return list(found | {record: None for key in keys for record in of_targets.get(key, ())})
+
+
+def _element(type: str) -> str:
+    """The path of the element that tells whom a type is about."""
+    return ELEMENTS.get(type) or SEVERAL.get(type) or type
 
 
 def _must_stand(consent: JsonObject, facts: Facts) -> None:
@@ -241,16 +281,23 @@ def refuse_consent_of_professional(exchange: Exchange, consent: JsonObject) -> N
         raise Forbidden("A professional may not write this Consent; the patient decides.")
 
 
-async def pointed_binaries(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[str, ...]:
-    """The Binaries of this server that a document points to; 422 for one that is neither own nor visible."""
+async def pointed_binaries(
+    exchange: Exchange, draft: Draft, facts: Facts, old: Stored | None = None
+) -> tuple[str, ...]:
+    """The Binaries of this server that a document points to; 422 for one that is neither own nor visible.
+
+    Where the ``old`` version pointed, the next one may: who changes a document need not see all it points to.
+    """
     if draft.type != "DocumentReference":
         return ()
+    base_url = exchange.server.base_url
+    before = pointers(json.decode_object(old.body), base_url) if old is not None and old.body is not None else ()
     keys: list[str] = []
     for position, url in _attachments(draft.resource):
         target = local(url, exchange.server.base_url)
         if target is None or target.type != "Binary":
             continue
-        if not await _may_point_to(exchange, target.id, facts):
+        if str(target) not in before and not await _may_point_to(exchange, target.id, facts):
             where = f"DocumentReference.content[{position}].attachment.url"
             sentence = f"Binary/{target.id} is not known."
             if not exchange.is_conformance:

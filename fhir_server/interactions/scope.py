@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.audit.access import Identifier
 from fhir_server.consent.circumstances import PATIENT_SIDE, Act, Domain, domain_of
 from fhir_server.consent.decide import closed, sealed, together
+from fhir_server.consent.where import brought_by
 from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
+from fhir_server.search.hidden import Unseen, beside, named
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.query import RecordNamed
 from fhir_server.search.values import split
@@ -59,9 +61,16 @@ class Scope:
     resolved: tuple[str, ...] = ()
     """The records of the INS the query names."""
     collection: str = "resources"
+    unseen: Unseen | None = None
+    """What of the references asked for is not shown, where there is any."""
 
     def rewrite(self, clause: Predicate) -> Predicate:
-        """Of traces, ``patient=`` asks for what the event shows, and for the sealed truth where that is open."""
+        """A clause as it is of what the requester sees.
+
+        Of traces, ``patient=`` asks for what the event shows, and for the sealed truth where that is open.
+        """
+        if self.unseen is not None:
+            return self.unseen.rewrite(clause)
         if self.collection != "trail" or self.decision is None or not isinstance(clause, OneOf):
             return clause
         patients = [str(value) for value in clause.values if str(value).startswith(_PATIENT_TERM)]
@@ -97,8 +106,12 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
         exchange.account.record = known[0]
     only = decisions[0] if len(decisions) == 1 else None
     visible = together(decisions)
+    unseen = await _unseen(exchange, query, types, visible, resolved)
     if query.names_resource:
-        asked = [one.predicate(resolved) if isinstance(one, RecordNamed) else one for one in query.clauses]
+        asked = [
+            one.predicate(resolved) if isinstance(one, RecordNamed) else unseen.rewrite(one) if unseen else one
+            for one in query.clauses
+        ]
         if exchange.requester.kind in PATIENT_SIDE:
             # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
             asked.append(visible.predicate)
@@ -108,7 +121,24 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
             exchange.requester.realm.value,
             records=None if exchange.is_conformance else known or [""],
         )
-    return Scope(visible, facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved))
+    return Scope(visible, facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved), unseen=unseen)
+
+
+async def _unseen(
+    exchange: Exchange, query: Query, types: Sequence[str], visible: Visible, resolved: Sequence[str]
+) -> Unseen | None:
+    """What of the references that the query asks for is not shown; nothing when it asks for none."""
+    base_url = exchange.server.base_url
+    clauses = [clause for clause in query.clauses if not isinstance(clause, RecordNamed)]
+    keys, codes = named(clauses, base_url), beside(clauses, types)
+    if exchange.is_conformance or not (keys or codes):
+        return None
+    hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
+    if codes:
+        records = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
+        asked = all_of([one_of(Field.TYPE, *types), *records, *clauses, visible.predicate])
+        shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
+    return Unseen(hidden, codes, shown, brought_by(exchange.requester), base_url)
 
 
 async def _note_attempt(exchange: Exchange, query: Query) -> None:
@@ -254,7 +284,7 @@ async def _traces(exchange: Exchange, query: Query) -> Scope:
             exchange.account.patient = f"Patient/{named[0]}"
     exchange.account.record = facts.record
     hidden = await exchange.hidden(facts)
-    decision = exchange.decide("AuditEvent", Act.TRACE, facts, hidden)
+    decision = exchange.decide("AuditEvent", Act.TRACE, facts, hidden=hidden)
     return Scope(decision.visible, facts, decision, collection="trail")
 
 

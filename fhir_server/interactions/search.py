@@ -21,7 +21,7 @@ from fhir_server.interactions.bundle import Entry, searchset
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.include import included
 from fhir_server.interactions.scope import Scope, open_scope
-from fhir_server.interactions.shown import body_of, note_trace
+from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.search.query import Context, Query, RecordNamed, Summary, Total, parse
 from fhir_server.search.visible import Visible
@@ -55,6 +55,7 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     bound = _bound(exchange, type, used)
     if query.summary is Summary.COUNT:
         number = await exchange.server.reading.count(asked, visible=scope.visible, collection=scope.collection)
+        account.counted = number
         return _bundle(exchange, query, type, used, [], number, None, ())
     after = exchange.server.pages.open(query.page, bound, exchange.now) if query.page is not None else None
     order = _order(query, scope)
@@ -64,6 +65,7 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     total = await _total(exchange, query, page, asked, scope, first=after is None)
     others, cut = await included(exchange, query, page.resources, scope)
     _account(exchange, query, page, others)
+    await look_ahead(exchange, (*page.resources, *others))
     entries = [
         Entry(one.key, await body_of(exchange, one, scope.facts, scope.decision), "match") for one in page.resources
     ]

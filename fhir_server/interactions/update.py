@@ -8,7 +8,7 @@ what somebody sees and may not change is 403.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.consent.circumstances import Act
@@ -19,6 +19,7 @@ from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.binaries import kept_fields, take_data
 from fhir_server.interactions.change import (
+    MOVED,
     acts_of_update,
     changed_members,
     is_relabelling,
@@ -27,18 +28,22 @@ from fhir_server.interactions.change import (
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
 from fhir_server.interactions.json_patch import apply
+from fhir_server.interactions.masking import mask_by_default
+from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.prepare import (
     Draft,
     complete_subject,
     consent_fact,
     effects,
     pointed_binaries,
+    provenance_records,
     read_body,
     refuse_consent_of_professional,
 )
-from fhir_server.interactions.shown import with_data
+from fhir_server.interactions.shown import as_shown, unseen, with_data
+from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
-from fhir_server.store.document import document, stamp
+from fhir_server.store.document import document, keeps_records, stamp
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import VersionMoved
 
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
+    from fhir_server.record.redact import Shown
     from fhir_server.store.reading import Stored
 
 
@@ -57,6 +63,7 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     if old is None or old.body is None:
         return await _create_here(exchange, draft, id, old)
     await complete_subject(exchange, draft)
+    _restore(draft, await shown_of(exchange, old))
     return await _store(exchange, draft, facts, old)
 
 
@@ -70,9 +77,62 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     if old is None or old.body is None:
         raise NotFound(f"{type}/{id} is not known.")
     must_match(exchange, old)
-    body = apply(raw, await with_data(exchange, old.body, old.document))
+    shown = await shown_of(exchange, old)
+    body = apply(raw, await with_data(exchange, shown.body, old.document))
     draft = read_body(exchange, type, body, id)
+    _restore(draft, shown)
     return await _store(exchange, draft, facts, old)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBefore:
+    """The stored version as the requester sees it, which is what he changes."""
+
+    body: bytes
+    redacted: Shown | None
+    """Where something is not shown to him, how it was taken out."""
+    whole: bytes
+
+
+async def shown_of(exchange: Exchange, old: Stored) -> ShownBefore:
+    """What the requester sees of what he changes: nothing that is hidden from him can be tested, copied or lost."""
+    whole = old.body or b"{}"
+    hidden = await unseen(exchange, whole, old.document)
+    shown = exchange.server.redaction.shown(json.decode_lexical(whole), hidden) if hidden else None
+    if shown is None or shown.resource is shown.whole:
+        return ShownBefore(whole, None, whole)
+    return ShownBefore(json.encode_lexical(shown.resource), shown, whole)
+
+
+def _restore(draft: Draft, shown: ShownBefore) -> None:
+    """Put into a changed resource what of it was not shown; what did not change keeps its bytes."""
+    if shown.redacted is None:
+        return
+    written = json.decode_lexical(draft.body)
+    restored = shown.redacted.restored(written)
+    before, given = json.members(shown.whole), json.members(draft.body)
+    parts: dict[str, bytes] = {}
+    for name, one in restored.items():
+        if one is shown.redacted.whole.get(name):
+            parts[name] = before[name]
+        else:
+            parts[name] = given[name] if one is written.get(name) else json.encode_lexical(one)
+    draft.body = json.join_members(parts)
+    draft.resource = json.decode_object(draft.body)
+
+
+def _reopen(draft: Draft) -> None:
+    """Take the closing and the request for erasure out of a Patient that is active again: that cancels them (R-73)."""
+    parts = json.members(draft.body)
+    if "extension" not in parts:
+        return
+    kept = [raw for raw in json.elements(parts["extension"]) if json.decode_object(raw).get("url") not in CLOSING]
+    if kept:
+        parts["extension"] = b"[" + b",".join(kept) + b"]"
+    else:
+        del parts["extension"]
+    draft.body = json.join_members(parts)
+    draft.resource = json.decode_object(draft.body)
 
 
 def _begin(exchange: Exchange, type: str, id: str) -> None:
@@ -123,6 +183,7 @@ async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | 
     await complete_subject(exchange, draft)
     if old is None:
         return await store_new(exchange, draft, act_of_create(draft.type), id=id)
+    mask_by_default(exchange, draft, await exchange.facts(old.record))
     return await _replace(exchange, draft, old, status=201)
 
 
@@ -141,9 +202,7 @@ async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) ->
     return await carry_out(exchange, await prepared(exchange, draft, facts, old))
 
 
-async def prepared(
-    exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None
-) -> Change:
+async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None) -> Change:
     """Check and decide a change of what the requester sees; an operation says itself as which ``act`` it is made."""
     before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
     changed = changed_members(before, draft.resource)
@@ -154,11 +213,13 @@ async def prepared(
             refuse_consent_of_professional(exchange, before)
             _must_be_his_to_lift(exchange, old)
         _same_right(exchange, before, draft.resource)
-    decisions = [(act, await exchange.decide_fully(draft.type, act, facts)) for act in acts]
+    decisions = [(act, await exchange.decide_candidate(draft.type, act, facts, old.document)) for act in acts]
     act = next((act for act, decision in decisions if permits(decision.visible, old.document)), None)
     if act is None:
         raise Forbidden(f"You may read {old.key}, but not change it in this way.")
     must_be_legal(exchange, facts, old, before, draft.resource, changed)
+    if draft.type == "Patient" and before.get("active") is False and draft.resource.get("active") is not False:
+        _reopen(draft)
     return Change(draft, old, facts, act)
 
 
@@ -168,7 +229,7 @@ async def carry_out(exchange: Exchange, change: Change) -> Answer:
 
 
 def _must_be_his_to_lift(exchange: Exchange, old: Stored) -> None:
-    """A block that the patient's side set is the patient's alone to change; the médecin traitant only sets it (R-13)."""
+    """A block that the patient's side set is the patient's alone to change: the médecin traitant sets blocks (R-13)."""
     if exchange.requester.kind is Kind.PROFESSIONAL and not str(old.document["deposit"]["by"]).startswith("rpps|"):
         raise Forbidden("The patient set this block; the patient alone may change or lift it.")
 
@@ -200,7 +261,8 @@ async def _replace(
     facts: Facts | None = None,
 ) -> Answer:
     server, account = exchange.server, exchange.account
-    binaries = await pointed_binaries(exchange, draft, facts) if facts is not None else ()
+    binaries = await pointed_binaries(exchange, draft, facts, old) if facts is not None else ()
+    records = await provenance_records(exchange, draft) if keeps_records(draft.type) else None
     extra: dict[str, Any] = {}
     if draft.type == "Binary":
         extra = {"content": await take_data(exchange, draft), **kept_fields(old)}
@@ -216,13 +278,16 @@ async def _replace(
             realm=old.document["realm"],
             deposit=old.document["deposit"],
             bucket=old.document["b"],
+            records=records,
         ),
         **extra,
     }
+    if act is not None and candidate["record"] != old.record:
+        raise Unprocessable(MOVED, code=IssueType.BUSINESS_RULE)
     if status == 201:  # noqa: PLR2004 - Created: brought back by PUT, as history tells
         candidate["made_by_put"] = True
     if act is not None and facts is not None:
-        decision = exchange.decide(draft.type, act, facts)
+        decision = await exchange.decide_candidate(draft.type, act, facts, candidate)
         # Which labels may come and go, `must_be_legal` said: whoever masks is not refused for what he then cannot see
         # (R-23).
         labelled = {**candidate, "labels": old.document["labels"]} if act is Act.RELABEL else candidate
@@ -232,8 +297,12 @@ async def _replace(
     account.version = version
     account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
     account.announced = True
-    async with server.journal.write(exchange.access(status), exchange.sealed(), version) as trace:
+    async with (
+        server.journal.write(exchange.access(status), exchange.sealed(), version) as trace,
+        told_beside(exchange, old.key, version) as told,
+    ):
         candidate["trace"] = trace
+        changes = replace(changes, beside=told)
         try:
             await server.writing.replace(old, candidate, changes)
         except VersionMoved as moved:
@@ -241,7 +310,7 @@ async def _replace(
             raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
     return Answer(
         status,
-        await with_data(exchange, body, candidate),
+        await as_shown(exchange, body, candidate),
         version,
         candidate["at"],
         location=f"{server.base_url}/{old.key}/_history/{version}",

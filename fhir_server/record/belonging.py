@@ -1,6 +1,6 @@
-"""Which record a resource belongs to.
+"""Which records a resource belongs to.
 
-The record is named by the id of its Patient. A Binary belongs where its owner does; see `store.binary`.
+A record is named by the id of its Patient. A Binary belongs where its owner does; see `store.binary`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import reference
-from fhir_server.record.elements import ELEMENT_NAMES
+from fhir_server.record.elements import ELEMENT_NAMES, SEVERAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -16,25 +16,47 @@ if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
 
 
-def record_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> str | None:
-    """The id of the Patient the resource is about, or nothing."""
+def records_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> list[str]:
+    """The ids of the Patients the resource is about, in the order it names them, each once; mostly one."""
     if type == "Patient":
-        return id
-    about = resource.get(ELEMENT_NAMES.get(type, ""))
-    if not isinstance(about, dict) or not isinstance(literal := about.get("reference"), str):
+        return [id]
+    found: dict[str, None] = {}
+    for about in subjects(type, resource):
+        literal = about.get("reference")
+        target = reference.local(literal, base_url) if isinstance(literal, str) else None
+        if target is not None and target.type == "Patient":
+            found[target.id] = None
+    return list(found)
+
+
+def record_of(type: str, id: str, resource: JsonObject, base_url: str = "") -> str | None:
+    """The first of them, or nothing."""
+    return next(iter(records_of(type, id, resource, base_url)), None)
+
+
+def subjects(type: str, resource: JsonObject) -> list[JsonObject]:
+    """The References that tell whom the resource is about."""
+    if type not in SEVERAL:
+        about = resource.get(ELEMENT_NAMES.get(type, ""))
+        return [about] if isinstance(about, dict) else []
+    if type == "Bundle":
+        return _of_document(resource)
+    return list(_at(resource, _NAMES[type]))
+
+
+def subject_identifier(about: JsonObject) -> tuple[str, str] | None:
+    """The ``(system, value)`` by which a Reference without a literal names a patient, or nothing."""
+    identifier = about.get("identifier")
+    if "reference" in about or not isinstance(identifier, dict):
         return None
-    target = reference.local(literal, base_url)
-    return target.id if target is not None and target.type == "Patient" else None
+    system, value = identifier.get("system"), identifier.get("value")
+    return (system, value) if isinstance(system, str) and isinstance(value, str) else None
 
 
-REFERRING: Final = frozenset({"List", "Composition", "Communication", "DocumentManifest"})
-"""Types that gather documents: visible only when all they refer to in the record is visible (access: records)."""
-
-
-def gathered(hidden: frozenset[str], refers: Mapping[str, Collection[str]]) -> frozenset[str]:
-    """What is hidden, and what refers to something hidden, however deep; ``refers`` by what gathers."""
+def gathered(hidden: frozenset[str], about: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """What is hidden, and what tells of something hidden, however deep; ``about`` by what tells."""
     by_target: dict[str, list[str]] = {}
-    for key, targets in refers.items():
+    for key, targets in about.items():
         for target in targets:
             by_target.setdefault(target, []).append(key)
     found, waiting = set(hidden), list(hidden)
@@ -46,34 +68,26 @@ def gathered(hidden: frozenset[str], refers: Mapping[str, Collection[str]]) -> f
     return frozenset(found)
 
 
-def referred_to(type: str, resource: JsonObject, base_url: str = "") -> list[str]:
-    """The ``Type/id`` of this server that a gathering resource points to, wherever it says so; sorted."""
-    if type not in REFERRING:
-        return []
-    return sorted(set(_pointers(resource, base_url)))
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {type: tuple(path.split(".")[1:]) for type, path in SEVERAL.items()}
 
 
-def _pointers(value: Json, base_url: str) -> Iterator[str]:
+def _at(value: Json, names: tuple[str, ...]) -> Iterator[JsonObject]:
+    """The objects at the end of a path, through every list on the way."""
     if isinstance(value, list):
         for part in value:
-            yield from _pointers(part, base_url)
+            yield from _at(part, names)
     elif isinstance(value, dict):
-        for name, part in value.items():
-            if name in ("reference", "url") and isinstance(part, str):
-                target = reference.local(part, base_url)
-                if target is not None:
-                    yield str(target)
-            else:
-                yield from _pointers(part, base_url)
+        if names:
+            yield from _at(value.get(names[0]), names[1:])
+        else:
+            yield value
 
 
-def subject_identifier(type: str, resource: JsonObject) -> tuple[str, str] | None:
-    """The ``(system, value)`` by which a resource without a literal reference names its patient, or nothing."""
-    about = resource.get(ELEMENT_NAMES.get(type, ""))
-    if not isinstance(about, dict) or "reference" in about:
-        return None
-    identifier = about.get("identifier")
-    if not isinstance(identifier, dict):
-        return None
-    system, value = identifier.get("system"), identifier.get("value")
-    return (system, value) if isinstance(system, str) and isinstance(value, str) else None
+def _of_document(bundle: JsonObject) -> list[JsonObject]:
+    """The subject of the Composition that a document begins with; other Bundles are about nobody."""
+    entries = bundle.get("entry")
+    first = entries[0] if bundle.get("type") == "document" and isinstance(entries, list) and entries else None
+    composition = first.get("resource") if isinstance(first, dict) else None
+    if not isinstance(composition, dict) or composition.get("resourceType") != "Composition":
+        return []
+    return subjects("Composition", composition)

@@ -53,10 +53,13 @@ class Team:
             and any(member.actor in actors and member.start <= now < member.end for member in self.members)
         )
 
-    def authorised(self, start: int, end: int, granted: int) -> Team:
-        """The team with the express consent of the patient, in ``[start, end)``, given at ``granted``."""
-        since = min(self.since, max(start, granted))
-        return replace(self, start=max(self.start, start), end=min(self.end, end), since=since)
+    def authorised(self, start: int, end: int, granted: int) -> tuple[Team, ...]:
+        """The team with the express consent of the patient, in ``[start, end)``, given at ``granted``.
+
+        It only adds: where he was informed, the deemed consent stands beside it until he opposes (R-04).
+        """
+        express = replace(self, start=max(self.start, start), end=min(self.end, end), since=max(start, granted))
+        return (express,) if self.since == date.MAX else (self, express)
 
     def stored(self) -> dict[str, Any]:
         """The form kept with the facts."""

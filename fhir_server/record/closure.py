@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DMP_FERMETURE: Final = "https://interop.esante.gouv.fr/ig/fhir/dmp/StructureDefinition/dmp-fermeture"
 SUPPRESSION_DEMANDEE: Final = "https://fhir.dmp-ens.example/StructureDefinition/suppression-demandee"
+CLOSING: Final = frozenset({DMP_FERMETURE, SUPPRESSION_DEMANDEE})
+"""The extensions by which a holder closes his record, or asks for its erasure (R-72, R-73)."""
 YEARS_KEPT: Final = 10
 """How long a closed record is kept (L1111-18, R1111-36)."""
 MONTHS_TO_ERASE: Final = 3

@@ -90,32 +90,35 @@ class Shape:
     role: tuple[str, str] = (PARTICIPATION_TYPE, "IRCP")
     purposes: Mapping[tuple[str, str], str | None] | None = None
     """The one purpose it has, of these, and what it chooses by it; nothing when it takes none."""
-    start: bool = False
-    """The period must start."""
+    start: Literal["may", "must", "now"] = "may"
+    """Whether its period must start, may, or is in force at once: then it cannot start later."""
     end: Literal["may", "must", "never"] = "may"
+    """Whether its period must end, may, or has no end."""
     statuses: frozenset[str] = frozenset({"active", "inactive"})
 
 
 _PERMIT: Final = frozenset({"permit"})
 _DENY: Final = frozenset({"deny"})
 _ANSWERED: Final = frozenset({"proposed", "active", "rejected", "inactive"})
-_CHOICE: Final = Shape(_DENY, Named.NOBODY, end="never")
+_CHOICE: Final = Shape(_DENY, Named.NOBODY, start="now", end="never")
 _MARK: Final = Shape(_PERMIT, Named.PROFESSIONAL)
 
 SHAPES: Final[Mapping[Policy, Shape]] = {
     Policy.AUTORISATION: Shape(
-        _PERMIT, Named.PROFESSIONAL_OR_STRUCTURE, purposes={(ACT_REASON, "TREAT"): None}, start=True
+        _PERMIT, Named.PROFESSIONAL_OR_STRUCTURE, purposes={(ACT_REASON, "TREAT"): None}, start="must"
     ),
-    Policy.BLOCAGE: Shape(_DENY, Named.PROFESSIONAL, end="never"),
+    Policy.BLOCAGE: Shape(_DENY, Named.PROFESSIONAL, start="now", end="never"),
     Policy.URGENCE: Shape(
         _PERMIT | _DENY,
         Named.NOBODY,
         purposes={(ACT_REASON, "ETREAT"): "ETREAT", (ACT_REASON, "BTG"): "BTG", (CHOIX_URGENCE, "MASKED"): "MASKED"},
+        start="now",
+        end="never",
     ),
     Policy.MEDECIN_TRAITANT: Shape(
         _PERMIT, Named.PROFESSIONAL, role=(PARTICIPATION_FUNCTION, "PCP"), statuses=_ANSWERED
     ),
-    Policy.ADMINISTRATEUR: Shape(_PERMIT, Named.PROFESSIONAL, start=True),
+    Policy.ADMINISTRATEUR: Shape(_PERMIT, Named.PROFESSIONAL, start="must"),
     Policy.PHARMACIEN_CORRESPONDANT: _MARK,
     Policy.SAGE_FEMME_REFERENTE: _MARK,
     Policy.EQUIPE: Shape(_PERMIT | _DENY, Named.TEAM),
@@ -345,16 +348,22 @@ class _Reader:
         if bounds.keys() - {"id", "start", "end"}:
             self._refuse("The period may hold a start and an end only.", where)
         start = self._bound(bounds.get("start"), f"{where}.start", end=False)
-        if start is None and self.shape.start:
+        immediate = self.shape.start == "now" or self._opposes_team(provision)
+        if immediate and start is not None and start > self.granted:
+            self._refuse("This choice holds from now on: its period cannot start later.", f"{where}.start")
+        if start is None and self.shape.start == "must":
             told = where if period is None else f"{where}.start"
             self._refuse("This Consent needs the start of its period.", told, IssueType.REQUIRED)
         begin = date.MIN if start is None else start
-        end = self._end(bounds, begin)
+        end = self._end(bounds, begin, never=self.shape.end == "never" or self._opposes_team(provision))
         if end <= begin:
             self._refuse("The period ends before it starts.", where, IssueType.VALUE)
         return begin, end
 
-    def _end(self, period: JsonObject, start: int) -> int:
+    def _opposes_team(self, provision: JsonObject) -> bool:
+        return self.policy is Policy.EQUIPE and provision.get("type") == "deny"
+
+    def _end(self, period: JsonObject, start: int, *, never: bool) -> int:
         where = "Consent.provision.period.end"
         if "end" not in period:
             if self.shape.end == "must":
@@ -362,7 +371,7 @@ class _Reader:
             if self.policy is Policy.AUTORISATION:
                 return min(start + self.duration // timedelta(microseconds=1), date.MAX)
             return date.MAX
-        if self.shape.end == "never":
+        if never:
             self._refuse("This Consent has no end; withdraw it by making it inactive.", where)
         bound = self._bound(period.get("end"), where, end=True)
         return date.MAX if bound is None else bound

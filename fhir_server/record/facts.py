@@ -33,6 +33,9 @@ MOST_CARERS: Final = 3
 EMERGENCY_DEFAULTS: Final[Mapping[str, bool]] = {"ETREAT": True, "BTG": True, "MASKED": False}
 """What holds when the patient chose nothing (R-43, R-46)."""
 
+SHAPE: Final = 2
+"""The form in which facts are told; the server tells them anew where they are stored in an older one."""
+
 Document: TypeAlias = "dict[str, Any]"
 """A stored `records` document: ``{_id, rev, realm, persons, patient, consents, guardians, teams, carers, told}``."""
 
@@ -202,7 +205,7 @@ def digest(document: Document) -> Document:
         elif fact.policy is Policy.BLOCAGE and not fact.active and fact.actor is not None:
             unblocked[fact.actor] = max(fact.granted, unblocked.get(fact.actor, fact.granted))
     teams = document["teams"]
-    told = {
+    told: Document = {
         "grants": {policy: [list(one) for one in given] for policy, given in grants.items()},
         "blocked": sorted(fact.actor for fact in active if fact.policy is Policy.BLOCAGE and fact.actor is not None),
         "unblocked": [[actor, at] for actor, at in sorted(unblocked.items())],
@@ -344,7 +347,7 @@ def _teams(stored: Mapping[str, Document], active: list[ConsentFact]) -> tuple[T
         if choice is None:
             teams.append(team)
         elif choice.permit:
-            teams.append(team.authorised(choice.start, choice.end, choice.granted))
+            teams += team.authorised(choice.start, choice.end, choice.granted)
     return tuple(teams)
 
 

@@ -127,23 +127,26 @@ def of_emergency(by: Actor, purpose: str, reason: str | None, at: int, zone: tzi
     )
 
 
-def of_consent(by: Actor, whom: str, end: int | None, at: int, zone: tzinfo) -> str:
-    """Who wrote down that the patient authorised whom, until when (access §10)."""
-    until = f", jusqu'au {moment(end).astimezone(zone):%d/%m/%Y}" if end is not None else ""
+def of_consent(by: Actor, whom: str | None, end: int | None, at: int, zone: tzinfo) -> str:
+    """Who wrote down that the patient authorised whom, himself unless told, until when (access §10)."""
+    allows = "l'autorise" if whom is None else f"autorise {whom}"
+    # a right that ends at midnight held to the end of the day before
+    until = f", jusqu'au {moment(end - 1).astimezone(zone):%d/%m/%Y} inclus" if end is not None else ""
     return (
-        f"Le {_when(at, zone)}, {by.named()} a enregistré que le patient autorise {whom} à le consulter{until}. "
+        f"Le {_when(at, zone)}, {by.named()} a enregistré que le patient {allows} à consulter le dossier{until}. "
         "Le patient peut retirer cette autorisation à tout moment."
     )
 
 
-def of_declaration(by: Actor, whom: str, at: int, zone: tzinfo, *, waits: bool) -> str:
-    """Who was declared médecin traitant by whom, and whether the patient's answer is awaited (R-24)."""
+def of_declaration(by: Actor, whom: str | None, at: int, zone: tzinfo, *, waits: bool) -> str:
+    """Who was declared médecin traitant by whom, himself unless told, and whether it waits for the patient (R-24)."""
     then = (
         "Cette déclaration ne donne aucun droit avant que le patient l'ait confirmée."
         if waits
         else "Le patient peut y mettre fin à tout moment."
     )
-    return f"Le {_when(at, zone)}, {by.named()} a déclaré {whom} médecin traitant. {then}"
+    declares = "s'est déclaré médecin traitant" if whom is None else f"a désigné {whom} comme médecin traitant"
+    return f"Le {_when(at, zone)}, {by.named()} {declares}. {then}"
 
 
 def is_forged(type: str, resource: JsonObject) -> bool:

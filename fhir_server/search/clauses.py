@@ -61,6 +61,8 @@ class RecordNamed:
 
     ids: frozenset[str]
     identifiers: tuple[tuple[str | None, str], ...] = ()
+    several: bool = False
+    """The entries may belong to several records: to one of these among others."""
 
     def of_patient(self) -> Predicate:
         """The Patients named, as a condition on Patients, to resolve the identifiers with."""
@@ -70,7 +72,9 @@ class RecordNamed:
 
     def predicate(self, resolved: Iterable[str] = ()) -> Predicate:
         """The condition on entries, with the ids of the Patients that carry the identifiers."""
-        return one_of(Field.RECORD, *self.ids.union(resolved))
+        named = self.ids.union(resolved)
+        first = one_of(Field.RECORD, *named)
+        return any_of([first, one_of(Field.ALSO, *named)]) if self.several else first
 
 
 Clause: TypeAlias = Predicate | RecordNamed
@@ -176,20 +180,20 @@ def _reference(asked: Asked, parameter: Parameter, parameters: Parameters, conte
         for target in reference.parse(raw, parameter.targets, context.base_url, modifier)
     ]
     patients = {one.id for one in wanted if isinstance(one, LocalReference) and one.type == "Patient"}
-    if parameter.of_record and all(isinstance(one, LocalReference) and one.type == "Patient" for one in wanted):
-        return RecordNamed(frozenset(patients))
+    if parameter.names_record and all(isinstance(one, LocalReference) and one.type == "Patient" for one in wanted):
+        return RecordNamed(frozenset(patients), several=parameter.of_several)
     return reference.predicate(parameter.code, wanted, of_record=parameter.of_record)
 
 
 def _chain(asked: Asked, parameter: Parameter) -> Clause:
-    if not (parameter.of_record and asked.suffix in IDENTIFIER_CHAINS):
+    if not (parameter.names_record and asked.suffix in IDENTIFIER_CHAINS):
         raise NotSupported(f"The chain {asked.name!r} is not supported yet.")
     named: list[tuple[str | None, str]] = []
     for one in _each(asked, token.parse):
         if one.code is None:
             raise Invalid("The identifier of a patient needs a value, not a system alone.")
         named.append((one.system, one.code))
-    return RecordNamed(frozenset(), tuple(named))
+    return RecordNamed(frozenset(), tuple(named), several=parameter.of_several)
 
 
 def _each(asked: Asked, parse: Callable[[str], _Value]) -> list[_Value]:

@@ -54,6 +54,13 @@ class Parameter:
     """Of a reference: the resource types it may point to, those the definition and the element have in common."""
     of_record: bool
     """It speaks of the element that tells the record: a local Patient is the entry's ``record``, no term."""
+    of_several: bool = False
+    """It speaks of the element that tells the records, where there may be several: a Patient is one of them."""
+
+    @property
+    def names_record(self) -> bool:
+        """Whether a Patient asked by it names a record."""
+        return self.of_record or self.of_several
 
     @property
     def supported(self) -> bool:
@@ -111,9 +118,10 @@ class Parameters:
         for type in definitions.resource_types:
             defined = {**definitions.search_parameters[type], **own.get(type, {})}
             element = record_elements.get(type)
-            record_element = element if element and _is_single(element, definitions) else None
+            several = element is not None and not _is_single(element, definitions)
             self._parameters[type] = {
-                code: _compiled(type, parameter, definitions, record_element) for code, parameter in defined.items()
+                code: _compiled(type, parameter, definitions, element, several=several)
+                for code, parameter in defined.items()
             }
         self.sort_dates = dict(sort_dates)
         for type, code in sort_dates.items():
@@ -185,10 +193,18 @@ class Parameters:
             case "uri":
                 return partial(uri.extract, parameter.code)
             case _:
-                return partial(reference.extract, parameter.code, base_url=self.base_url, of_record=parameter.of_record)
+                return partial(
+                    reference.extract,
+                    parameter.code,
+                    base_url=self.base_url,
+                    of_record=parameter.of_record,
+                    names_record=parameter.names_record,
+                )
 
 
-def _compiled(type: str, defined: SearchParameter, definitions: Definitions, record_element: str | None) -> Parameter:
+def _compiled(
+    type: str, defined: SearchParameter, definitions: Definitions, record_element: str | None, *, several: bool
+) -> Parameter:
     texts: list[str] = []
     paths: list[Path] = []
     if CODE.fullmatch(defined.code) is None:
@@ -212,8 +228,16 @@ def _compiled(type: str, defined: SearchParameter, definitions: Definitions, rec
         url=defined.url,
         paths=tuple(paths),
         targets=_targets(defined.targets, uses, definitions) if defined.type == "reference" else (),
-        of_record=record_element is not None
-        and texts in ([record_element], [f"{record_element}.where(resolve() is Patient)"]),
+        of_record=not several and _tells(texts, record_element),
+        of_several=several and _tells(texts, record_element),
+    )
+
+
+def _tells(texts: list[str], record_element: str | None) -> bool:
+    """Whether the expression is the element that tells the record, of whatever type or of Patients."""
+    return record_element is not None and texts in (
+        [record_element],
+        [f"{record_element}.where(resolve() is Patient)"],
     )
 
 

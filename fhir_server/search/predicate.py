@@ -23,6 +23,7 @@ class Field(StrEnum):
     TYPE = "rt"
     REALM = "realm"
     RECORD = "record"
+    ALSO = "also"
     OWNER = "owner"
     CATEGORY = "category"
     KIND = "kind"
@@ -35,6 +36,7 @@ class Field(StrEnum):
     SECRET = "secret"  # noqa: S105 - same
     NAMED = "named"
     REFERS = "refers"
+    ABOUT = "about"
     TERMS = "ix.s"
     LABELS = "labels"
     AUTHORS = "authors"
@@ -64,6 +66,14 @@ class Never:
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """The field holds one of the values; of an array, at least one element does. No values: nothing matches."""
+
+    field: Field
+    values: frozenset[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Every element of the array is one of the values; so it is of an array that is empty or absent."""
 
     field: Field
     values: frozenset[Value]
@@ -117,7 +127,7 @@ class Not:
     part: Predicate
 
 
-Predicate: TypeAlias = Always | Never | OneOf | Prefix | Compare | Span | AllOf | AnyOf | Not
+Predicate: TypeAlias = Always | Never | OneOf | Within | Prefix | Compare | Span | AllOf | AnyOf | Not
 
 ALWAYS: Final = Always()
 NEVER: Final = Never()
@@ -126,6 +136,11 @@ NEVER: Final = Never()
 def one_of(field: Field, *values: Value) -> Predicate:
     """The field holds one of these; without values, nothing matches."""
     return OneOf(field, frozenset(values)) if values else NEVER
+
+
+def within(field: Field, *values: Value) -> Predicate:
+    """The array holds nothing but these; without values, nothing at all."""
+    return Within(field, frozenset(values))
 
 
 def all_of(parts: Collection[Predicate]) -> Predicate:
@@ -200,7 +215,7 @@ Entry: TypeAlias = Mapping[str, Any]
 """A stored document, or as much of it as the predicate speaks of."""
 
 
-def matches(predicate: Predicate, entry: Entry) -> bool:
+def matches(predicate: Predicate, entry: Entry) -> bool:  # noqa: C901 - one case for each node
     """Tell whether the entry satisfies the predicate, exactly as the database would."""
     match predicate:
         case Always():
@@ -210,6 +225,9 @@ def matches(predicate: Predicate, entry: Entry) -> bool:
         case OneOf(field, values):
             held = _at(entry, field)
             return any(value in values for value in held) if isinstance(held, list) else held in values
+        case Within(field, values):
+            held = _at(entry, field)
+            return not isinstance(held, list) or all(value in values for value in held)
         case Prefix(text):
             terms = _at(entry, Field.TERMS) or ()
             return any(term.startswith(text) for term in terms)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -207,6 +207,9 @@ def _of_types(clauses: dict[str, Clause]) -> Clause:
     different = set(clauses.values())
     if len(different) == 1:
         return different.pop()
+    named = [one for one in different if isinstance(one, RecordNamed)]
+    if len(named) == len(different) and len({(one.ids, one.identifiers) for one in named}) == 1:
+        return replace(named[0], several=True)  # they differ in that alone: of one record, or of several
     by_condition: dict[Predicate, list[str]] = {}
     for type, one in clauses.items():
         # Among other types a Patient is found by what it carries; no record is named by that.

@@ -17,21 +17,25 @@ from bson.binary import Binary
 from fhir_server.fhir import json
 from fhir_server.fhir.date import instant, moment
 from fhir_server.record.actors import author_keys
-from fhir_server.record.belonging import record_of, referred_to
+from fhir_server.record.belonging import records_of
 from fhir_server.record.consents import policy_of, read_actor
 from fhir_server.record.kind import category_of, kind_of
 from fhir_server.record.labels import labels_of
+from fhir_server.record.pointers import about, pointers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fhir_server.fhir.json import JsonObject
     from fhir_server.search.parameters import Parameters
 
 Document: TypeAlias = "dict[str, Any]"
 
-SCHEMA: Final = 1
-"""The version of the stored shape. A server refuses a newer one and upgrades an older one."""
+SCHEMA: Final = 2
+"""The version of the stored shape. A server refuses a newer one; `reindex` upgrades an older one (docs/storage.md)."""
+
+WITH_REFERENCES: Final = 2
+"""Since this version of the shape, ``refers`` is told of every type."""
 
 KEPT: Final = ("deposit", "realm", "owner", "record_of_owner")
 """What the body does not tell: written once, kept by every later write, by reindex, in versions and in markers."""
@@ -58,11 +62,18 @@ def document(
     realm: str,
     deposit: Deposit | Mapping[str, Any],
     bucket: int,
+    records: Sequence[str] | None = None,
 ) -> Document:
-    """The stored form of one version of a resource. `body` already carries its id and meta (:func:`stamp`)."""
+    """The stored form of one version of a resource. `body` already carries its id and meta (:func:`stamp`).
+
+    ``records`` are those it belongs to where the body alone does not tell (:func:`keeps_records`).
+    """
     type, id = str(resource["resourceType"]), str(resource["id"])
     index = parameters.index(type, resource)
-    return {
+    if records is None:
+        records = records_of(type, id, resource, parameters.base_url)
+    told = about(type, resource, parameters.base_url)
+    stored = {
         "_id": f"{type}/{id}",
         "b": bucket,
         "rt": type,
@@ -70,18 +81,40 @@ def document(
         "version": version,
         "at": at,
         "realm": realm,
-        "record": record_of(type, id, resource, parameters.base_url),
+        "record": records[0] if records else None,
         "on": index.on,
         "ix": {"s": index.terms, "r": index.ranges},
         "labels": labels_of(resource),
         "authors": author_keys(resource) if type == "DocumentReference" else [],
         "named": _named(type, resource),
-        "refers": referred_to(type, resource, parameters.base_url),
+        "refers": pointers(resource, parameters.base_url, records),
         "deposit": _deposit(deposit) if isinstance(deposit, Deposit) else dict(deposit),
         "category": category_of(resource),
         "kind": kind_of(resource),
         "body": Binary(body),
     }
+    if len(records) > 1:
+        stored["also"] = list(records[1:])
+    if told:
+        stored["about"] = told
+    return stored
+
+
+def keeps_records(type: str) -> bool:
+    """Whether the records of a type were looked up when it was written, so that its body alone does not tell them."""
+    return type == "Provenance"
+
+
+def others_in(stored: Mapping[str, Any]) -> list[str]:
+    """What a stored resource refers to that has a gate of its own: not its owner, nor the Binaries it owns."""
+    same = {stored.get("owner"), *stored.get("owns", ())}
+    return [key for key in stored["refers"] if key not in same]
+
+
+def records_in(stored: Mapping[str, Any]) -> list[str]:
+    """The records a stored resource belongs to."""
+    first = stored.get("record")
+    return [] if first is None else [str(first), *stored.get("also", ())]
 
 
 def marker(stored: Document, at: int) -> Document:

@@ -19,6 +19,7 @@ from fhir_server.search.predicate import (
     Predicate,
     Prefix,
     Span,
+    Within,
     matches,
 )
 
@@ -44,6 +45,8 @@ def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 -
             return NOTHING
         case OneOf(field, values):
             return {prefix + field: _one_of(values)}
+        case Within(field, values):
+            return {prefix + field: {"$not": {"$elemMatch": {"$nin": sorted(values, key=str)}}}}
         case Prefix(text):
             return {prefix + Field.TERMS: {"$elemMatch": _begins_with(text)}}
         case Compare(moment, order, bound):

@@ -23,6 +23,12 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
     "resources": (
         # every patient-scoped search, page and count
         IndexModel([("record", 1), ("rt", 1), ("on", -1), ("_id", 1)], name=BY_RECORD),
+        # the same of what belongs to several records
+        IndexModel(
+            [("also", 1), ("rt", 1), ("on", -1), ("_id", 1)],
+            name="also",
+            partialFilterExpression={"also": {"$exists": True}},
+        ),
         # unscoped tokens, strings, references, uris
         IndexModel([("rt", 1), ("ix.s", 1)], name=BY_TERM),
         # unscoped dates

@@ -8,12 +8,16 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from fhir_server.record.belonging import REFERRING, gathered
-from fhir_server.record.elements import ELEMENTS
+from fhir_server.fhir import json
+from fhir_server.record.actors import ID_NAT_PS, RPPS
+from fhir_server.record.belonging import gathered
+from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.labels import INVISIBLE
-from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.record.professions import professions_of
+from fhir_server.search.predicate import Field, Never, Predicate, all_of, one_of
+from fhir_server.store import indexes
 from fhir_server.store.connection import answering
-from fhir_server.store.document import SCHEMA
+from fhir_server.store.document import SCHEMA, records_in
 from fhir_server.store.filters import to_filter
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ MOST_RECORDS: Final = 20
 
 MOST_ASKED: Final = 500
 """A query that names a resource by identifier is decided in at most so many records; more is too costly."""
+
+MOST_BESIDE: Final = 200
+"""So many other records are decided in for what belongs to several; what belongs to more is not shown."""
 
 
 class Internal:
@@ -68,8 +75,8 @@ class Internal:
             place.append(one_of(Field.RECORD, *records))
         where = to_filter(all_of([asked, *place]))
         labelled = {"$ne": [{"$setIntersection": ["$labels", sorted(INVISIBLE)]}, []]}
-        gathers = {"$in": ["$rt", sorted(REFERRING)]}
-        rank = {"$cond": [{"$or": [labelled, "$deposit.secret"]}, 0, {"$cond": [gathers, 1, 2]}]}
+        tells = {"$in": ["$rt", sorted(ABOUT)]}
+        rank = {"$cond": [{"$or": [labelled, "$deposit.secret"]}, 0, {"$cond": [tells, 1, 2]}]}
         pipeline: Sequence[dict[str, Any]] = [
             {"$match": where},
             {"$project": {"record": 1, "rank": rank}},
@@ -80,11 +87,25 @@ class Internal:
             cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
             return {str(document["_id"]): str(document["named"]) for document in await cursor.to_list()}
 
+    async def professions(self, rpps: str, realm: str) -> frozenset[tuple[str, str]]:
+        """The professions the directory of a realm gives to who has this RPPS; none when it does not know him."""
+        names = [f"identifier={system}|{value}" for system, value in ((RPPS, rpps), (ID_NAT_PS, f"8{rpps}"))]
+        where = {"rt": "Practitioner", "ix.s": {"$in": names}, "realm": realm, "gone": None}
+        with answering():
+            cursor = self._database["resources"].find(where, {"body": 1}, hint=indexes.BY_TERM).limit(MOST_RECORDS)
+            entries = [json.decode_object(bytes(one["body"])) for one in await cursor.to_list()]
+        return frozenset().union(*map(professions_of, entries))
+
+    async def is_there(self, key: str) -> bool:
+        """Whether something is stored under this key (``Type/id``)."""
+        with answering():
+            return await self._database["resources"].find_one({"_id": key}, {"_id": 1}) is not None
+
     async def labelled(self, record: str, labels: Collection[str], *, secret: bool, by: str) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.
 
-        With ``secret`` also what was deposited in a secret session; always what gathers one of these, however deep, but
-        for what the reader himself (``by``) deposited.
+        With ``secret`` also what was deposited in a secret session; always what only tells of one of these, however
+        deep, but for what the reader himself (``by``) deposited.
         For withholding traces of what is hidden from their reader (R-25, R-26, R-63).
         """
         which: list[dict[str, Any]] = [{"labels": {"$in": sorted(labels)}}]
@@ -93,26 +114,51 @@ class Internal:
         with answering():
             cursor = self._database["resources"].find({"record": record, "$or": which}, {"_id": 1})
             hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            return gathered(hidden, await self._gathering(record, by)) if hidden else hidden
+            return gathered(hidden, await self._telling(record, by)) if hidden else hidden
 
-    async def beyond(self, record: str, visible: Predicate, *, by: str) -> frozenset[str]:
-        """Which resources of a record a decision does not show, and what gathers one of these, however deep.
+    async def _telling(self, record: str, by: str) -> dict[str, Sequence[str]]:
+        """What only tells of other resources in a record and somebody else deposited, and what each tells of."""
+        where = {"record": record, "rt": {"$in": sorted(ABOUT)}, "deposit.by": {"$ne": by}}
+        cursor = self._database["resources"].find(where, {"about": 1})
+        return {str(document["_id"]): document.get("about", ()) for document in await cursor.to_list()}
 
-        What the requester himself (``by``) deposited is not hidden from him for what he referred to.
-        """
+    async def records_beside(self, record: str) -> list[str]:
+        """The other records that resources of this record belong to, to decide in each; at most :data:`MOST_BESIDE`."""
+        of_record = {"$or": [{"record": record, "rt": {"$in": sorted(SEVERAL)}}, {"also": record}]}
+        pipeline: Sequence[dict[str, Any]] = [
+            {"$match": of_record},
+            {"$project": {"records": {"$concatArrays": [["$record"], {"$ifNull": ["$also", []]}]}}},
+            {"$unwind": "$records"},
+            {"$match": {"records": {"$nin": [record, None]}}},
+            {"$group": {"_id": "$records"}},
+            {"$sort": {"_id": 1}},
+            {"$limit": MOST_BESIDE},
+        ]
         with answering():
-            cursor = self._database["resources"].find(
-                {"record": record, "rt": {"$in": sorted(ELEMENTS.keys() | {"Binary"})}, "$nor": [to_filter(visible)]},
-                {"_id": 1},
-            )
-            hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            return gathered(hidden, await self._gathering(record, by))
+            cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
+            return [str(document["_id"]) for document in await cursor.to_list()]
 
-    async def _gathering(self, record: str, by: str) -> dict[str, Sequence[str]]:
-        """What gathers in a record and somebody else deposited, and what each of these refers to."""
-        where = {"record": record, "rt": {"$in": sorted(REFERRING)}, "deposit.by": {"$ne": by}}
-        cursor = self._database["resources"].find(where, {"refers": 1})
-        return {str(document["_id"]): document.get("refers", ()) for document in await cursor.to_list()}
+    async def told_of(self, record: str) -> list[str]:
+        """What resources of a record tell of where that is all they do (``Type/id``), to decide on each."""
+        of_record = {"record": record, "rt": {"$in": sorted(ABOUT)}}
+        with answering():
+            told = await self._database["resources"].distinct("about", of_record)
+        return [str(key) for key in told]
+
+    async def referred_to(self, asked: Predicate) -> list[str]:
+        """What the resources that match refer to (``Type/id``), to decide on each."""
+        if isinstance(asked, Never):
+            return []
+        with answering():
+            told = await self._database["resources"].distinct("refers", to_filter(asked), maxTimeMS=10_000)
+        return [str(key) for key in told]
+
+    async def records_of(self, keys: Collection[str]) -> dict[str, list[str]]:
+        """The records of what these keys (``Type/id``) name, by key; what is not there is not among them."""
+        with answering():
+            where = {"_id": {"$in": sorted(keys)}}
+            cursor = self._database["resources"].find(where, {"record": 1, "also": 1})
+            return {str(document["_id"]): records_in(document) for document in await cursor.to_list()}
 
     async def key(self, name: str) -> bytes:
         """A secret of 32 bytes shared by every process through the database, made on first use."""

@@ -13,6 +13,7 @@ from fhir_server.fhir.date import MIN
 from fhir_server.record.facts import Facts, facts_of
 from fhir_server.search.predicate import (
     AllOf,
+    AnyOf,
     Compare,
     Field,
     Moment,
@@ -29,7 +30,7 @@ from fhir_server.store.connection import MAJORITY, Document, answering
 from fhir_server.store.filters import NOTHING, Filter, holds, to_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from fhir_server.search.visible import Visible
     from fhir_server.store.connection import Database
@@ -39,6 +40,7 @@ Position: TypeAlias = "tuple[int | str, str]"
 
 _WITHOUT_ENTRIES: Final = {"ix": 0}
 """Of what is found, nobody asks the search entries again: reading them costs more than reading the body."""
+_WITHOUT_BODY: Final = {"ix": 0, "body": 0, "content": 0}
 _WHOLE: Final[Mapping[str, int]] = {}
 _DECIDING: Final[Mapping[str, int]] = {"consents": 0}
 """Of the facts of a record, decisions read what is told of its Consents, never the Consents one by one."""
@@ -90,6 +92,10 @@ class Held:
     record: str | None
     """The record it belongs to: whose facts the decision needs."""
     _document: Document | None
+    others: tuple[str, ...] = ()
+    """The other records it belongs to, whose facts the decision needs too."""
+    about: tuple[str, ...] = ()
+    """What it tells of (``Type/id``), where that is all it does."""
 
     @property
     def key(self) -> str:
@@ -101,6 +107,22 @@ class Held:
         if self._document is None or not holds(visible.predicate, self._document):
             return None
         return stored(self._document)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether something is stored under this key, deleted or not: for what a look-up costs, never for an answer."""
+        return self._document is not None
+
+    def is_shown(self, visible: Visible) -> bool:
+        """Whether the decision shows it."""
+        return self._document is not None and holds(visible.predicate, self._document)
+
+
+def _held(type: str, id: str, document: Document | None) -> Held:
+    if document is None:
+        return Held(type, id, None, None)
+    others, about = tuple(document.get("also", ())), tuple(document.get("about", ()))
+    return Held(type, id, document.get("record"), document, others, about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +155,15 @@ class Reading:
     async def hold(self, type: str, id: str) -> Held:
         """Look up one resource, together with what concurrent requests look up."""
         look_up = self._traces if type == "AuditEvent" else self._resources
-        document = await look_up.get(f"{type}/{id}")
-        return Held(type, id, document.get("record") if document else None, document)
+        return _held(type, id, await look_up.get(f"{type}/{id}"))
+
+    async def hold_many(self, keys: Collection[str]) -> list[Held]:
+        """Look up what these keys (``Type/id``) name, without the bodies: to decide which of it may be referred to.
+
+        In the order of the keys; what is not there is among them.
+        """
+        found = await self._find_by_id("resources", sorted(keys), _WITHOUT_BODY)
+        return [_held(type, id, found.get(key)) for key in keys for type, _, id in [key.partition("/")]]
 
     async def facts(self, record: str | None) -> Facts:
         """The facts of a record as they are now; of none, the facts of a record nobody has, at the same cost."""
@@ -414,6 +443,8 @@ def _hint(wanted: Predicate, order: Order | None, collection: str) -> str | None
         return "_id_"
     if any(isinstance(part, OneOf) and part.field is Field.RECORD and None not in part.values for part in parts):
         return indexes.BY_RECORD
+    if any(isinstance(part, AnyOf) and all(_is_of_record(one) for one in part.parts) for part in parts):
+        return None  # of this record, or also of it: the planner takes both indexes, where one would read everything
     if any(isinstance(part, Prefix) or (isinstance(part, OneOf) and part.field is Field.TERMS) for part in parts):
         return indexes.BY_TERM
     if order is not None and order.key == "at":
@@ -421,6 +452,10 @@ def _hint(wanted: Predicate, order: Order | None, collection: str) -> str | None
     if order is not None and order.key == "on":
         return indexes.BY_ON
     return indexes.BY_RANGE if any(isinstance(part, Span) for part in parts) else None
+
+
+def _is_of_record(predicate: Predicate) -> bool:
+    return isinstance(predicate, OneOf) and predicate.field in (Field.RECORD, Field.ALSO)
 
 
 def _hint_option(hint: str | None) -> dict[str, str]:

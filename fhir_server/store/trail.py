@@ -146,14 +146,37 @@ class Trail:
         except PyMongoError as error:
             raise Uncertain(str(error)) from error
 
-    async def erase(self, record: str, *, before: int, at: int) -> int:
-        """Take the content away from the traces of a record older than this; say how many. The chain still holds."""
+    async def erase(self, record: str, *, before: int, at: int, persons: Sequence[str] = ()) -> int:
+        """Take the content away from the traces of a record older than this; say how many. The chain still holds.
+
+        Also from those that name its Patient, whatever they were filed under, and, of the ``persons`` who held it, from
+        those of their own acts that belong to no record. Each step stays within the deadline, and may be done again.
+        """
+        erased = 0
+        whose: tuple[Document, ...] = (
+            {"record": record},
+            {"shown": record},
+            {"agent": {"$in": list(persons)}, "record": None},
+        )
+        try:
+            for which in whose:
+                keys: list[str] = []
+                async for found in self._trail.find({**which, "at": {"$lt": before}}, {"_id": 1}, batch_size=_BATCH):
+                    keys.append(found["_id"])
+                    if len(keys) == _BATCH:
+                        erased += await self._erase(keys, at)
+                        keys = []
+                erased += await self._erase(keys, at)
+        except PyMongoError as error:
+            raise Uncertain(str(error)) from error
+        return erased
+
+    async def _erase(self, keys: list[str], at: int) -> int:
+        if not keys:
+            return 0
+        taken = {"$set": {"erased": at}, "$unset": dict.fromkeys(CONTENT, "")}
         with self._answering():
-            done = await self._trail.update_many(
-                {"record": record, "at": {"$lt": before}},
-                {"$set": {"erased": at}, "$unset": dict.fromkeys(CONTENT, "")},
-            )
-        return done.modified_count
+            return (await self._trail.update_many({"_id": {"$in": keys}, "erased": None}, taken)).modified_count
 
     async def begin(self, writer: str, at: int) -> None:
         """Say that a run begins."""

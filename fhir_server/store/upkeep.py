@@ -16,9 +16,10 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
 from fhir_server.fhir.errors import Unprocessable
-from fhir_server.record.facts import new_record
+from fhir_server.record.facts import SHAPE, new_record
 from fhir_server.record.telling import TELLING, with_resource
-from fhir_server.store.document import document
+from fhir_server.store.document import WITH_REFERENCES, document, keeps_records, records_in
+from fhir_server.store.erasure import ERASED
 from fhir_server.store.writing import CONSENT_FIELDS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
 """Microseconds after which a Binary that no document points to is swept."""
-_KEPT: Final = ("body", "owner", "unowned", "content", "trace", "touched", "made_by_put")
+_KEPT: Final = ("body", "owner", "owns", "unowned", "content", "trace", "touched", "made_by_put")
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
 
@@ -54,6 +55,8 @@ async def reindex(
     async for stored in resources.find({"gone": None}, batch_size=_BATCH):
         done += 1
         again = rebuild(stored, parameters)
+        if stored["schema"] < WITH_REFERENCES:
+            again |= await _owns(database, again)
         if again != stored:
             # a Binary gets its owner, and follows it, without a new version
             same = {name: stored.get(name) for name in ("_id", "version", "owner", *CONSENT_FIELDS)}
@@ -70,6 +73,16 @@ async def reindex(
     return done
 
 
+async def _owns(database: Database, document: Document) -> dict[str, list[str]]:
+    """The Binaries that a document of an older shape owns and points to."""
+    pointed = [key for key in document["refers"] if key.startswith("Binary/")]
+    if not pointed or document["rt"] != "DocumentReference":
+        return {}
+    cursor = database["resources"].find({"_id": {"$in": pointed}, "owner": document["_id"]}, {"_id": 1})
+    owned = sorted([str(one["_id"]) async for one in cursor])
+    return {"owns": owned} if owned else {}
+
+
 def rebuild(stored: Document, parameters: Parameters) -> Document:
     """The stored form made anew from the body and from what the body does not tell."""
     body = bytes(stored["body"])
@@ -82,11 +95,21 @@ def rebuild(stored: Document, parameters: Parameters) -> Document:
         realm=stored["realm"],
         deposit=stored["deposit"],
         bucket=stored["b"],
+        records=records_in(stored) if keeps_records(stored["rt"]) else None,
     )
     again |= {name: stored[name] for name in _KEPT if name in stored}
     if stored["rt"] == "Binary":
         again |= {name: stored[name] for name in ("record", *CONSENT_FIELDS)}
     return again
+
+
+async def upgrade_facts(database: Database, *, zone: tzinfo, authorisation: timedelta) -> None:
+    """Tell the facts of every record anew where an older server told them in another form; before any decision."""
+    shapes = database["shapes"]
+    known = await shapes.find_one({"_id": "facts"})
+    if known is None or known["shape"] < SHAPE:
+        await rebuild_facts(database, zone=zone, authorisation=authorisation)
+        await shapes.update_one({"_id": "facts"}, {"$set": {"shape": SHAPE}}, upsert=True)
 
 
 async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: timedelta) -> None:
@@ -137,7 +160,7 @@ async def _sweep_contents(database: Database, now: int) -> int:
     swept = 0
     before = ObjectId.from_datetime(moment(now - UNOWNED_FOR))
     async for file in database["content.files"].find({"_id": {"$lt": before}}, {"_id": 1, "filename": 1}):
-        used = {"content.hash": file["filename"]}
+        used = {"content.hash": str(file["filename"]).removeprefix(ERASED)}
         if (
             await database["resources"].find_one(used, {"_id": 1}) is None
             and await database["versions"].find_one(used, {"_id": 1}) is None

@@ -57,6 +57,8 @@ class Effects:
     """The ``Binary/id`` a document points to: it becomes the owner of those that have none."""
     owner: bool = False
     """The resource may own Binaries, which follow its labels and its deletion."""
+    beside: tuple[Document, ...] = ()
+    """Other new resources, stored with it or not at all."""
 
 
 MOST_HELPED: Final = 5
@@ -91,20 +93,25 @@ class Writing:
         """Store a new resource; raise :class:`VersionMoved` when its id is taken."""
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._claim_binaries(document, effects, session)
+            await self._insert_beside(effects, session)
             await self._insert(document, session)
-            await self._spread(document, effects, session)
+            await self._change_facts(effects, session)
 
-        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or "owner" in document))
+        several = effects.facts or effects.binaries or effects.beside or "owner" in document
+        await self._carry_out(work, whole=bool(several))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
         """Store the next version; raise :class:`VersionMoved` when the stored one is no longer `old`."""
         follows = effects.owner and any(old.document[name] != document[name] for name in CONSENT_FIELDS)
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._claim_binaries(document, effects, session)
+            await self._insert_beside(effects, session)
             await self._swap(old, document, session)
-            await self._spread(document, effects, session)
+            await self._change_facts(effects, session)
 
-        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or follows))
+        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or effects.beside or follows))
 
     async def delete(self, old: Stored, at: int, effects: Effects, trace: str) -> int:
         """Replace a resource by the marker of its deletion, its Binaries with it; answer the marker's version.
@@ -142,8 +149,10 @@ class Writing:
             cursor = self._database["resources"].find(where, {"_id": 1}, session=session).limit(2)
             found = tuple(str(one["_id"]) for one in await cursor.to_list())
             if not found:
+                await self._claim_binaries(document, effects, session)
+                await self._insert_beside(effects, session)
                 await self._insert(document, session)
-                await self._spread(document, effects, session)
+                await self._change_facts(effects, session)
             return Existing(found)
 
         async with self._one_at_a_time(condition):
@@ -193,19 +202,20 @@ class Writing:
                 f"{old.key} was changed by somebody else meanwhile; read it again and repeat your change."
             )
 
-    async def _spread(self, document: Document, effects: Effects, session: AsyncClientSession | None) -> None:
-        """Carry the write to the Binaries and to the facts; inside the transaction, shared documents last."""
-        if effects.owner and session is not None:
-            await self._claim_binaries(document, effects.binaries, session)
-        await self._change_facts(effects, session)
+    async def _claim_binaries(self, document: Document, effects: Effects, session: AsyncClientSession | None) -> None:
+        """Make a document the owner of the Binaries it points to that have none; its own follow its labels.
 
-    async def _claim_binaries(self, document: Document, binaries: tuple[str, ...], session: AsyncClientSession) -> None:
+        The document is told which are its own: they are read through its gate, so whoever sees it may know of them.
+        """
+        if not effects.owner or session is None:
+            return
         carried = {name: document[name] for name in CONSENT_FIELDS}
         resources = self._database["resources"]
-        if binaries:
+        document.pop("owns", None)
+        if effects.binaries:
             await resources.update_many(
                 {
-                    "_id": {"$in": list(binaries)},
+                    "_id": {"$in": list(effects.binaries)},
                     "owner": None,
                     "gone": None,
                     "realm": document["realm"],
@@ -217,6 +227,10 @@ class Writing:
                 },
                 session=session,
             )
+            pointed = {"_id": {"$in": list(effects.binaries)}, "owner": document["_id"]}
+            owned = await resources.find(pointed, {"_id": 1}, session=session).to_list()
+            if owned:
+                document["owns"] = sorted(str(one["_id"]) for one in owned)
         await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
 
     async def _of_owner(self, owner: str, session: AsyncClientSession) -> Document:
@@ -242,6 +256,10 @@ class Writing:
             )
             gone = {**marker(binary, at), "trace": trace}
             await resources.replace_one({"_id": binary["_id"]}, gone, session=session)
+
+    async def _insert_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
+        for one in effects.beside:
+            await self._insert(dict(one), session)
 
     async def _change_facts(self, effects: Effects, session: AsyncClientSession | None) -> None:
         change = effects.facts

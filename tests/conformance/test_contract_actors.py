@@ -121,10 +121,13 @@ def test_representant_is_the_holder_of_demo_1_acting_for_demo_3(served: Served) 
     assert status(served, "representant", "/Patient/demo-1") == 404
 
 
-def test_aidant_has_no_right_yet(served: Served) -> None:
-    """Delegation is for later: until then he is a known requester with no standing."""
-    for path in ("/Patient/demo-1", "/DocumentReference?patient=demo-1", f"/DocumentReference/{NORMAL}"):
-        assert status(served, "aidant", path) == 403
+def test_aidant_has_no_right_before_he_is_invited_and_accepts(served: Served) -> None:
+    """A known requester with no standing: what is there and what is not look alike."""
+    for path in ("/Patient/demo-1", f"/DocumentReference/{NORMAL}"):
+        assert status(served, "aidant", path) == 404
+    found = served.as_("aidant").get("/DocumentReference?patient=demo-1").json()
+    assert found["total"] == 0
+    assert status(served, "aidant", "/AuditEvent?patient=demo-1") == 403
 
 
 @pytest.fixture(scope="module")

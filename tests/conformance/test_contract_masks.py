@@ -154,7 +154,7 @@ def test_an_authorised_doctor_masks_but_does_not_unmask(record: OwnRecord) -> No
     assert current(record, document)["meta"]["versionId"] == "2"
 
 
-@pytest.mark.parametrize("actor", ["inconnu", "bloque", "hopital"])
+@pytest.mark.parametrize("actor", ["inconnu", "bloque", "hopital", "aidant"])
 def test_who_does_not_see_it_gets_404(record: OwnRecord, actor: str) -> None:
     document = record.deposit(by="specialiste2")
     assert record.patch(document, ADD, by=actor).status_code == 404
@@ -162,7 +162,7 @@ def test_who_does_not_see_it_gets_404(record: OwnRecord, actor: str) -> None:
     assert current(record, document)["meta"]["versionId"] == "1"
 
 
-@pytest.mark.parametrize("actor", ["samu", "urgentiste", "assurance-maladie", "aidant", "support"])
+@pytest.mark.parametrize("actor", ["samu", "urgentiste", "assurance-maladie", "support"])
 def test_who_may_never_gets_403(record: OwnRecord, actor: str) -> None:
     document = record.deposit()
     assert record.patch(document, ADD, by=actor).status_code == 403

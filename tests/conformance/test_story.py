@@ -53,7 +53,7 @@ def test_the_story_is_as_told(served: Served, launcher: Path) -> None:
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.endswith("All as told.\n")
-    assert [line[0] for line in ended.stdout.splitlines() if re.match(r"\d\. ", line)] == list("123456")
+    assert [line[0] for line in ended.stdout.splitlines() if re.match(r"\d\. ", line)] == list("1234567")
 
 
 def test_a_story_that_is_not_true_ends_with_1(served: Served, launcher: Path, tmp_path: Path) -> None:

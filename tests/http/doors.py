@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 
-from fhir_server.identity.systems import INS_NIR_TEST
+from fhir_server.identity.systems import G15, INS_NIR_TEST, RPPS
 from tests.build import block
 from tests.http.asking import FHIR_JSON, Ask
 from tests.http.worlds import NUMBERS, Place, Resource, shown, target
@@ -40,6 +40,8 @@ class Door:
     """It reads traces, which show what was asked at the other doors."""
     into_record: bool
     """It deposits in the very record: whoever may feed it may know that it exists."""
+    of_status: bool
+    """It asks whether the record is there, which whoever uses the DMP may know (TD0.2)."""
 
 
 DOORS: Final[list[Door]] = []
@@ -51,13 +53,24 @@ def door(
     writes: bool = False,
     of_trail: bool = False,
     into_record: bool = False,
+    of_status: bool = False,
 ) -> Callable[[Walk], Walk]:
     """Enter a function into the matrix; ``through`` are routes, ``GET type/id``."""
 
     def enter(walk: Walk) -> Walk:
         routes = tuple((method, shape) for method, _, shape in (one.partition(" ") for one in through))
         DOORS.append(
-            Door(getattr(walk, "__name__", "?"), routes, walk, types, writes, len(DOORS), of_trail, into_record)
+            Door(
+                getattr(walk, "__name__", "?"),
+                routes,
+                walk,
+                types,
+                writes,
+                len(DOORS),
+                of_trail,
+                into_record,
+                of_status,
+            )
         )
         return walk
 
@@ -67,7 +80,7 @@ def door(
 SEARCHES: Final = ("GET type", "HEAD type", "POST type/_search")
 SYSTEM_SEARCHES: Final = ("GET ", "HEAD ", "POST _search")
 ALONE: Final = (SYSTEM,)
-CONTENTS: Final = ("DocumentReference", "Observation", "List")
+CONTENTS: Final = ("DocumentReference", "Observation", "DocumentManifest")
 OF_RECORD: Final = (*CONTENTS, "Consent", "RelatedPerson")
 
 
@@ -205,7 +218,7 @@ async def search_by_what_it_says(ask: Ask, type: str) -> None:
             f"_security={MASK}",
         ),
         "Observation": (f"derived-from=DocumentReference/{place.shown}", "status=final", f"_security={MASK}"),
-        "List": (f"item=DocumentReference/{place.id(type)}", f"item=DocumentReference/{place.shown}"),
+        "DocumentManifest": (f"item=DocumentReference/{place.id(type)}", f"item=DocumentReference/{place.shown}"),
     }
     for clause in asked[type]:
         await ask.send("GET", f"/{type}?patient={place.patient}&{clause}")
@@ -224,11 +237,51 @@ async def include(ask: Ask, type: str) -> None:
         "_revinclude=DocumentReference:relatesto",
         "_revinclude=Observation:derived-from",
         "_revinclude=List:item&_revinclude=AuditEvent:entity",
+        "_revinclude=DocumentManifest:item",
     )
     for around in asked:
         for named in (f"_id={place.shown}", f"_id={place.id(type)}"):
             await ask.send("GET", f"/{type}?{named}&{around}")
     await ask.send("GET", f"/{type}?patient={place.patient}&{'&'.join(asked)}")
+
+
+@door("GET type/id", "GET type/id/_history", "GET type/id/_history/vid", "GET type", types=ALONE)
+async def what_refers(ask: Ask, type: str) -> None:
+    """What is seen and refers to what is hidden, asked in every way that could tell to what."""
+    place = ask.place
+    for each, id in (("List", place.gathers), ("Observation", place.derived), ("DocumentReference", place.shown)):
+        for path in (id, f"{id}/_history", f"{id}/_history/1"):
+            await ask.send("GET", f"/{each}/{path}")
+        await ask.search(f"/{each}", f"patient={place.patient}&_id={id}")
+    hidden = f"DocumentReference/{place.id('')}"
+    for question in (
+        f"List?_id={place.gathers}&item={hidden}",
+        f"List?_id={place.gathers}&item={hidden},DocumentReference/{place.shown}",
+        f"List?_id={place.gathers}&item=Observation/{place.id('')}&_summary=count",
+        f"List?patient={place.patient}&item:DocumentReference={place.id('')}",
+        f"List?_id={place.gathers}&_include=List:item",
+        f"Observation?_id={place.derived}&derived-from={hidden}",
+        f"Observation?patient={place.patient}&derived-from={hidden}&_total=accurate",
+        f"Observation?_id={place.derived}&derived-from:identifier={NUMBERS}|{place.number}",
+        f"DocumentReference?_id={place.shown}&relatesto={hidden}",
+        f"DocumentReference?patient={place.patient}&relation=appends",
+        f"?_type=List,Observation&patient={place.patient}&_count=1",
+    ):
+        await ask.pages(f"/{question}")
+
+
+@door("PATCH type/id", types=ALONE, writes=True)
+async def change_what_refers(ask: Ask, type: str) -> None:
+    """What is hidden in what one may change is neither tested nor copied nor told."""
+    place = ask.place
+    url, hidden = f"/List/{place.gathers}", f"DocumentReference/{place.id('')}"
+    for probe in (
+        {"op": "test", "path": "/entry/0/item/reference", "value": hidden},
+        {"op": "test", "path": "/entry/1/item/reference", "value": hidden},
+        {"op": "copy", "from": "/entry/2", "path": "/entry/-"},
+        {"op": "remove", "path": "/entry/1"},
+    ):
+        await ask.send("PATCH", url, content=json.dumps([probe]), headers=JSON_PATCH)
 
 
 @door("GET type", types=("Patient",))
@@ -239,8 +292,8 @@ async def include_record(ask: Ask, type: str) -> None:
 
 @door(*SEARCHES, types=("Patient",))
 async def search_by_traits(ask: Ask, type: str) -> None:
-    await ask.search("/Patient", "family=Porte&given=No&birthdate=1980-05-14&gender=female")
-    await ask.send("GET", "/Patient?birthdate=1980-05-14")
+    await ask.search("/Patient", "family=Porte&given=No&birthdate=2015-05-14&gender=female")
+    await ask.send("GET", "/Patient?birthdate=2015-05-14")
 
 
 @door(*SYSTEM_SEARCHES, types=ALONE)
@@ -248,7 +301,7 @@ async def search_system(ask: Ask, type: str) -> None:
     place = ask.place
     asked = (
         f"_id={place.id(type)}",
-        f"_type=DocumentReference,Observation,List&_id={place.id(type)}",
+        f"_type=DocumentReference,Observation,DocumentManifest&_id={place.id(type)}",
         f"_type=DocumentReference,Observation&patient={place.patient}",
         f"_type=DocumentReference&patient={place.patient}&_count=1",
         f"_type=Patient,RelatedPerson,Consent&_id={place.patient}",
@@ -342,8 +395,9 @@ async def create_unless_there_is(ask: Ask, type: str) -> None:
     for condition in conditions:
         body = target(type, place) | {"identifier": None, "masterIdentifier": None, "entry": None, "content": None}
         body |= {"subject": {"reference": f"Patient/{place.ground}"}}
-        if type == "DocumentReference":
-            body |= {"content": deposit(place)["content"]}
+        if type != "Observation":
+            named = [{"reference": f"DocumentReference/{place.shown}"}]
+            body |= {"content": deposit(place)["content"] if type == "DocumentReference" else named}
         told = {name: value for name, value in body.items() if value is not None}
         made = await ask.post(f"/{type}", told, If_None_Exist=condition)
         if made.status_code == 201:
@@ -371,6 +425,97 @@ async def create_to_govern(ask: Ask, type: str) -> None:
         await ask.post(f"/{type}", body | {"patient": by_number})
 
 
+# Operations
+
+
+def parameters(*told: Resource) -> Resource:
+    return {"resourceType": "Parameters", "parameter": [*told]}
+
+
+SOMEBODY: Final = {"name": "actor", "valueIdentifier": {"system": RPPS, "value": "89900000099"}}
+
+
+@door("POST type/id/$authorize", types=("Patient",), writes=True, into_record=True)
+async def authorize(ask: Ask, type: str) -> None:
+    """By those who govern and those who write down what the patient told them."""
+    url = f"/Patient/{ask.place.patient}/$authorize"
+    collected = {"name": "collected", "valueBoolean": True}
+    named = {"name": "role", "valueCode": "medecin-traitant"}
+    for told in ([SOMEBODY], [SOMEBODY, collected], [SOMEBODY, named], [SOMEBODY, named, collected]):
+        await ask.post(url, parameters(*told))
+
+
+@door("POST type/id/$revoke", types=("Patient",), writes=True, into_record=True)
+async def revoke(ask: Ask, type: str) -> None:
+    await ask.post(f"/Patient/{ask.place.patient}/$revoke", parameters(SOMEBODY))
+
+
+@door("POST type/id/$block", "POST type/id/$unblock", types=("Patient",), writes=True)
+async def block_and_unblock(ask: Ask, type: str) -> None:
+    for name in ("unblock", "block", "unblock"):
+        await ask.post(f"/Patient/{ask.place.patient}/${name}", parameters(SOMEBODY))
+
+
+@door("GET type/id/$emergency-preferences", "POST type/id/$emergency-preferences", types=("Patient",), writes=True)
+async def emergency_preferences(ask: Ask, type: str) -> None:
+    url = f"/Patient/{ask.place.patient}/$emergency-preferences"
+    await ask.send("GET", url)
+    await ask.send("POST", url)
+    await ask.post(url, parameters({"name": "MASKED", "valueBoolean": True}))
+
+
+@door("GET type/id/$access-list", "POST type/id/$access-list", types=("Patient",), of_trail=True)
+async def access_list(ask: Ask, type: str) -> None:
+    url = f"/Patient/{ask.place.patient}/$access-list"
+    await ask.send("GET", url)
+    await ask.send("POST", url)
+
+
+@door("GET type/id/$explain-access", "POST type/id/$explain-access", types=OF_RECORD, of_trail=True)
+async def explain_access(ask: Ask, type: str) -> None:
+    """Of what is hidden from who asks, it explains what it explains of what is not there."""
+    url, named = f"/Patient/{ask.place.patient}/$explain-access", f"{type}/{ask.place.id(type)}"
+    await ask.send("GET", f"{url}?resource={named}")
+    await ask.send("GET", f"{url}?type={type}")
+    profession = {"name": "profession", "valueCoding": {"system": G15, "code": "10"}}
+    about = {"name": "requester", "part": [profession]}
+    await ask.post(url, parameters({"name": "resource", "valueUri": named}, about))
+    await ask.post(url, parameters({"name": "type", "valueCode": type}, about))
+
+
+@door(
+    "GET type/id/$statut-dmp",
+    "POST type/id/$statut-dmp",
+    "GET type/$statut-dmp",
+    "POST type/$statut-dmp",
+    types=("Patient",),
+    of_status=True,
+)
+async def statut_dmp(ask: Ask, type: str) -> None:
+    url, number = f"/Patient/{ask.place.patient}/$statut-dmp", f"{INS_NIR_TEST}|{ask.place.ins}"
+    await ask.send("GET", url)
+    await ask.send("POST", url)
+    await ask.send("GET", f"/Patient/$statut-dmp?identifier={number}")
+    await ask.post("/Patient/$statut-dmp", parameters({"name": "identifier", "valueString": number}))
+
+
+@door(
+    "POST type/id/$mask",
+    "POST type/id/$unmask",
+    "POST type/$mask",
+    "POST type/$unmask",
+    types=("DocumentReference",),
+    writes=True,
+)
+async def mask_and_unmask(ask: Ask, type: str) -> None:
+    """Together with a document that is seen, of which nothing is done either."""
+    named = [{"name": "id", "valueId": id} for id in (ask.place.shown, ask.place.id(type))]
+    for name in ("mask", "unmask"):
+        await ask.send("POST", f"/{type}/{ask.place.id(type)}/${name}")
+        await ask.post(f"/{type}/${name}", parameters(*named))
+    await ask.send("GET", f"/{type}/{ask.place.shown}/_history")
+
+
 # Batches
 
 
@@ -395,6 +540,8 @@ async def batch(ask: Ask, type: str) -> None:
             _entry("DELETE", url),
         ]
     entries += [
+        _entry("POST", f"DocumentReference/{place.id('DocumentReference')}/$mask"),
+        _entry("GET", f"Patient/{place.patient}/$emergency-preferences"),
         _entry("GET", f"DocumentReference?patient={place.patient}&_include=DocumentReference:relatesto"),
         _entry("GET", f"?_type=DocumentReference&patient={place.patient}"),
         _entry("GET", "_history"),

@@ -71,7 +71,7 @@ def test_his_identity_is_not_his_to_change(record: OwnRecord) -> None:
 
 def test_asked_to_be_erased_more_than_three_months_ago_it_does_not_come_back(record: OwnRecord) -> None:
     erased = {"url": SUPPRESSION, "valueDate": day(-100)}
-    told = [
+    told: list[dict[str, Any]] = [
         {"op": "replace", "path": "/active", "value": False},
         {"op": "add", "path": "/extension", "value": [erased]},
     ]
@@ -83,7 +83,7 @@ def test_asked_to_be_erased_more_than_three_months_ago_it_does_not_come_back(rec
 def test_asked_to_be_erased_yesterday_it_does(record: OwnRecord) -> None:
     kept = record.deposit()
     erased = {"url": SUPPRESSION, "valueDate": day(-1)}
-    told = [
+    told: list[dict[str, Any]] = [
         {"op": "replace", "path": "/active", "value": False},
         {"op": "add", "path": "/extension", "value": [erased]},
     ]
@@ -91,6 +91,8 @@ def test_asked_to_be_erased_yesterday_it_does(record: OwnRecord) -> None:
     assert not record.sees("patient", kept)
     assert change(record, {"op": "replace", "path": "/active", "value": True}) == 200
     assert record.sees("patient", kept)
+    reopened = record.as_("patient").get(f"/Patient/{record.id}").json()
+    assert "extension" not in reopened, "reopening cancels the request: closed again later, nothing is erased for it"
 
 
 def test_opposed_it_is_shut_and_he_may_change_his_mind(record: OwnRecord) -> None:

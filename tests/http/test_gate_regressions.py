@@ -112,7 +112,10 @@ def test_a_representative_cannot_keep_a_search_out_of_the_trail(record: OwnRecor
     "claims",
     [
         {"extensions.ihe_iua.person_id": "280057505600117"},
-        {"extensions.ihe_iua.subject_role": [{"system": R94, "code": "inconnu"}]},
+        {
+            "extensions.ihe_iua.subject_role": [{"system": R94, "code": "inconnu"}],
+            "extensions.ihe_iua.national_provider_identifier": "89900000098",  # the directory does not know him
+        },
     ],
     ids=["token for another person", "role outside of the DMP"],
 )
@@ -191,14 +194,14 @@ def test_a_trace_whose_query_names_what_is_hidden_is_withheld(record: OwnRecord,
 
 
 @pytest.mark.parametrize("more", ["", "&_summary=count"])
-def test_a_trace_whose_query_names_a_list_of_what_is_hidden_is_withheld(
+def test_a_trace_whose_query_names_what_only_tells_of_what_is_hidden_is_withheld(
     record: OwnRecord, served: Served, more: str
 ) -> None:
-    hidden, shown = gathering(record, f"DocumentReference/{record.deposit(ANNONCE)}"), gathering(record)
+    hidden, shown = (manifest(record, f"DocumentReference/{record.deposit(*labels)}") for labels in ((ANNONCE,), ()))
     for one in (hidden, shown):
         assert put(served.as_("conformance"), one).status_code == 201
-        assert record.as_("medecin-traitant").get(f"/List?_id={one['id']}{more}").json()["total"] == 1
-        assert record.as_("inconnu").get(f"/List?_id={one['id']}{more}").json()["total"] == 0
+        assert record.as_("medecin-traitant").get(f"/DocumentManifest?_id={one['id']}{more}").json()["total"] == 1
+        assert record.as_("inconnu").get(f"/DocumentManifest?_id={one['id']}{more}").json()["total"] == 0
     own = queries(trail(record.as_("patient"), record.id))
     assert len([query for query in own if shown["id"] in query]) == 2
     assert not any(hidden["id"] in query for query in own)
@@ -256,7 +259,7 @@ def test_the_rules_in_a_trace_do_not_tell_that_something_is_hidden(record: OwnRe
     for one in (record, plain):
         holder = one.as_("patient")
         trail(holder, one.id)
-        assert holder.get(f"/List?patient={one.id}").status_code == 200
+        assert holder.get(f"/DocumentManifest?patient={one.id}").status_code == 200
         told.append([rules(trace) for trace in trail(holder, one.id)[:2]])
     assert told[0] == told[1]
 
@@ -292,10 +295,10 @@ def test_a_blocked_medecin_traitant_reads_his_own_acts_only(record: OwnRecord) -
         assert rules(trace) == set(), "and nothing that is sealed"
 
 
-# What gathers, what feeds, what is too large
+# What only tells of others, what feeds, what is too large
 
 
-def gathering(record: OwnRecord, *targets: str, labels: tuple[str, ...] = ()) -> dict[str, Any]:
+def gathering(record: OwnRecord, *targets: str, **members: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "resourceType": "List",
         "id": f"liste-{uuid4().hex[:12]}",
@@ -303,43 +306,54 @@ def gathering(record: OwnRecord, *targets: str, labels: tuple[str, ...] = ()) ->
         "mode": "working",
         "subject": {"reference": f"Patient/{record.id}"},
     }
-    if targets:
-        made["entry"] = [{"item": {"reference": target}} for target in targets]
-    if labels:
-        made["meta"] = {"security": [{"system": TRE_A07, "code": code} for code in labels]}
-    return made
+    return made | ({"entry": [{"item": {"reference": target}} for target in targets]} if targets else {}) | members
 
 
-def test_a_list_of_a_hidden_list_is_hidden(record: OwnRecord, served: Served) -> None:
-    """However deep: all that a gathering resource refers to in the record must be visible."""
+def manifest(record: OwnRecord, *targets: str, labels: tuple[str, ...] = ()) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "resourceType": "DocumentManifest",
+        "id": f"lot-{uuid4().hex[:12]}",
+        "status": "current",
+        "subject": {"reference": f"Patient/{record.id}"},
+        "content": [{"reference": target} for target in targets],
+    }
+    return made | ({"meta": {"security": [{"system": TRE_A07, "code": code} for code in labels]}} if labels else {})
+
+
+def test_what_only_tells_of_hidden_things_is_hidden_however_deep(record: OwnRecord, served: Served) -> None:
     masked, shown = record.deposit("MASQUE_PS"), record.deposit()
-    first = gathering(record, f"DocumentReference/{masked}")
-    second = gathering(record, f"List/{first['id']}")
-    third = gathering(record, f"List/{second['id']}")
-    labelled = gathering(record, labels=("MASQUE_PS",))
-    around = gathering(record, f"List/{labelled['id']}")
-    inner = gathering(record, f"DocumentReference/{shown}")
-    outer = gathering(record, f"List/{inner['id']}")
+    first = manifest(record, f"DocumentReference/{masked}")
+    second = manifest(record, f"DocumentManifest/{first['id']}")
+    third = manifest(record, f"DocumentManifest/{second['id']}")
+    labelled = manifest(record, f"DocumentReference/{shown}", labels=("MASQUE_PS",))
+    around = manifest(record, f"DocumentManifest/{labelled['id']}")
+    inner = manifest(record, f"DocumentReference/{shown}")
+    outer = manifest(record, f"DocumentManifest/{inner['id']}", f"DocumentManifest/{third['id']}")
     for one in (first, second, third, labelled, around, inner, outer):
         assert put(served.as_("conformance"), one).status_code == 201
     specialist = record.as_("specialiste")
-    assert ids(specialist.get(f"/List?patient={record.id}").json()) == {inner["id"], outer["id"]}
+    found = specialist.get(f"/DocumentManifest?patient={record.id}").json()
+    assert ids(found) == {inner["id"], outer["id"]}
+    assert third["id"] not in json.dumps(found)
     for one in (first, second, third, labelled, around):
-        assert specialist.get(f"/List/{one['id']}").status_code == 404
-    assert len(ids(record.as_("patient").get(f"/List?patient={record.id}").json())) == 7
+        assert specialist.get(f"/DocumentManifest/{one['id']}").status_code == 404
+    assert len(ids(record.as_("patient").get(f"/DocumentManifest?patient={record.id}").json())) == 7
 
 
-def test_a_list_of_his_own_does_not_tell_its_author_that_what_it_names_is_hidden(record: OwnRecord) -> None:
+def test_what_one_wrote_oneself_does_not_tell_that_what_it_names_is_hidden(record: OwnRecord) -> None:
     """Hidden or absent, he wrote the reference himself; nor does his trail tell, where he finds his deposits."""
     holder, hidden = record.as_("patient"), record.deposit(ANNONCE)
-    made = []
+    made: list[str] = []
     for target in (f"DocumentReference/{hidden}", "DocumentReference/absent"):
         inner = create(holder, gathering(record, target)).json()["id"]
         outer = create(holder, gathering(record, f"List/{inner}")).json()["id"]
+        for id, named in ((inner, target), (outer, f"List/{inner}")):
+            assert holder.get(f"/List/{id}").json()["entry"] == [{"item": {"reference": named}}]
         made += [inner, outer]
-        assert [holder.get(f"/List/{id}").status_code for id in (inner, outer)] == [200, 200]
     assert ids(holder.get(f"/List?patient={record.id}").json()) == set(made)
-    assert ids(record.as_("representant").get(f"/List?patient={record.id}").json()) == set(made[2:])
+    of_representative = record.as_("representant").get(f"/List?patient={record.id}").json()
+    assert ids(of_representative) == set(made)
+    assert not {hidden, "DocumentReference/absent"} & set(json.dumps(of_representative).split('"'))
     found = set().union(*(told(trace) for trace in trail(holder, record.id)))
     assert {f"List/{id}" for id in made} <= found
 

@@ -72,7 +72,7 @@ def test_minimal_is_headers_alone(client: httpx.Client, basic: dict[str, Any], p
 
 def test_an_outcome_instead_of_the_resource(client: httpx.Client, basic: dict[str, Any]) -> None:
     headers = {**FHIR_JSON, "Prefer": "return=OperationOutcome"}
-    answer = client.put(f"Basic/{basic['id']}", json={**basic, "subject": {"reference": "Patient/no"}}, headers=headers)
+    answer = client.put(f"Basic/{basic['id']}", json={**basic, "author": {"reference": "Patient/no"}}, headers=headers)
     assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"2"')
     assert answer.json()["resourceType"] == "OperationOutcome"
     assert {issue["severity"] for issue in answer.json()["issue"]} <= {"information", "warning"}

@@ -45,7 +45,7 @@ NUMBERS: Final = "https://doors.example/number"
 ADMINISTRATIVE: Final = "95"
 """A category that nurses do not read (habilitation.toml)."""
 
-LABELLED: Final = ("DocumentReference", "Binary", "Observation", "List")
+LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest")
 """What a label hides: the document, its bytes, an entry, and a list that would betray the document."""
 ACCESS: Final = ("DocumentReference", "Patient")
 """For circumstances that close the whole record in a way that others try with every type."""
@@ -77,6 +77,16 @@ class Place:
     def shown(self) -> str:
         """The id of a document that whoever may read in the record may read."""
         return f"{self.key}-shown"
+
+    @property
+    def gathers(self) -> str:
+        """The id of a list that is seen, and names what is hidden beside what is not."""
+        return f"{self.key}-gathers"
+
+    @property
+    def derived(self) -> str:
+        """The id of an observation that is seen, and was made from the hidden document."""
+        return f"{self.key}-derived"
 
     @property
     def number(self) -> str:
@@ -158,7 +168,7 @@ def patient(place: Place, *, active: bool = True) -> Resource:
         "identifier": [{"system": INS_NIR_TEST, "value": place.ins}],
         "name": [{"family": "Porte"}],
         "gender": "female",
-        "birthDate": "1980-05-14",
+        "birthDate": "2015-05-14",
     }
 
 
@@ -174,6 +184,33 @@ def shown(place: Place) -> Resource:
         "date": "2026-02-01T10:00:00Z",
         "relatesTo": [{"code": "appends", "target": {"reference": f"DocumentReference/{place.id('')}"}}],
         "content": [{"attachment": {"contentType": "text/plain", "title": "Visible"}}],
+    }
+
+
+def gathers(place: Place) -> Resource:
+    """A list that nothing hides, and that names the hidden things among others."""
+    named = (f"DocumentReference/{place.id('')}", f"DocumentReference/{place.shown}", f"Observation/{place.id('')}")
+    return {
+        "resourceType": "List",
+        "id": place.gathers,
+        "status": "current",
+        "mode": "working",
+        "subject": {"reference": f"Patient/{place.patient}"},
+        "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{named[0]}</div>'},
+        "entry": [{"item": {"reference": one}, "flag": {"text": one}} for one in named],
+    }
+
+
+def derived(place: Place) -> Resource:
+    """An observation that nothing hides, made from the hidden document."""
+    number = {"system": NUMBERS, "value": place.number}
+    return {
+        "resourceType": "Observation",
+        "id": place.derived,
+        "status": "final",
+        "code": {"text": "Tension"},
+        "subject": {"reference": f"Patient/{place.patient}"},
+        "derivedFrom": [{"reference": f"DocumentReference/{place.id('')}", "identifier": number}],
     }
 
 
@@ -201,9 +238,8 @@ def target(type: str, place: Place, *, label: str | None = None, category: str =
             told |= {"effectiveDateTime": "2026-02-01T10:00:00Z"}
             told["derivedFrom"] = [{"reference": f"DocumentReference/{place.shown}"}]
             told |= {"meta": {"security": labels}} if labels else {}
-        case "List":
-            told |= {"identifier": number, "status": "current", "mode": "working", "subject": subject}
-            told["entry"] = [{"item": document}, {"item": {"reference": f"DocumentReference/{place.shown}"}}]
+        case "DocumentManifest":
+            told |= {"identifier": number, "status": "current", "subject": subject, "content": [document]}
         case "Consent":
             told = {**block(OTHER_DOCTOR, id=told["id"], patient=place.patient).resource, "identifier": number}
         case "RelatedPerson":
@@ -234,6 +270,8 @@ class Circumstance:
     """The requester deposits in this very record, or in his own beside it: what he writes he also finds."""
     may_feed: bool = True
     """Whether the requester may feed the record, and may therefore know that it exists (R-05)."""
+    may_ask_status: bool = False
+    """Whether the requester, though he may not feed the record, may ask whether it is there (TD0.2)."""
     reads_trail: bool = False
     """The requester reads every trace, so the traces of a record are no secret from him."""
 
@@ -248,7 +286,7 @@ class Circumstance:
             await house.write(patient(place.own))
         if hidden or self.twin:
             decided = [one.resource if isinstance(one, Written) else one for one in self.decided(place)]
-            await house.write(patient(place), *decided, shown(place))
+            await house.write(patient(place), *decided, shown(place), gathers(place), derived(place))
         if hidden:
             things = [target(type, place, label=self.label, category=self.category) for type in self.hidden]
             await house.write(*(one for one in things if one["resourceType"] != "Patient"))
@@ -351,7 +389,7 @@ def everybody(place: Place) -> list[Resource | Written]:
 
 
 async def _delete_document(house: House, place: Place) -> None:
-    await house.delete(f"DocumentReference/{place.id('')}", f"Observation/{place.id('')}", f"List/{place.id('')}")
+    await house.delete(*(f"{type}/{place.id('')}" for type in ("DocumentReference", "Observation", "DocumentManifest")))
 
 
 async def _close(house: House, place: Place) -> None:
@@ -388,7 +426,7 @@ CIRCUMSTANCES: Final = (
     Circumstance(
         "habilitation",
         _nurse,
-        ("DocumentReference", "Binary", "List"),
+        ("DocumentReference", "Binary", "DocumentManifest"),
         category=ADMINISTRATIVE,
         decided=_authorises("habilitation"),
         own_record=True,
@@ -402,7 +440,7 @@ CIRCUMSTANCES: Final = (
     Circumstance(
         "other-patient-in-token", _token_for_another, decided=_authorises("other-patient-in-token"), may_feed=False
     ),
-    Circumstance("opposed-emergency", _regulator, decided=_opposes, may_feed=False),
+    Circumstance("opposed-emergency", _regulator, decided=_opposes, may_feed=False, may_ask_status=True),
     Circumstance("other-patient", _another_patient, own_record=True, may_feed=False),
     Circumstance("not-guardian", guardian, may_feed=False),
     Circumstance("publisher", _actor("hopital")),

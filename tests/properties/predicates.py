@@ -19,6 +19,7 @@ from fhir_server.search.predicate import (
     Predicate,
     Prefix,
     Span,
+    Within,
 )
 
 ABSENT: Final = object()
@@ -39,7 +40,9 @@ asked_values = st.frozensets(st.sampled_from([*VALUES, None]), max_size=3)
 scalar_leaves = st.builds(OneOf, st.sampled_from([Field.CATEGORY, Field.DEPOSIT_BY]), asked_values) | st.builds(
     OneOf, st.just(Field.DEPOSIT_SECRET), st.frozensets(st.sampled_from([True, False, None]), max_size=3)
 )
-array_leaves = st.builds(OneOf, st.just(Field.LABELS), asked_values)
+array_leaves = st.builds(OneOf, st.just(Field.LABELS), asked_values) | st.builds(
+    Within, st.just(Field.LABELS), asked_values
+)
 prefix_leaves = st.builds(Prefix, terms)
 term_leaves = st.builds(OneOf, st.just(Field.TERMS), st.frozensets(terms, max_size=2))
 compare_leaves = st.builds(Compare, st.sampled_from(Moment), orders, numbers)

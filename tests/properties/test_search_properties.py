@@ -12,7 +12,7 @@ from fhir_server.definitions.load import load
 from fhir_server.fhir.date import MAX, MIN, Interval
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import JsonObject
-from fhir_server.record.elements import ELEMENTS
+from fhir_server.record.elements import SEARCHED
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import Predicate, matches
 from fhir_server.search.query import Context, RecordNamed, parse
@@ -21,7 +21,7 @@ from fhir_server.search.types import date, string
 from fhir_server.search.values import escape, split, unescape
 
 BASE = "https://serveur.example/fhir"
-PARAMETERS = Parameters(load(), ELEMENTS, sort_dates=SORT_DATES, base_url=BASE)
+PARAMETERS = Parameters(load(), SEARCHED, sort_dates=SORT_DATES, base_url=BASE)
 CONTEXT = Context(now=datetime(2026, 11, 22, tzinfo=UTC), base_url=BASE, max_count=100, default_count=20)
 
 # What a FHIR string may hold, and a query carry.

@@ -24,8 +24,8 @@ from fhir_server.store.binary import INLINE_BYTES
 from fhir_server.store.connection import connect, database
 from fhir_server.store.document import SCHEMA
 from fhir_server.store.embedded import running_uri
-from fhir_server.store.upkeep import UNOWNED_FOR, sweep
-from tests.build import authorisation, block
+from fhir_server.store.upkeep import UNOWNED_FOR, sweep, upgrade_facts
+from tests.build import PARIS, YEAR, authorisation, block
 from tests.conformance.own_record import NUMBERS, OwnRecord, own_record
 from tests.parallel import aside
 from tests.served import FHIR_JSON, ROOT, Served
@@ -201,7 +201,7 @@ def test_reindex_rebuilds_what_bodies_tell_and_keeps_what_they_do_not(
     for key in keys:
         stored["resources"].update_one({"_id": key}, {"$set": {"ix": {"s": ["status=wrong"], "r": []}, "on": 0}})
     stored["resources"].update_one({"_id": masked}, {"$set": {"labels": [], "category": "wrong"}})
-    stored["records"].update_one({"_id": record.id}, {"$set": {"consents": {}, "guardians": {}}})
+    stored["records"].update_one({"_id": record.id}, {"$set": {"consents": {}, "guardians": {}, "told.grants": {}}})
     assert record.as_("specialiste").get(f"/{absolute}").status_code == 404
     reindex(served)
 
@@ -215,6 +215,30 @@ def test_reindex_rebuilds_what_bodies_tell_and_keeps_what_they_do_not(
     assert record.as_("specialiste").get(f"/{binary}").status_code == 404
     assert record.as_("hopital").get(f"/{waiting}").status_code == 200
     assert record.as_("inconnu").get(f"/{waiting}").status_code == 404
+
+
+def test_what_an_older_server_stored_names_nothing_hidden_and_is_upgraded(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    """Before shape 2 a document did not carry what it refers to."""
+    record.chosen(authorisation(NUMBERS["specialiste"], patient=record.id).resource)
+    masked, shown = record.deposit("MASQUE_PS"), record.deposit()
+    relations = [{"code": "appends", "target": {"reference": f"DocumentReference/{id}"}} for id in (masked, shown)]
+    binary = deposit(record.as_("hopital"), b"content")
+    content = [{"attachment": {"contentType": "application/octet-stream", "url": binary}}]
+    key = f"DocumentReference/{record.deposit(relatesTo=relations, content=content)}"
+    new = held(stored, key)
+    assert (new["schema"], new["owns"]) == (2, [binary])
+    assert set(new["refers"]) == {binary, f"DocumentReference/{masked}", f"DocumentReference/{shown}"}
+    older: dict[str, Any] = {"$set": {"schema": 1, "refers": []}, "$unset": {"owns": ""}}
+    stored["resources"].update_one({"_id": key}, older)
+    specialist = record.as_("specialiste")
+    for _ in range(2):
+        answer = specialist.get(f"/{key}").json()
+        assert answer["relatesTo"] == relations[1:]
+        assert answer["content"] == content
+        reindex(served)
+    assert held(stored, key) == new
 
 
 # A database that is not ours to write
@@ -264,3 +288,25 @@ def test_the_demonstration_refuses_a_database_of_real_people(tmp_path: Path, mon
     assert "real people" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert foreign["resources"].find().to_list() == [real]
+
+
+def test_facts_that_an_older_server_told_are_told_anew_at_the_start(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    record.chosen(authorisation(NUMBERS["specialiste"], patient=record.id).resource)
+    before = stored["records"].find_one({"_id": record.id})
+    assert before is not None
+    stored["records"].update_one({"_id": record.id}, {"$unset": {"told": "", "teams": "", "carers": ""}})
+    stored["shapes"].delete_one({"_id": "facts"})
+
+    async def started() -> None:
+        client = connect(running_uri(served.data))
+        try:
+            await upgrade_facts(database(client, "fhir"), zone=PARIS, authorisation=YEAR)
+        finally:
+            await client.close()
+
+    aside(started())
+    assert stored["records"].find_one({"_id": record.id}) == {**before, "rev": before["rev"] + 1}
+    aside(started())
+    assert stored["records"].find_one({"_id": record.id}) == {**before, "rev": before["rev"] + 1}, "once is enough"

@@ -155,10 +155,10 @@ def refused(who: str, type: str, act: Act, letter: str) -> str:
         ("hospital", "Consent", Act.COLLECT),
         ("patient", "RelatedPerson", Act.GOVERN),
         ("patient", "Patient", Act.FEED),
-        ("patient", "Basic", Act.CONSULT),
+        ("patient", "Slot", Act.CONSULT),
         ("doctor", "Practitioner", Act.FEED),
         ("doctor", "RelatedPerson", Act.GOVERN),
-        ("doctor", "Bundle", Act.CONSULT),
+        ("doctor", "Linkage", Act.CONSULT),
         ("doctor-btg", "DocumentReference", Act.FEED),
         ("doctor-etreat", "Consent", Act.CONSULT),
         ("conformance", "AuditEvent", Act.FEED),
@@ -180,7 +180,7 @@ def test_what_none_of_its_standings_may_do_is_closed(who: str, type: str, act: A
         ("hospital", "DocumentReference", Act.FEED, "c"),
         ("feeder", "Binary", Act.FEED, "c"),
         ("support", "AuditEvent", Act.TRACE, "s"),
-        ("conformance", "Basic", Act.DELETE_OWN, "d"),
+        ("conformance", "Slot", Act.DELETE_OWN, "d"),
     ],
 )
 def test_what_one_of_its_standings_may_do_is_open(who: str, type: str, act: Act, letter: str) -> None:
@@ -200,7 +200,7 @@ def test_what_is_closed_shows_nothing_whatever_is_stored() -> None:
     facts = record(consents=[authorisation(SPECIALIST), medecin_traitant(SPECIALIST)])
     letters = {Act.CONSULT: "r", Act.TRACE: "r", Act.FEED: "c", Act.DELETE_OWN: "d"}
     for name, who in EVERYBODY.items():
-        for type in ("DocumentReference", "Patient", "Consent", "AuditEvent", "Practitioner", "Basic", "Binary"):
+        for type in ("DocumentReference", "Patient", "Consent", "AuditEvent", "Practitioner", "Slot", "Binary"):
             for act in Act:
                 if refused(name, type, act, letters.get(act, "u")):
                     found = decision(who, facts=facts, act=act, type=type)

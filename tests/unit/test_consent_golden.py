@@ -27,6 +27,7 @@ from fhir_server.search.predicate import (
     Predicate,
     Prefix,
     Span,
+    Within,
     matches,
 )
 from fhir_server.store.filters import to_filter
@@ -181,5 +182,7 @@ def in_words(predicate: Predicate) -> str:
             return "(" + " or ".join(in_words(part) for part in parts) + ")"
         case Not(part):
             return f"not {in_words(part)}"
+        case Within(field, values):
+            return f"{field} is nothing but {', '.join(sorted(map(str, values))) or 'nothing'}"
         case Prefix() | Compare() | Span():
             raise AssertionError("consent asks for values, never for beginnings or ranges")

@@ -52,7 +52,7 @@ OWN = f"rpps|{SPECIALIST}"
 
 
 @pytest.mark.parametrize("act", list(Act))
-@pytest.mark.parametrize("type", ["DocumentReference", "Patient", "Consent", "Practitioner", "AuditEvent", "Basic"])
+@pytest.mark.parametrize("type", ["DocumentReference", "Patient", "Consent", "Practitioner", "AuditEvent", "Slot"])
 def test_nobody_may_do_anything(type: str, act: Act) -> None:
     shown = decision(NOBODY, facts=record(), type=type, act=act)
     grounds = {rule for rule in shown.rules if rule.startswith("permit:")}
@@ -476,7 +476,7 @@ def test_feeding_goes_into_records_that_there_are() -> None:
 
 
 def test_nobody_feeds_patients_or_consents() -> None:
-    for type in ("Patient", "Consent", "RelatedPerson", "Practitioner", "AuditEvent", "Basic"):
+    for type in ("Patient", "Consent", "RelatedPerson", "Practitioner", "AuditEvent", "Slot"):
         for who in ("doctor", "hospital", "feeder", "patient"):
             candidate = resource(type, deposited_by=EVERYBODY[who].key)
             assert not sees(EVERYBODY[who], candidate, record(), Act.FEED), (type, who)
@@ -552,7 +552,7 @@ def test_nobody_writes_the_directory() -> None:
 # What belongs to no record, and other types
 
 
-@pytest.mark.parametrize("type", ["Basic", "Bundle", "Provenance", "Person", "Linkage", "Parameters"])
+@pytest.mark.parametrize("type", ["Slot", "PaymentNotice", "Evidence", "Linkage", "Parameters"])
 def test_other_types_are_closed_to_all_but_conformance(type: str) -> None:
     facts = record(consents=[authorisation(SPECIALIST), medecin_traitant(SPECIALIST)])
     for name, who in EVERYBODY.items():
@@ -612,7 +612,7 @@ def test_nobody_consults_or_writes_traces(act: Act) -> None:
 
 def test_a_conformance_client_does_everything_in_trials_and_nothing_in_care() -> None:
     facts = record(active=False)
-    for type in ("DocumentReference", "Patient", "Practitioner", "Basic", "Binary"):
+    for type in ("DocumentReference", "Patient", "Practitioner", "Slot", "Binary"):
         for act in (Act.CONSULT, Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN):
             if type == "Patient" or act is not Act.GOVERN:
                 assert sees(conformance(), resource(type), facts, act), (type, act)

@@ -57,7 +57,7 @@ TYPES = {
     Domain.GOVERN: "Consent",
     Domain.TRACE: "AuditEvent",
     Domain.DIRECTORY: "Practitioner",
-    Domain.OTHER: "Basic",
+    Domain.OTHER: "Slot",
 }
 OPEN = record(consents=[authorisation(SPECIALIST), authorisation(HOSPITAL)])
 
@@ -314,8 +314,9 @@ def test_a_decision_is_for_one_type() -> None:
         ("DocumentReference", Domain.CONTENTS),
         ("Coverage", Domain.CONTENTS),
         ("Organization", Domain.DIRECTORY),
-        ("Person", Domain.OTHER),
-        ("Provenance", Domain.OTHER),
+        ("Person", Domain.CONTENTS),
+        ("Provenance", Domain.CONTENTS),
+        ("Slot", Domain.OTHER),
         ("Unheard", Domain.OTHER),
     ],
 )

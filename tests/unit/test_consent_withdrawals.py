@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fhir_server.consent.circumstances import Act
+from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.fhir.json import Json
-from fhir_server.identity.requester import Kind
+from fhir_server.identity.requester import Kind, Requester
 from fhir_server.record.facts import Facts
-from fhir_server.search.predicate import Entry
+from fhir_server.search.predicate import Entry, Predicate
 from tests.build import (
     HELENE,
     HOSPITAL,
@@ -16,10 +17,12 @@ from tests.build import (
     OTHER_DOCTOR,
     OTHER_HOSPITAL,
     SPECIALIST,
+    STRANGER,
     authorisation,
     binary,
     block,
     conformance,
+    decision,
     document_reference,
     emergency_doctor,
     entry,
@@ -29,6 +32,7 @@ from tests.build import (
     patient,
     professional,
     record,
+    related_person,
     representative,
     requester,
     resource,
@@ -250,33 +254,104 @@ def test_the_secret_of_a_minor_is_hidden_from_his_representatives(how: dict[str,
     assert sees(professional(SPECIALIST), secret, facts)
 
 
-# What gathers something hidden: R-22
+# What only tells of something hidden: R-22
 
 
-def gathering(type: str, *targets: str) -> Entry:
-    about = {"reference": "Patient/demo-1"}
-    entries: list[Json] = [{"item": {"reference": target}} for target in targets]
-    return entry({"resourceType": type, "id": "l", "subject": about, "entry": entries})  # type: ignore[dict-item]
+def telling(type: str, *targets: str, by: str = f"rpps|{OTHER_DOCTOR}") -> Entry:
+    holder: Json = {"reference": "Patient/demo-1"}
+    told: list[Json] = [{"reference": target} for target in targets]
+    member = {"DocumentManifest": "content", "Provenance": "target"}.get(type, "entry")
+    made: dict[str, Json] = {"resourceType": type, "id": "m", "subject": holder, member: told}
+    return entry(made, deposited_by=by, record="demo-1")
 
 
-@pytest.mark.parametrize("type", ["List", "Composition", "Communication", "DocumentManifest"])
-def test_what_refers_to_something_hidden_is_hidden(type: str) -> None:
-    """One entry that the reader may not see would tell that there is something."""
-    both = gathering(type, "DocumentReference/d1", "DocumentReference/masked")
+@pytest.mark.parametrize("type", ["DocumentManifest", "Provenance"])
+def test_what_only_tells_of_hidden_things_is_hidden(type: str) -> None:
+    """With what is hidden taken out of it, it would still tell that there is something."""
+    both = telling(type, "DocumentReference/d1", "DocumentReference/masked")
     for who, facts in (
         (professional(SPECIALIST), record(consents=[authorisation(SPECIALIST)])),
         (patient(), record()),
         (emergency_doctor(), record()),
     ):
-        assert sees(who, both, facts)
-        assert not sees(who, both, facts, hidden=["DocumentReference/masked"])
-        assert sees(who, gathering(type, "DocumentReference/d1"), facts, hidden=["DocumentReference/masked"])
-        assert not sees(who, both, facts, Act.RELABEL, hidden=["DocumentReference/masked"])
+        assert sees(who, both, facts, shown=["DocumentReference/d1"])
+        assert not sees(who, both, facts, shown=["DocumentReference/d2"])
+        assert not sees(who, both, facts)
+        assert not sees(who, both, facts, Act.RELABEL)
+        assert sees(who, telling(type), facts), "it tells of nothing of this server"
+        assert sees(who, telling(type, "Patient/demo-1"), facts), "of the patient whoever sees his record may know"
+    assert sees(conformance(), both, record())
 
 
-def test_only_what_gathers_is_withheld_so() -> None:
+def test_what_one_told_oneself_stays_visible() -> None:
+    own = telling("DocumentManifest", "DocumentReference/masked", by=OWN)
+    assert sees(professional(SPECIALIST), own, record())
+    of_holder = telling("DocumentManifest", "DocumentReference/masked", by=f"ins|{HELENE}")
+    assert sees(patient(HELENE), of_holder, record())
+    facts = record(related_persons=[related_person(STRANGER)], birthDate="2015-01-01")
+    assert not sees(representative(STRANGER, acting_for=HELENE), of_holder, facts), "nobody else of the patient's side"
+
+
+def test_only_what_tells_and_does_nothing_else_is_withheld_so() -> None:
     facts = record(consents=[authorisation(SPECIALIST)])
-    assert sees(professional(SPECIALIST), gathering("Observation", "DocumentReference/masked"), facts, hidden=["x"])
+    for type in ("List", "Observation", "Composition"):
+        assert sees(professional(SPECIALIST), telling(type, "DocumentReference/masked"), facts)
+
+
+# What belongs to several records needs each of them
+
+
+def appointment(*patients: str, by: str = f"rpps|{OTHER_DOCTOR}") -> Entry:
+    actors: list[Json] = [{"actor": {"reference": f"Patient/{id}"}} for id in patients]
+    return entry({"resourceType": "Appointment", "id": "a", "participant": actors}, deposited_by=by)
+
+
+def beside(who: Requester, *others: Facts, act: Act = Act.CONSULT) -> list[tuple[str, Predicate]]:
+    """What the requester may do in each of the other records."""
+    told = [
+        (one.record or "", decision(who, facts=one, act=act, type="Appointment", rules=OF_ONE_RECORD)) for one in others
+    ]
+    return [(record, found.visible.predicate) for record, found in told]
+
+
+def test_an_appointment_of_two_patients_needs_both() -> None:
+    doctor, both = professional(SPECIALIST), appointment("demo-1", "demo-2")
+    first, second = (
+        record(id, ins=ins, consents=[authorisation(SPECIALIST, patient=id)])
+        for id, ins in (("demo-1", HELENE), ("demo-2", STRANGER))
+    )
+    closed = record("demo-2", ins=STRANGER)
+    assert sees(doctor, both, first, others=beside(doctor, second))
+    assert sees(doctor, both, second, others=beside(doctor, first)), "found from either"
+    assert not sees(doctor, both, first, others=beside(doctor, closed))
+    assert not sees(doctor, both, closed, others=beside(doctor, first))
+    assert not sees(doctor, both, first), "nothing was decided in the other record"
+    assert not sees(doctor, appointment("demo-1", "demo-2", "demo-3"), first, others=beside(doctor, second))
+    assert sees(doctor, appointment("demo-1"), first)
+    assert sees(conformance(), both, first)
+
+
+def test_a_patient_does_not_see_what_is_another_patients_too() -> None:
+    holder, other = patient(HELENE), record("demo-2", ins=STRANGER)
+    assert sees(holder, appointment("demo-1"), record())
+    assert not sees(holder, appointment("demo-1", "demo-2"), record(), others=beside(holder, other))
+
+
+def test_who_feeds_must_be_able_to_feed_every_record() -> None:
+    doctor = professional(SPECIALIST)
+    own, facts = appointment("demo-1", "demo-2", by=OWN), record()
+    for other, able in ((record("demo-2", ins=STRANGER), True), (record("demo-2", ins=STRANGER, active=False), False)):
+        assert sees(doctor, own, facts, Act.FEED, others=beside(doctor, other, act=Act.FEED)) is able
+
+
+def test_a_block_in_one_record_hides_what_is_of_both() -> None:
+    doctor = professional(SPECIALIST)
+    facts = record(consents=[authorisation(SPECIALIST)])
+    choices = [authorisation(SPECIALIST, patient="demo-2"), block(SPECIALIST, patient="demo-2")]
+    other = record("demo-2", ins=STRANGER, consents=choices)
+    both = appointment("demo-1", "demo-2", by=OWN)
+    assert not sees(doctor, both, facts, others=beside(doctor, other))
+    assert not sees(doctor, both, other, others=beside(doctor, facts))
 
 
 # Traces of what is hidden: R-25, R-26, R-63

@@ -197,6 +197,8 @@ def test_a_deviation_from_what_all_shapes_share_is_refused(
 
 
 OWN = [
+    (U, "provision.period", {"end": "2026-12-31"}, "Consent.provision.period.end"),
+    (U, "provision.period", {"start": "2026-12-31"}, "Consent.provision.period.start"),
     (A, "provision.type", "deny", "Consent.provision.type"),
     (A, "provision.period", ..., "Consent.provision.period"),
     (A, "provision.period.start", ..., "Consent.provision.period.start"),

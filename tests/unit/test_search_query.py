@@ -14,10 +14,9 @@ from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import JsonObject, decode_object
 from fhir_server.fhir.outcome import IssueType, Severity
-from fhir_server.record.elements import ELEMENTS
+from fhir_server.record.elements import SEARCHED
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import (
-    AllOf,
     AnyOf,
     Compare,
     Field,
@@ -25,6 +24,7 @@ from fhir_server.search.predicate import (
     Predicate,
     Prefix,
     Span,
+    any_of,
     matches,
     negate,
     one_of,
@@ -47,7 +47,7 @@ from fhir_server.search.sort_dates import SORT_DATES
 TESTS = Path(__file__).parents[1]
 BASE = "https://serveur.example/fhir"
 OWN = read_search_parameters(TESTS.parent / "profiles" / "SearchParameter")
-PARAMETERS = Parameters(load(), ELEMENTS, OWN, sort_dates=SORT_DATES, base_url=BASE)
+PARAMETERS = Parameters(load(), SEARCHED, OWN, sort_dates=SORT_DATES, base_url=BASE)
 CONTEXT = Context(now=datetime(2026, 11, 22, tzinfo=UTC), base_url=BASE, max_count=100, default_count=20)
 
 
@@ -224,7 +224,10 @@ INS = "urn:oid:1.2.250.1.213.1.4.10"
         ("Patient", f"identifier={INS}|2", RecordNamed(frozenset(), ((INS, "2"),))),
         ("Patient", f"identifier={INS}|", Prefix(f"identifier={INS}|")),
         ("Patient", "identifier:not=2", negate(one_of(Field.TERMS, "identifier#2"))),
-        ("Account", "patient=1", one_of(Field.TERMS, "patient=Patient/1")),
+        ("Account", "patient=1", RecordNamed(frozenset({"1"}), several=True)),
+        ("Group", "member=Patient/1", RecordNamed(frozenset({"1"}), several=True)),
+        ("Appointment", f"patient.identifier={INS}|2", RecordNamed(frozenset(), ((INS, "2"),), several=True)),
+        ("Provenance", "patient=1", RecordNamed(frozenset({"1"}), several=True)),
         ("AuditEvent", "patient=1", one_of(Field.TERMS, "patient=Patient/1")),
     ],
 )
@@ -283,13 +286,9 @@ def test_several_types() -> None:
     shared = read(None, "_type=DocumentReference,Observation", "patient=1", "date=2024")
     assert shared.clauses[0] == RecordNamed(frozenset({"1"}))
     mixed = clauses(None, "_type=DocumentReference,Account,List", "patient=1")
-    assert mixed == (
-        AnyOf(
-            (
-                AllOf((one_of(Field.TYPE, "DocumentReference", "List"), one_of(Field.RECORD, "1"))),
-                AllOf((one_of(Field.TYPE, "Account"), one_of(Field.TERMS, "patient=Patient/1"))),
-            )
-        ),
+    assert mixed == (RecordNamed(frozenset({"1"}), several=True),)
+    assert RecordNamed(frozenset({"1"}), several=True).predicate(["2"]) == any_of(
+        [one_of(Field.RECORD, "1", "2"), one_of(Field.ALSO, "1", "2")]
     )
     # Among other types the identifier of a Patient is a term like any other.
     assert clauses(None, "_type=Patient,Observation", "identifier=1") == (one_of(Field.TERMS, "identifier#1"),)

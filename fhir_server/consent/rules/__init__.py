@@ -28,6 +28,7 @@ from fhir_server.consent.rules.life_of_record import life_of_record
 from fhir_server.consent.rules.mask import mask
 from fhir_server.consent.rules.medecin_traitant import medecin_traitant
 from fhir_server.consent.rules.notifications import notifications
+from fhir_server.consent.rules.other_records import other_records
 from fhir_server.consent.rules.own_acts import own_acts
 from fhir_server.consent.rules.own_deposit import own_deposit
 from fhir_server.consent.rules.own_record import own_record
@@ -77,7 +78,11 @@ RULES: Final[tuple[Rule, ...]] = (
     notifications,
     traces_of_hidden,
     refers_to_hidden,
+    other_records,
 )
+
+OF_ONE_RECORD: Final = tuple(rule for rule in RULES if rule not in (refers_to_hidden, other_records))
+"""What each of several records says for itself; the rules left out put it together."""
 
 LIMITS: Final = frozenset({"acts-table", "realm", "scope", "token-record", "roles", "life-of-record", "habilitation"})
 """The rules that must answer with a limit for every requester; `consent.complete` asks them at start."""

@@ -1,4 +1,4 @@
-"""A professional writes down the consent the patient gave him, for himself or a colleague (R-02, R-46; L1111-17 II).
+"""A professional writes down the consent the patient gave him, for himself or a colleague (R-02, R1111-46, L1111-17).
 
 And his own declaration as médecin traitant (R-24). Of those who feed, the Assurance Maladie alone does so, to name the
 médecin traitant it knows. What may be written this way, `$authorize` says; a block withdraws it.

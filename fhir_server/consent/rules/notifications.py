@@ -17,9 +17,7 @@ from fhir_server.search.predicate import Field, one_of
 
 RULE = "notifications"
 
-_READERS: Final = frozenset(
-    {Standing.PATIENT, Standing.REPRESENTANT, Standing.MEDECIN_TRAITANT, Standing.CONFORMANCE}
-)
+_READERS: Final = frozenset({Standing.PATIENT, Standing.REPRESENTANT, Standing.MEDECIN_TRAITANT, Standing.CONFORMANCE})
 
 
 @speaks(acts=acts_but(Act.TRACE))

@@ -1,23 +1,27 @@
-"""What gathers documents is hidden while one of them is: a list that names a masked document would betray it (R-22).
+"""What only tells of other resources is hidden while all of these are: it would say that a masked document is there.
 
-Restrictive first: the whole gathering resource is withheld, not the one entry.
+The submission set of a document, the provenance of a result, the answer to an appointment (`record.elements.ABOUT`):
+with what they tell of taken out, nothing is left but that there is something (R-22, ADR 0018).
 """
 
 from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances
+from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
-from fhir_server.record.belonging import REFERRING
+from fhir_server.consent.where import brought_by
+from fhir_server.identity.requester import Kind
+from fhir_server.record.elements import ABOUT
 from fhir_server.search.predicate import Field, all_of, negate, one_of
 
 RULE = "refers-to-hidden"
 
 
+@speaks(kinds=frozenset(Kind) - {Kind.CONFORMANCE}, acts=acts_but(Act.FEED, Act.TRACE))
 def refers_to_hidden(seen: Circumstances) -> Verdict:
-    """Deny gathering resources that refer to something of the record the requester may not consult."""
-    if seen.type not in REFERRING or seen.act in (Act.FEED, Act.TRACE):
+    """Deny what tells of other resources alone, none of which the requester may consult."""
+    if seen.requester.kind is Kind.CONFORMANCE or seen.type not in ABOUT or seen.act in (Act.FEED, Act.TRACE):
         return silent(RULE, Effect.DENY)
-    # his own deposit tells him nothing new; hidden, it would tell him that what he named is there
-    others = negate(one_of(Field.DEPOSIT_BY, seen.requester.key))
-    where = all_of([one_of(Field.REFERS, *seen.hidden), others])
-    return deny(RULE, where, "it refers to something that is hidden from the requester")
+    nothing_shown = negate(one_of(Field.ABOUT, None, *seen.shown))
+    where = all_of([nothing_shown, negate(brought_by(seen.requester))])
+    return deny(RULE, where, "all it tells of is hidden from the requester")

@@ -13,8 +13,8 @@ RULE = "roles"
 
 @speaks(of_record=False)
 def roles(seen: Circumstances) -> Verdict:
-    """Limit professionals to those whose role the DMP knows; the directory is not the DMP."""
-    if seen.requester.kind is not Kind.PROFESSIONAL or seen.domain in (Domain.DIRECTORY, Domain.TRACE):
+    """Limit professionals to those whose role the DMP knows; the directory is not the DMP, its trail is (R1111-43)."""
+    if seen.requester.kind is not Kind.PROFESSIONAL or seen.domain is Domain.DIRECTORY:
         return limit(RULE, ALWAYS, "no professional role is needed")
     if any((role.system, role.code) in seen.law.roles for role in seen.requester.roles):
         return limit(RULE, ALWAYS, "the role is one of JDV_J65")

@@ -18,6 +18,8 @@ from typing import Final, TypeAlias
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.reference import ID, LocalReference, local
+from fhir_server.record.elements import DIRECTORY
+from fhir_server.record.elements import TYPES as RESOURCE_TYPES
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, any_of, one_of
 from fhir_server.search.types import token, uri
@@ -25,6 +27,9 @@ from fhir_server.search.values import unescape
 
 TYPES: Final = frozenset({"Reference", "canonical", "uri", "url", "Resource"})
 """The types of element a reference is found in."""
+
+TYPES_OF_RECORDS: Final = RESOURCE_TYPES - DIRECTORY
+"""The types of resource that may be hidden from somebody."""
 
 _VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}\Z")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
@@ -53,8 +58,20 @@ def literal(element: JsonObject, base_url: str) -> Target | None:
     return local(text, base_url) or _VERSION.sub("", text) or None
 
 
-def extract(parameter: str, element: Json, type: str, base_url: str = "", *, of_record: bool = False) -> Iterator[str]:
-    """The terms an element is found by."""
+def extract(
+    parameter: str,
+    element: Json,
+    type: str,
+    base_url: str = "",
+    *,
+    of_record: bool = False,
+    names_record: bool = False,
+) -> Iterator[str]:
+    """The terms an element is found by.
+
+    Of a reference to something of a record the identifier beside it is no term: found by it, it would tell that it is
+    there to somebody from whom it is hidden (ADR 0018). ``names_record``: it is the one that tells the record.
+    """
     if isinstance(element, str):
         yield from uri.extract(parameter, _canonical(element, base_url), type)
     elif isinstance(element, dict):
@@ -62,7 +79,7 @@ def extract(parameter: str, element: Json, type: str, base_url: str = "", *, of_
             target = literal(element, base_url)
             if target is not None and not (of_record and _is_patient(target)):
                 yield f"{parameter}={terms.bounded(str(target))}"
-            if "identifier" in element:
+            if "identifier" in element and (names_record or not _is_of_record(target)):
                 yield from token.extract(f"{parameter}:identifier", element["identifier"], "Identifier")
         elif isinstance(id := element.get("id"), str):
             # Bundle.entry.resource: a resource within a resource is found as what a reference to it would say.
@@ -99,6 +116,10 @@ def predicate(parameter: str, wanted: Sequence[Target], *, of_record: bool = Fal
         else:
             others.append(f"{parameter}={terms.bounded(str(one))}")
     return any_of([one_of(Field.RECORD, *patients), one_of(Field.TERMS, *others)])
+
+
+def _is_of_record(target: Target | None) -> bool:
+    return isinstance(target, LocalReference) and target.type in TYPES_OF_RECORDS
 
 
 def _is_patient(target: Target) -> bool:

@@ -1,0 +1,192 @@
+"""What an operation is called with, read strictly against its signature: a Parameters resource, or a query.
+
+https://hl7.org/fhir/R4/operations.html#executing · https://hl7.org/fhir/R4/parameters.html
+
+Whatever is unknown, missing, told too often or of another type is refused, with all there is to say about it: a
+parameter that is passed over would be a wish nobody follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import Issue, IssueType, error, fails
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fhir_server.definitions.operations import OperationParameter
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.validation.structure import Validator
+
+MOST_PARAMETERS: Final = 200
+_MEMBERS: Final = frozenset({"resourceType", "id", "meta", "language", "parameter"})
+_ALSO: Final[Mapping[str, str]] = {"dateTime": "valueDate"}
+"""A date is a dateTime without its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One parameter as it was told."""
+
+    value: Json
+    where: str
+    """For people: ``Parameters.parameter[0]``, or ``http.identifier`` of a query."""
+    parts: Given
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All parameters told, by name; those of the signature that were not told are empty."""
+
+    values: Mapping[str, tuple[Value, ...]]
+
+    def all(self, name: str) -> tuple[Value, ...]:
+        """Every value of a parameter of the signature."""
+        return self.values[name]
+
+    def one(self, name: str) -> Value | None:
+        """The one value of a parameter that may be told once."""
+        return next(iter(self.values[name]), None)
+
+    def text(self, name: str) -> str | None:
+        """A code, id, string, uri or date."""
+        found = self.one(name)
+        return str(found.value) if found is not None else None
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean."""
+        found = self.one(name)
+        return found.value is True if found is not None else None
+
+    def where(self, name: str) -> tuple[str, ...]:
+        """Where a parameter was told, for the expression of an issue; where none was, nowhere."""
+        found = self.one(name)
+        return (found.where,) if found is not None else ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing was told."""
+        return not any(self.values.values())
+
+
+def from_body(validator: Validator, takes: Sequence[OperationParameter], raw: bytes) -> Given:
+    """Read a Parameters resource; an empty body is one without any parameter."""
+    resource: JsonObject = json.decode_object(raw) if raw.strip() else {"resourceType": "Parameters"}
+    told = resource.get("resourceType")
+    if told != "Parameters":
+        kind = f"a {told[:60]}" if isinstance(told, str) else "no FHIR resource"
+        raise Invalid(f"An operation takes a Parameters resource; the body is {kind}.", expression=("resourceType",))
+    _must_be_valid(validator.validate(resource))
+    issues = [
+        error(IssueType.NOT_SUPPORTED, f"{name} is not read here.", f"Parameters.{name}")
+        for name in sorted(resource.keys() - _MEMBERS)
+    ]
+    parameters = resource.get("parameter")
+    listed = [one for one in parameters if isinstance(one, dict)] if isinstance(parameters, list) else []
+    if len(listed) > MOST_PARAMETERS:
+        sentence = f"There are {len(listed)} parameters; an operation takes {MOST_PARAMETERS}."
+        raise Invalid(sentence, expression=("Parameters.parameter",), code=IssueType.TOO_COSTLY)
+    given = _read(takes, listed, "Parameters.parameter", issues)
+    _must_be_valid(issues)
+    return given
+
+
+def from_query(validator: Validator, takes: Sequence[OperationParameter], pairs: Sequence[tuple[str, str]]) -> Given:
+    """Read a query, which tells primitive values alone; they are checked as those of a body are."""
+    types = {one.name: one for one in takes}
+    issues: list[Issue] = []
+    listed: list[JsonObject] = []
+    for name, text in pairs[: MOST_PARAMETERS + 1]:
+        known = types.get(name)
+        if known is None:
+            issues.append(_unknown(name, f"http.{name[:60]}", takes))
+        elif not known.primitive:
+            issues.append(error(IssueType.NOT_SUPPORTED, f"{name} can be told in a body (POST) only.", f"http.{name}"))
+        else:
+            listed.append({"name": name, f"value{_capitalised(known.type or '')}": _from_text(known.type, text)})
+    _must_be_valid(issues)
+    if not listed:
+        given = _read(takes, [], "http", issues)
+        _must_be_valid(issues)
+        return given
+    issues = validator.validate({"resourceType": "Parameters", "parameter": [*listed]})
+    _must_be_valid([_of_query(one, listed) for one in issues])
+    given = _read(takes, listed, "Parameters.parameter", issues := [])
+    _must_be_valid([_of_query(one, listed) for one in issues])
+    return Given(
+        {name: tuple(replace(value, where=f"http.{name}") for value in values) for name, values in given.values.items()}
+    )
+
+
+def _read(takes: Sequence[OperationParameter], listed: Sequence[JsonObject], where: str, issues: list[Issue]) -> Given:
+    known = {one.name: one for one in takes}
+    found: dict[str, list[Value]] = {name: [] for name in known}
+    for position, told in enumerate(listed):
+        place = f"{where}[{position}]"
+        name = str(told.get("name"))
+        parameter = known.get(name)
+        if parameter is None:
+            issues.append(_unknown(name, f"{place}.name", takes))
+            continue
+        found[name].append(_value(parameter, told, place, issues))
+        if parameter.max is not None and len(found[name]) == parameter.max + 1:
+            often = "once" if parameter.max == 1 else f"{parameter.max} times"
+            issues.append(error(IssueType.INVALID, f"{name} can be told at most {often}.", place))
+    for name, parameter in known.items():
+        if len(found[name]) < parameter.min:
+            missing = f"The parameter {name} is missing."
+            issues.append(error(IssueType.REQUIRED, missing, where.removesuffix(".parameter")))
+    return Given({name: tuple(values) for name, values in found.items()})
+
+
+def _value(parameter: OperationParameter, told: JsonObject, place: str, issues: list[Issue]) -> Value:
+    """One parameter, of its type or with its parts; whatever else it holds is refused."""
+    rest = told.keys() - {"id", "name"}
+    if parameter.type is None:
+        parts = told.get("part")
+        listed = [one for one in parts if isinstance(one, dict)] if isinstance(parts, list) else []
+        if rest - {"part"}:
+            told_here = ", ".join(sorted(rest - {"part"}))[:120]
+            issues.append(
+                error(IssueType.INVALID, f"{parameter.name} is told by its parts, not by {told_here}.", place)
+            )
+        return Value(None, place, _read(parameter.parts, listed, f"{place}.part", issues))
+    member = f"value{_capitalised(parameter.type)}"
+    also = _ALSO.get(parameter.type, member)
+    names = [name for name in (member, also) if name in told]
+    if not names or rest - {names[0]}:
+        told_here = ", ".join(sorted(rest))[:120] or "nothing"
+        sentence = f"{parameter.name} is told by {member} alone; here it is {told_here}."
+        issues.append(error(IssueType.INVALID, sentence, place))
+    return Value(told.get(names[0]) if names else None, place, Given({}))
+
+
+def _unknown(name: str, where: str, takes: Sequence[OperationParameter]) -> Issue:
+    known = ", ".join(one.name for one in takes) or "none"
+    sentence = f"{name[:60]!r} is not a parameter of this operation; it takes {known}."
+    return error(IssueType.NOT_SUPPORTED, sentence, where)
+
+
+def _from_text(type: str | None, text: str) -> Json:
+    return {"true": True, "false": False}.get(text, text) if type == "boolean" else text
+
+
+def _of_query(issue: Issue, listed: Sequence[JsonObject]) -> Issue:
+    """The issue where the query told it, not where a body would have."""
+    told = issue.expression[0] if issue.expression else ""
+    index = told.partition("[")[2].partition("]")[0]
+    name = listed[int(index)]["name"] if index.isdecimal() and int(index) < len(listed) else None
+    return replace(issue, expression=(f"http.{name}",) if name else ("http",))
+
+
+def _must_be_valid(issues: Sequence[Issue]) -> None:
+    if fails(issues):
+        raise Invalid(issues=tuple(issues))
+
+
+def _capitalised(type: str) -> str:
+    return type[:1].upper() + type[1:]

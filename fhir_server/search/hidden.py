@@ -1,0 +1,120 @@
+"""What is asked of references, as far as the requester sees them: a search must not find what the answer leaves out.
+
+A condition that names something hidden (`derived-from=DocumentReference/x`) matches nothing but the requester's own
+deposits, which he is shown whole. So does, of resources that refer to something hidden, a condition on what goes with a
+reference when it is taken out: the code of a relation, the format of an attachment (ADR 0018).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.record.pointers import target
+from fhir_server.search.predicate import (
+    AllOf,
+    AnyOf,
+    Field,
+    Not,
+    OneOf,
+    Predicate,
+    all_of,
+    any_of,
+    negate,
+    one_of,
+    within,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "ChargeItem": frozenset({"performer-function"}),
+    "DocumentReference": frozenset({"contenttype", "format", "language", "relation"}),
+    "Group": frozenset({"characteristic", "exclude", "value"}),
+    "Invoice": frozenset({"participant-role"}),
+    "Provenance": frozenset({"agent-role", "agent-type"}),
+}
+"""By type, the parameters that speak of what is taken out together with a reference
+(`tests/unit/test_search_hidden.py`)."""
+
+_CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What of the references that a query asks for the requester does not see."""
+
+    keys: frozenset[str]
+    """Named by the query (``Type/id``), and hidden or absent."""
+    codes: frozenset[str]
+    """Of the parameters asked, those that speak of what goes with a reference."""
+    shown: frozenset[str]
+    """Of what the resources in question refer to, what is shown."""
+    own: Predicate
+    """What the requester is shown whole."""
+    base_url: str
+
+    def rewrite(self, clause: Predicate) -> Predicate:
+        """The clause as it is of what the requester sees."""
+        match clause:
+            case OneOf(Field.TERMS, values):
+                return self._terms([str(value) for value in values])
+            case AllOf(parts):
+                return all_of([self.rewrite(part) for part in parts])
+            case AnyOf(parts):
+                return any_of([self.rewrite(part) for part in parts])
+            case Not(part):
+                return negate(self.rewrite(part))
+            case _:
+                return clause
+
+    def _terms(self, terms: list[str]) -> Predicate:
+        hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
+        entries = [term for term in terms if _code(term) in self.codes]
+        plain = [term for term in terms if term not in hidden and term not in entries]
+        return any_of(
+            [
+                one_of(Field.TERMS, *plain),
+                all_of([one_of(Field.TERMS, *hidden), self.own]),
+                all_of([one_of(Field.TERMS, *entries), any_of([within(Field.REFERS, *self.shown), self.own])]),
+            ]
+        )
+
+
+def named(clauses: Collection[Predicate], base_url: str) -> frozenset[str]:
+    """The ``Type/id`` of a record that clauses ask references for."""
+    found = (_key(term, base_url) for clause in clauses for term in _asked(clause))
+    return frozenset(key for key in found if key is not None)
+
+
+def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[str]:
+    """Of the parameters that clauses ask, those that speak of what goes with a reference."""
+    of_types = frozenset(code for type in types for code in BESIDE.get(type, ()))
+    return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
+
+
+def _asked(clause: Predicate) -> Iterator[str]:
+    match clause:
+        case OneOf(Field.TERMS, values):
+            yield from (str(value) for value in values)
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _asked(part)
+        case Not(part):
+            yield from _asked(part)
+        case _:
+            return
+
+
+def _code(term: str) -> str:
+    found = _CODE.match(term)
+    return found[0] if found else ""
+
+
+def _key(term: str, base_url: str) -> str | None:
+    """What a term of a reference or a uri names here; of a token, nothing: its system stands before a bar."""
+    code = _code(term)
+    text = term[len(code) + 1 :] if term[len(code) : len(code) + 1] == "=" else ""
+    return target(text, base_url) if text and "|" not in text else None

@@ -1,0 +1,114 @@
+"""A search does not find what the answer leaves out (ADR 0018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from fhir_server.definitions.load import load
+from fhir_server.definitions.tables import Element
+from fhir_server.record.elements import DIRECTORY, SEARCHED
+from fhir_server.search.hidden import BESIDE, Unseen, beside, named
+from fhir_server.search.parameters import Parameters
+from fhir_server.search.predicate import Field, Predicate, all_of, any_of, matches, negate, one_of
+from fhir_server.search.sort_dates import SORT_DATES
+
+BASE: Final = "https://dmp.example/fhir"
+OWN: Final = one_of(Field.DEPOSIT_BY, "me")
+ITEM: Final = "item=DocumentReference/hidden"
+
+
+def unseen(*keys: str, codes: tuple[str, ...] = (), shown: tuple[str, ...] = ()) -> Unseen:
+    return Unseen(frozenset(keys), frozenset(codes), frozenset(shown), OWN, BASE)
+
+
+def entry(*terms: str, by: str = "other", refers: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"ix": {"s": list(terms)}, "deposit": {"by": by}, "refers": list(refers)}
+
+
+def test_what_is_hidden_is_found_in_own_deposits_alone() -> None:
+    asked = unseen("DocumentReference/hidden").rewrite(one_of(Field.TERMS, ITEM))
+    assert not matches(asked, entry(ITEM))
+    assert matches(asked, entry(ITEM, by="me"))
+    either = unseen("DocumentReference/hidden").rewrite(one_of(Field.TERMS, ITEM, "item=DocumentReference/shown"))
+    assert matches(either, entry("item=DocumentReference/shown"))
+    assert not matches(either, entry(ITEM))
+
+
+@pytest.mark.parametrize(
+    ("term", "key"),
+    [
+        (ITEM, "DocumentReference/hidden"),
+        (f"location={BASE}/Binary/b", "Binary/b"),
+        ("location=Binary/b/_history/2", "Binary/b"),
+        ("performer=Patient/p", "Patient/p"),
+        ("author=Practitioner/p", None),
+        ("code=http://loinc.org|List/1", None),
+        ("identifier=|List/1", None),
+        ("code#List/1", None),
+        ("item:identifier=https://x.example|1", None),
+        ("item=https://elsewhere.example/List/1", None),
+    ],
+)
+def test_what_a_condition_names(term: str, key: str | None) -> None:
+    asked = any_of(
+        [one_of(Field.TERMS, term), negate(all_of([one_of(Field.TERMS, "a#b"), one_of(Field.TYPE, "List")]))]
+    )
+    assert named([asked], BASE) == ({key} if key else frozenset())
+
+
+def test_a_condition_on_what_goes_with_a_reference() -> None:
+    asked: Predicate = one_of(Field.TERMS, "relation#replaces")
+    assert beside([asked], ["DocumentReference"]) == {"relation"}
+    assert beside([asked], ["List"]) == frozenset()
+    seen = unseen(codes=("relation",), shown=("List/a",)).rewrite(asked)
+    assert matches(seen, entry("relation#replaces", refers=("List/a",)))
+    assert not matches(seen, entry("relation#replaces", refers=("List/a", "List/b")))
+    assert matches(seen, entry("relation#replaces", refers=("List/b",), by="me"))
+    assert matches(seen, entry("relation#replaces"))
+
+
+def test_other_conditions_stay_as_they_are() -> None:
+    asked = all_of([one_of(Field.TERMS, "status#current"), one_of(Field.TYPE, "List")])
+    assert unseen("List/hidden").rewrite(asked) == asked
+
+
+# The table is what the definitions say
+
+
+def _required(structure: str, depth: int = 0) -> Iterator[Element]:
+    """What a structure must have that may point to something of a record."""
+    for element in load().structures[structure].elements:
+        if not element.min:
+            continue
+        for use in element.types:
+            of_record = not use.targets or not set(use.targets) <= DIRECTORY
+            if use.code == "Attachment" or (use.code == "Reference" and of_record):
+                yield element
+            elif depth < 3 and use.code.startswith(f"{structure.partition('.')[0]}."):
+                yield from _required(use.code, depth + 1)
+
+
+def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
+    """Whatever lies in an entry that is taken out with its reference, and is searched, and is not that reference."""
+    parameters, definitions = Parameters(load(), SEARCHED, sort_dates=SORT_DATES), load()
+    found: dict[str, set[str]] = {}
+    for structure in definitions.structures.values():
+        type = structure.name.partition(".")[0]
+        if type in DIRECTORY or type not in definitions.resource_types or type == "AuditEvent":
+            continue
+        for element in structure.elements:
+            uses = [use.code for use in element.types if use.code.startswith(f"{type}.")]
+            points = [one.path for use in uses for one in _required(use)]
+            if not points:
+                continue
+            for code, parameter in parameters.of(type).items():
+                defined = definitions.search_parameters[type].get(code)
+                told = defined.expression if defined is not None and parameter.supported else ""
+                within = any(part.strip(" (").startswith(f"{element.path}.") for part in told.split("|"))
+                if within and parameter.type not in {"reference", "uri"}:
+                    found.setdefault(type, set()).add(code)
+    assert found.pop("Composition") == {"related-id"}  # a target that is an identifier is no reference
+    assert found == {type: set(codes) for type, codes in BESIDE.items()}

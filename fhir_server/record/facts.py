@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fhir_server.fhir import date
@@ -193,9 +194,10 @@ def digest(document: Document) -> Document:
     """The document with what decisions read told anew from the Consents, teams and representatives kept in it.
 
     What is told is lists in the order of the fields of :class:`Grant`, :class:`Guardian` and :class:`Carer`: a decision
-    reads it at each request, and reads nothing else of a patient who wrote fifty Consents.
+    reads it at each request, and reads nothing else of a patient who wrote fifty Consents. The same whatever order they
+    were written in.
     """
-    consents = _consents(document)
+    consents = sorted(_consents(document), key=attrgetter("id"))
     active = [fact for fact in consents if fact.active]
     grants: dict[str, list[Grant]] = {}
     unblocked: dict[str, int] = {}
@@ -204,7 +206,7 @@ def digest(document: Document) -> Document:
             grants.setdefault(fact.policy.value, []).append(Grant(fact.actor, fact.start, fact.end, fact.granted))
         elif fact.policy is Policy.BLOCAGE and not fact.active and fact.actor is not None:
             unblocked[fact.actor] = max(fact.granted, unblocked.get(fact.actor, fact.granted))
-    teams = document["teams"]
+    teams = dict(sorted(document["teams"].items()))
     told: Document = {
         "grants": {policy: [list(one) for one in given] for policy, given in grants.items()},
         "blocked": sorted(fact.actor for fact in active if fact.policy is Policy.BLOCAGE and fact.actor is not None),
@@ -219,7 +221,7 @@ def digest(document: Document) -> Document:
             for fact in consents
             if fact.policy is Policy.AIDANT and fact.actor is not None and (fact.active or fact.proposed)
         ],
-        "guardians": [list(guardian.values()) for guardian in document["guardians"].values()],
+        "guardians": [list(guardian.values()) for _, guardian in sorted(document["guardians"].items())],
         "teams": [team.stored() for team in _teams(teams, active)],
         "known_teams": sorted(team["key"] for team in teams.values()),
     }

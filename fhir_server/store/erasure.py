@@ -73,7 +73,7 @@ class Erasure:
         """How many resources, deleted ones included, and how many earlier versions there are of a record."""
         with answering():
             resources = await self._database["resources"].count_documents(_of(due.record))
-            return resources, await self._database["versions"].count_documents(_of(due.record))
+            return resources, await self._database["versions"].count_documents({"record": due.record})
 
     async def begin(self, due: Due, now: int) -> bool:
         """Take the facts away, if the record still is to be erased; nobody reaches it from then on."""
@@ -103,7 +103,8 @@ class Erasure:
                 earlier += (await versions.delete_many({"of": {"$in": keys}})).deleted_count
                 await self._part_with(resources.find({"_id": {"$in": keys}, "content.file": {"$exists": True}}))
                 gone += (await resources.delete_many({"_id": {"$in": keys}})).deleted_count
-            earlier += (await versions.delete_many(_of(due.record))).deleted_count
+            # of what an interrupted run deleted, the versions that its last step did not reach
+            earlier += (await versions.delete_many({"record": due.record})).deleted_count
         return gone, earlier
 
     async def finish(self, due: Due) -> None:

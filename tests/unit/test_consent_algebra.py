@@ -104,6 +104,17 @@ def test_the_trail_names_the_rules_that_spoke() -> None:
     )
 
 
+def test_the_trail_does_not_name_the_rules_on_hidden_things() -> None:
+    """R-22: where one of them spoke, its reader would know that something is hidden."""
+    hidden = ["DocumentReference/d1"]
+    traces = decision(patient(), facts=record(), act=Act.TRACE, type="AuditEvent", hidden=hidden)
+    assert traces.rules == ("permit:own-record",)
+    facts = record(consents=[authorisation(SPECIALIST)])
+    submission = decision(professional(SPECIALIST), facts=facts, type="Provenance").rules
+    appointment = decision(professional(SPECIALIST), facts=facts, type="Appointment").rules
+    assert not {"deny:refers-to-hidden", "deny:other-records"} & {*submission, *appointment}
+
+
 def test_decisions_together_show_what_any_of_them_shows() -> None:
     first = decision(patient(), facts=record(), type="DocumentReference")
     second = decision(patient(), facts=record(), type="Observation")

@@ -6,6 +6,7 @@ import pytest
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.date import MAX
+from fhir_server.fhir.json import JsonObject
 from fhir_server.identity.requester import Kind, Purpose, Realm
 from fhir_server.record.facts import NO_RECORD
 from tests.build import (
@@ -20,9 +21,11 @@ from tests.build import (
     OTHER_HOSPITAL,
     SPECIALIST,
     STRANGER,
+    Written,
     authorisation,
     binary,
     block,
+    care_team,
     carer,
     conformance,
     decision,
@@ -45,6 +48,7 @@ from tests.build import (
     resource,
     sees,
     support,
+    team_choice,
     trace,
 )
 
@@ -261,6 +265,25 @@ def test_of_the_consents_an_authorised_doctor_sees_those_that_name_him() -> None
     assert not sees(professional(SPECIALIST), entry(others.resource), facts)
     assert not sees(professional(SPECIALIST), resource("RelatedPerson"), facts)
     assert not sees(professional(SPECIALIST), entry(mine.resource), facts, Act.GOVERN)
+
+
+def test_what_he_collects_goes_into_the_record_it_was_asked_for() -> None:
+    facts = record()
+    assert sees(professional(SPECIALIST), resource("Consent"), facts, Act.COLLECT)
+    assert not sees(professional(SPECIALIST), resource("Consent", patient="demo-2"), facts, Act.COLLECT)
+    assert not sees(professional(SPECIALIST), resource("Consent", patient=None), facts, Act.COLLECT)
+
+
+@pytest.mark.parametrize("period", [{"end": "2026-02-01"}, {"start": "2026-07-01"}])
+def test_an_express_consent_to_a_team_only_adds_to_the_deemed_one(period: JsonObject) -> None:
+    """R-04: who was told of the team and did not oppose goes on being deemed to agree."""
+    express = team_choice("permit")
+    provision = express.resource["provision"]
+    assert isinstance(provision, dict)
+    bounded = Written({**express.resource, "provision": {**provision, "period": period}}, express.at)
+    told, untold = care_team(SPECIALIST), care_team(SPECIALIST, informed=None)
+    assert sees(professional(SPECIALIST), document_reference(), record(consents=[bounded], care_teams=[told]))
+    assert not sees(professional(SPECIALIST), document_reference(), record(consents=[bounded], care_teams=[untold]))
 
 
 def test_an_authorised_doctor_relabels_but_does_not_delete_what_others_deposited() -> None:

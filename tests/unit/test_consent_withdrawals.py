@@ -6,8 +6,10 @@ import pytest
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.consent.rules import OF_ONE_RECORD
+from fhir_server.consent.rules.care_history import ASSURANCE_MALADIE
 from fhir_server.fhir.json import Json
 from fhir_server.identity.requester import Kind, Requester
+from fhir_server.record.consents import Policy
 from fhir_server.record.facts import Facts
 from fhir_server.search.predicate import Entry, Predicate
 from tests.build import (
@@ -21,6 +23,7 @@ from tests.build import (
     authorisation,
     binary,
     block,
+    choice,
     conformance,
     decision,
     document_reference,
@@ -222,6 +225,33 @@ def test_a_masked_document_may_be_deposited() -> None:
 
 def test_conformance_clients_see_what_is_masked() -> None:
     assert sees(conformance(), document_reference(security_label="MASQUE_PS"), record())
+
+
+# The care history, masked as a whole: R-28
+
+REIMBURSEMENTS: tuple[Entry, ...] = (
+    document_reference(category="60"),
+    {**document_reference(), "kind": "REMB"},
+    document_reference(organisation=ASSURANCE_MALADIE),
+    {**resource("Observation"), "deposit": document_reference(organisation=ASSURANCE_MALADIE)["deposit"]},
+)
+HISTORY_MASKED = [choice(Policy.MASQUAGE_HISTORIQUE), authorisation(SPECIALIST)]
+
+
+@pytest.mark.parametrize("one", REIMBURSEMENTS, ids=["class", "type", "depositor", "structured"])
+def test_each_mark_of_the_care_history_is_enough_to_hide_it(one: Entry) -> None:
+    facts = record(consents=HISTORY_MASKED)
+    assert not sees(professional(SPECIALIST), one, facts)
+    assert sees(professional(SPECIALIST), one, record(consents=HISTORY_MASKED[1:])), "not chosen, not hidden"
+    assert sees(patient(), one, facts)
+    assert sees(professional(SPECIALIST), one, record(consents=[*HISTORY_MASKED, medecin_traitant(SPECIALIST)]))
+    assert sees(professional(SPECIALIST), document_reference(), facts), "nothing else is hidden"
+
+
+def test_who_wrote_it_reads_it() -> None:
+    facts = record(consents=HISTORY_MASKED)
+    assert sees(professional(SPECIALIST), document_reference(category="60", deposited_by=OWN), facts)
+    assert sees(professional(SPECIALIST), document_reference(category="60", author=SPECIALIST), facts)
 
 
 # What waits for a consultation d'annonce: R-25

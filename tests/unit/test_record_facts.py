@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.errors import Conflict, Unprocessable
+from fhir_server.record.closure import SUPPRESSION_DEMANDEE
+from fhir_server.record.consents import Policy
 from fhir_server.record.facts import (
     EMERGENCY_DEFAULTS,
     NO_RECORD,
     Guardian,
+    Life,
     facts_of,
     field_name,
     must_be_single,
@@ -31,16 +34,26 @@ from tests.build import (
     Written,
     authorisation,
     block,
+    choice,
+    closed_on,
+    delegation,
     emergency_choice,
     fact,
     medecin_traitant,
     moment,
+    naming,
     record,
     related_person,
+    team_choice,
 )
 
 INS, INS_REAL = "urn:oid:1.2.250.1.213.1.4.10", "urn:oid:1.2.250.1.213.1.4.8"
 PATIENT: dict[str, Any] = {"resourceType": "Patient", "id": "p", "identifier": [{"system": INS, "value": HELENE}]}
+
+
+def to_erase(day: str) -> dict[str, Any]:
+    """The extension by which a holder asks for the erasure of his record (R-73)."""
+    return {"url": SUPPRESSION_DEMANDEE, "valueDate": day}
 
 
 def test_a_record_nobody_has() -> None:
@@ -134,8 +147,8 @@ def with_choice(kept: dict[str, Any], choice: Written) -> dict[str, Any]:
 
 def with_choices(*choices: Written) -> dict[str, Any]:
     kept = new_record("p", "essai")
-    for choice in choices:
-        kept = with_choice(kept, choice)
+    for one in choices:
+        kept = with_choice(kept, one)
     return kept
 
 
@@ -175,6 +188,74 @@ def test_several_authorisations_of_one_actor_are_no_conflict_two_blocks_are() ->
     assert len(kept["consents"]) == 4
     with pytest.raises(Unprocessable):
         with_choice(kept, block(SPECIALIST, id="e"))
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        choice(Policy.OPPOSITION),
+        choice(Policy.MASQUAGE_DEFAUT),
+        choice(Policy.MASQUAGE_HISTORIQUE),
+        naming(Policy.PHARMACIEN_CORRESPONDANT),
+        naming(Policy.SAGE_FEMME_REFERENTE),
+        team_choice("deny"),
+    ],
+    ids=lambda one: str(one.resource["id"]),
+)
+def test_what_is_chosen_once_is_changed_and_not_added_to(twice: Written) -> None:
+    kept = with_choices(twice)
+    with_choice(kept, twice)
+    again = Written({**twice.resource, "id": "again"}, twice.at)
+    with pytest.raises(Conflict):
+        with_choice(kept, again)
+    with_choice(with_choices(twice.inactive("2026-02-01")), again)
+
+
+def test_each_team_is_chosen_for_itself() -> None:
+    assert len(with_choices(team_choice("deny", "one"), team_choice("permit", "two"))["consents"]) == 2
+
+
+def test_a_patient_has_at_most_three_carers_invitations_included() -> None:
+    persons = [f"28005750560011{number}" for number in range(4)]
+    statuses = ("active", "proposed", "proposed")
+    told = [delegation(one, status=status) for one, status in zip(persons, statuses, strict=False)]
+    kept = with_choices(*told)
+    with pytest.raises(Unprocessable, match="at most 3"):
+        with_choice(kept, delegation(persons[3], status="proposed"))
+    with pytest.raises(Unprocessable, match="already"):
+        with_choice(with_choices(told[0]), delegation(persons[0], status="proposed", id="again"))
+    left = with_choice(kept, told[0].inactive("2026-02-01"))
+    with_choice(left, delegation(persons[3], status="proposed"))
+
+
+# The life of a record
+
+
+@pytest.mark.parametrize(
+    ("told", "life"),
+    [
+        ({}, Life.OPEN),
+        ({"active": False}, Life.CLOSED),
+        ({"active": False, "extension": closed_on("2026-05-31")}, Life.ARCHIVED),
+        ({"active": False, "extension": closed_on("2026-07-01")}, Life.CLOSED),
+        ({"active": True, "extension": closed_on("2026-05-31")}, Life.OPEN),
+        ({"active": False, "extension": closed_on("2016-05-31")}, Life.ERASED),
+        ({"active": False, "extension": closed_on("2016-06-03")}, Life.ARCHIVED),
+        ({"active": False, "extension": [to_erase("2026-02-28")]}, Life.ERASED),
+        ({"active": False, "extension": [to_erase("2026-03-03")]}, Life.CLOSED),
+        ({"active": False, "extension": [*closed_on("2026-02-28"), to_erase("2026-02-28")]}, Life.ERASED),
+        ({"active": False, "extension": [*closed_on("2016-05-31"), to_erase("2026-05-31")]}, Life.ERASED),
+        ({"active": True, "extension": [to_erase("2026-02-28")]}, Life.OPEN),
+        ({"consents": [choice(Policy.OPPOSITION)]}, Life.OPPOSED),
+        ({"consents": [choice(Policy.OPPOSITION).inactive("2026-02-01")]}, Life.OPEN),
+        ({"deceasedDateTime": "2026-05-20"}, Life.DECEASED),
+        ({"deceasedBoolean": True}, Life.DECEASED),
+        ({"deceasedBoolean": False}, Life.OPEN),
+    ],
+)
+def test_in_which_state_of_its_life_a_record_is(told: dict[str, Any], life: Life) -> None:
+    """R-72..R-75: ten years from its closure, three months from the request, whichever ends first."""
+    assert record(**told).life(NOW) is life
 
 
 # Ids with dots
@@ -230,3 +311,9 @@ def test_a_related_person_who_ceases_to_be_guard_is_forgotten() -> None:
     for after in (related_person(active=False), related_person(relationship="CAREGIVER"), None):
         assert with_guardian(kept, "g", after, zone=UTC)["guardians"] == {}
     assert with_guardian(kept, "other", None, zone=UTC)["guardians"].keys() == {"g"}
+
+
+def test_the_facts_do_not_depend_on_the_order_they_were_written_in() -> None:
+    choices = [authorisation(SPECIALIST, id="b"), authorisation(OTHER_DOCTOR, id="a"), block("89900000099", id="c")]
+    there, back = with_choices(*choices), with_choices(*reversed(choices))
+    assert there["told"] == back["told"]

@@ -166,10 +166,15 @@ def official_name(person: Person) -> JsonObject:
 
 
 def practitioner(one: Professional, *, contained_as: str | None = None) -> JsonObject:
-    """The professional as a resource of the directory, or as the contained author of a document."""
+    """The professional as a resource of the directory, or as the contained author of a document.
+
+    The directory of the demonstration does not tell professions: `token --claim` may then give an actor another one,
+    and nothing contradicts it.
+    """
     name: JsonObject = {"family": one.family, "given": [one.given]}
     if one.doctor:
         name["suffix"] = ["DR"]
+    profession = concept(one.profession.system, one.profession.code, one.profession.display or one.profession.code)
     return {
         "resourceType": "Practitioner",
         "id": contained_as or one.id,
@@ -177,9 +182,7 @@ def practitioner(one: Professional, *, contained_as: str | None = None) -> JsonO
         "identifier": [identifier("RPPS", RPPS, one.rpps), identifier("IDNPS", ID_NAT_PS, f"8{one.rpps}")],
         "active": True,
         "name": [name],
-        "qualification": [
-            {"code": concept(one.profession.system, one.profession.code, one.profession.display or one.profession.code)}
-        ],
+        **({"qualification": [{"code": profession}]} if contained_as else {}),
     }
 
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.record.pointers import target
 from fhir_server.search.predicate import (
+    NEVER,
     AllOf,
     AnyOf,
     Field,
     Not,
     OneOf,
     Predicate,
+    Prefix,
     all_of,
     any_of,
     negate,
@@ -61,6 +63,8 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
+            case Prefix(text) if _code(text) in self.codes:
+                return all_of([clause, self._whole()])
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
             case AnyOf(parts):
@@ -70,6 +74,10 @@ class Unseen:
             case _:
                 return clause
 
+    def _whole(self) -> Predicate:
+        """What refers to nothing that is hidden, and what the requester is shown whole."""
+        return any_of([within(Field.REFERS, *self.shown), self.own])
+
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
         entries = [term for term in terms if _code(term) in self.codes]
@@ -78,7 +86,7 @@ class Unseen:
             [
                 one_of(Field.TERMS, *plain),
                 all_of([one_of(Field.TERMS, *hidden), self.own]),
-                all_of([one_of(Field.TERMS, *entries), any_of([within(Field.REFERS, *self.shown), self.own])]),
+                all_of([one_of(Field.TERMS, *entries), self._whole()]) if entries else NEVER,
             ]
         )
 
@@ -99,6 +107,8 @@ def _asked(clause: Predicate) -> Iterator[str]:
     match clause:
         case OneOf(Field.TERMS, values):
             yield from (str(value) for value in values)
+        case Prefix(text):
+            yield text
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 yield from _asked(part)

@@ -35,7 +35,8 @@ def test_a_fault_finds_its_place_and_its_tests(mutant) -> None:  # type: ignore[
         compile(planted, mutant.file, "exec")
     for selection in mutant.tests:
         file, _, name = selection.partition("::")
-        assert not name or f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+        name = name.rpartition("::")[2].partition("[")[0]
+        assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_a_text_that_is_not_there_once_is_an_error() -> None:

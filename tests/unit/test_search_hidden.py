@@ -12,7 +12,7 @@ from fhir_server.definitions.tables import Element
 from fhir_server.record.elements import DIRECTORY, SEARCHED
 from fhir_server.search.hidden import BESIDE, Unseen, beside, named
 from fhir_server.search.parameters import Parameters
-from fhir_server.search.predicate import Field, Predicate, all_of, any_of, matches, negate, one_of
+from fhir_server.search.predicate import Field, Predicate, Prefix, all_of, any_of, matches, negate, one_of
 from fhir_server.search.sort_dates import SORT_DATES
 
 BASE: Final = "https://dmp.example/fhir"
@@ -68,6 +68,16 @@ def test_a_condition_on_what_goes_with_a_reference() -> None:
     assert not matches(seen, entry("relation#replaces", refers=("List/a", "List/b")))
     assert matches(seen, entry("relation#replaces", refers=("List/b",), by="me"))
     assert matches(seen, entry("relation#replaces"))
+
+
+def test_a_condition_on_a_system_alone_too() -> None:
+    asked = Prefix("format=urn:oid:1.3.6|")
+    assert beside([asked], ["DocumentReference"]) == {"format"}
+    seen = unseen(codes=("format",)).rewrite(asked)
+    assert matches(seen, entry("format=urn:oid:1.3.6|x"))
+    assert not matches(seen, entry("format=urn:oid:1.3.6|x", refers=("List/b",)))
+    assert matches(seen, entry("format=urn:oid:1.3.6|x", refers=("List/b",), by="me"))
+    assert unseen(codes=("format",)).rewrite(Prefix("type=http://loinc.org|")) == Prefix("type=http://loinc.org|")
 
 
 def test_other_conditions_stay_as_they_are() -> None:

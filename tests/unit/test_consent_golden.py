@@ -14,6 +14,7 @@ import pytest
 from fhir_server.consent.circumstances import Act
 from fhir_server.consent.verdict import Effect, Verdict
 from fhir_server.identity.requester import Purpose, Requester
+from fhir_server.record.consents import Policy
 from fhir_server.record.facts import Facts
 from fhir_server.search.predicate import (
     AllOf,
@@ -39,7 +40,12 @@ from tests.build import (
     SPECIALIST,
     authorisation,
     block,
+    care_team,
+    carer,
+    choice,
+    closed_on,
     decision,
+    delegation,
     document_reference,
     emergency_choice,
     emergency_doctor,
@@ -47,6 +53,7 @@ from tests.build import (
     hospital,
     medecin_traitant,
     minors_record,
+    naming,
     nurse,
     patient,
     professional,
@@ -54,6 +61,7 @@ from tests.build import (
     representative,
     resource,
     support,
+    team_choice,
     trace,
 )
 
@@ -81,6 +89,8 @@ TRACES = {
 }
 AUTHORISED = record(consents=[authorisation(SPECIALIST), authorisation(NURSE)])
 BLOCKED = record(consents=[authorisation(SPECIALIST), block(SPECIALIST)])
+
+TEAM = care_team(SPECIALIST, NURSE)
 
 CASES: dict[str, tuple[Requester, Facts, Act, dict[str, Entry], dict[str, Any]]] = {
     "patient": (patient(), record(), Act.CONSULT, DOCUMENTS, {}),
@@ -119,6 +129,94 @@ CASES: dict[str, tuple[Requester, Facts, Act, dict[str, Entry], dict[str, Any]]]
     "patient-reads-traces": (patient(), record(), Act.TRACE, TRACES, {"hidden": ["DocumentReference/annonce"]}),
     "specialiste-reads-traces": (professional(SPECIALIST), AUTHORISED, Act.TRACE, TRACES, {}),
     "patient-consents": (patient(), record(), Act.GOVERN, {"a Consent": resource("Consent")}, {}),
+    "team-informed": (professional(SPECIALIST), record(care_teams=[TEAM]), Act.CONSULT, DOCUMENTS, {}),
+    "team-opposed": (
+        professional(SPECIALIST),
+        record(care_teams=[TEAM], consents=[team_choice("deny")]),
+        Act.CONSULT,
+        DOCUMENTS,
+        {},
+    ),
+    "administrator": (
+        professional(SPECIALIST),
+        record(consents=[naming(Policy.ADMINISTRATEUR)]),
+        Act.CONSULT,
+        DOCUMENTS,
+        {},
+    ),
+    "unblocked-does-not-revive": (
+        professional(SPECIALIST),
+        record(consents=[authorisation(SPECIALIST), block(SPECIALIST).inactive("2026-03-01")]),
+        Act.CONSULT,
+        DOCUMENTS,
+        {},
+    ),
+    "btg-masked-permitted": (
+        emergency_doctor(Purpose.BTG),
+        record(consents=[block(SPECIALIST), emergency_choice("MASKED", "permit")]),
+        Act.CONSULT,
+        DOCUMENTS,
+        {},
+    ),
+    "carer": (carer(), record(consents=[delegation()]), Act.CONSULT, DOCUMENTS, {}),
+    "carer-invited": (carer(), record(consents=[delegation(status="proposed")]), Act.CONSULT, DOCUMENTS, {}),
+    "care-history-masked": (
+        professional(SPECIALIST),
+        record(consents=[authorisation(SPECIALIST), choice(Policy.MASQUAGE_HISTORIQUE)]),
+        Act.CONSULT,
+        {**DOCUMENTS, "the care history": document_reference("history", category="60", type="REMB")},
+        {},
+    ),
+    "patient-opposed": (patient(), record(consents=[choice(Policy.OPPOSITION)]), Act.CONSULT, DOCUMENTS, {}),
+    "patient-opposed-keeps-his-patient": (
+        patient(),
+        record(consents=[choice(Policy.OPPOSITION)]),
+        Act.CONSULT,
+        {"his Patient": resource("Patient")},
+        {},
+    ),
+    "patient-archived-reopens": (
+        patient(),
+        record(active=False, extension=closed_on("2026-01-01")),
+        Act.CHANGE_OWN,
+        {"his Patient": resource("Patient")},
+        {},
+    ),
+    "specialiste-deceased-record": (
+        professional(SPECIALIST),
+        record(consents=[authorisation(SPECIALIST)], deceasedBoolean=True),
+        Act.CONSULT,
+        DOCUMENTS,
+        {},
+    ),
+    "representant-of-age": (
+        representative(),
+        minors_record(birthDate="2000-01-01"),
+        Act.CONSULT,
+        MINORS,
+        {},
+    ),
+    "specialiste-collects": (
+        professional(SPECIALIST),
+        record(),
+        Act.COLLECT,
+        {"a Consent": resource("Consent")},
+        {},
+    ),
+    "specialiste-blocked-collects": (
+        professional(SPECIALIST),
+        BLOCKED,
+        Act.COLLECT,
+        {"a Consent": resource("Consent")},
+        {},
+    ),
+    "inconnu-asks-the-status": (
+        professional(OTHER_DOCTOR),
+        record(active=False),
+        Act.STATUS,
+        {"his Patient": resource("Patient")},
+        {},
+    ),
 }
 
 

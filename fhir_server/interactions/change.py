@@ -16,11 +16,12 @@ from fhir_server.consent.circumstances import (
     organisation_key,
     standings_of,
 )
+from fhir_server.fhir import date
 from fhir_server.fhir.errors import Conflict, Forbidden, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.record.belonging import record_of
-from fhir_server.record.closure import CLOSING
+from fhir_server.record.closure import CLOSING, closing_days
 from fhir_server.record.consents import Policy, policy_of
 from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE, MASQUE_PS, labels_of
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
 OWN_PATIENT: Final = frozenset({"telecom", "address", "contact", "communication", "text", "active"})
 """What a patient may change of his own Patient: his contact details, whether the record is open; never his identity."""
+_A_DAY: Final = len("2026-11-22")
+_DAY: Final = 86_400_000_000
 _HOLDER: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
 
 MOVED: Final = "A resource may not move to another patient: delete it, and create it in the other record."
@@ -103,8 +106,22 @@ def _holder_may_change(
     if others:
         told = ", ".join(sorted(others))
         raise Forbidden(f"You may change your contact details and whether the record is open, not: {told}.")
+    closing, asked = closing_days(before), closing_days(after)
+    for url, day in asked.items():
+        if closing.get(url) != day and not _is_about_now(day, exchange):
+            raise Unprocessable(
+                "A record is closed, or its erasure asked for, today: the date cannot be another one.",
+                expression=("Patient.extension",),
+                code=IssueType.BUSINESS_RULE,
+            )
     if facts.life(exchange.now) is Life.ERASED and changed & {"active", "extension"}:
         raise Conflict("This record is being erased; it cannot be reopened any more.", expression=("Patient.active",))
+
+
+def _is_about_now(day: Json, exchange: Exchange) -> bool:
+    """Today, give or take a day: no clock of a client is exact, and no zone the only one."""
+    told = date.moment_of(day, exchange.server.zone, end=False, unknown=date.MIN)
+    return isinstance(day, str) and len(day) >= _A_DAY and abs(told - exchange.now) <= 2 * _DAY
 
 
 def _invitation_must_be_answered_by_its_carer(

@@ -8,6 +8,7 @@ Maladie names the one it knows (R-24).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act, is_doctor
@@ -51,6 +52,8 @@ ROLES: Final = {
         Policy.SAGE_FEMME_REFERENTE,
     )
 }
+_LAST: Final = date.MAX - 1_000_000
+"""The last second there is a date of."""
 _STARTING: Final = frozenset({Policy.AUTORISATION, Policy.ADMINISTRATEUR})
 
 
@@ -202,7 +205,8 @@ async def _renew(exchange: Exchange, facts: Facts, found: Stored, wish: _Wish, a
         period["start"] = wish.start
     if wish.policy is Policy.AUTORISATION:
         begins = exchange.now if wish.begins is None else max(wish.begins, exchange.now)
-        period["end"] = wish.end or date.instant(date.moment(begins) + exchange.server.authorisation)
+        lasts = exchange.server.authorisation // timedelta(microseconds=1)
+        period["end"] = wish.end or date.instant(date.moment(min(begins + lasts, _LAST)))
     elif wish.end is not None:
         period["end"] = wish.end
     if period:

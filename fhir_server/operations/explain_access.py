@@ -20,6 +20,7 @@ from fhir_server.interactions.read import hold
 from fhir_server.operations.described import described
 from fhir_server.operations.opening import traced
 from fhir_server.operations.operation import Operation, answer, parameter, parts
+from fhir_server.record.facts import without
 
 if TYPE_CHECKING:
     from fhir_server.consent.circumstances import Circumstances
@@ -42,6 +43,8 @@ async def _perform(call: Invocation) -> Answer:
     exchange = call.exchange
     target, type = _asked(call)
     facts = await traced(call, Act.EXPLAIN)
+    if exchange.requester.kind not in _AUDITORS:
+        facts = without(facts, await exchange.hidden(facts))
     rules = exchange.account.rules
     about = call.given.one("requester")
     if about is None and exchange.requester.kind in _AUDITORS:

@@ -17,6 +17,7 @@ from fhir_server.operations.consents import first_seen, grounds, of_actor, refer
 from fhir_server.operations.opening import collected, governed
 from fhir_server.operations.operation import Operation, answer, parameter
 from fhir_server.record.consents import Policy
+from fhir_server.record.facts import without
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
@@ -42,7 +43,10 @@ async def _perform(call: Invocation) -> Answer:
         if found is not None:
             await rewritten(exchange, found, act, status="rejected" if fact.proposed and not own else "inactive")
             changed.append(reference("consent", found.key))
-    remaining = [] if own else _remaining(await exchange.facts_in_full(facts.record), actor, exchange.now)
+    if own:
+        return answer(*changed)
+    now = await exchange.facts_in_full(facts.record)
+    remaining = _remaining(without(now, await exchange.hidden(now)), actor, exchange.now)
     return answer(*changed, *(parameter("remaining", "Code", ground) for ground in remaining))
 
 

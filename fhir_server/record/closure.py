@@ -54,6 +54,18 @@ def read_closure(patient: JsonObject, zone: tzinfo) -> Closure:
     return Closure(closed, min(ends, default=date.MAX), deceased)
 
 
+def closing_days(patient: JsonObject) -> dict[str, Json]:
+    """By extension, the day on which the record was closed, or its erasure asked for, as it is written."""
+    days: dict[str, Json] = {}
+    for extension in _extensions(patient):
+        if extension.get("url") == DMP_FERMETURE:
+            found = [one.get("valueDate") for one in _extensions(extension) if one.get("url") == "dateFermeture"]
+            days[DMP_FERMETURE] = found[0] if len(found) == 1 else (found or None)
+        elif extension.get("url") == SUPPRESSION_DEMANDEE:
+            days[SUPPRESSION_DEMANDEE] = extension.get("valueDate")
+    return days
+
+
 def _extensions(element: JsonObject) -> list[JsonObject]:
     extensions = element.get("extension")
     return [one for one in extensions if isinstance(one, dict)] if isinstance(extensions, list) else []

@@ -6,7 +6,7 @@ in, documents and :class:`Facts` out.
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ from fhir_server.record.closure import NOT_CLOSED, Closure, read_closure
 from fhir_server.record.consents import CHOICES, MARKS, ConsentFact, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
@@ -187,6 +187,31 @@ def facts_of(document: Document | None) -> Facts:
         masked_by_default=Policy.MASQUAGE_DEFAUT in choices,
         history_masked=Policy.MASQUAGE_HISTORIQUE in choices,
         kept=document.get("consents", {}),
+    )
+
+
+def without(facts: Facts, hidden: Collection[str]) -> Facts:
+    """The facts as they would be without these Consents and care teams (``Type/id``): what a reader may be told.
+
+    Of facts read in full; others know of no Consent by name.
+    """
+    kept = {name: one for name, one in facts.kept.items() if f"Consent/{one['id']}" not in hidden}
+    teams = tuple(team for team in facts.teams if team.key not in hidden)
+    if len(kept) == len(facts.kept) and len(teams) == len(facts.teams):
+        return facts
+    patient = {"persons": [], "open": facts.open, "closure": [], "birth": facts.birth}
+    told = facts_of(digest({**new_record("", ""), "patient": patient, "consents": kept}))
+    return replace(
+        facts,
+        kept=kept,
+        teams=teams,
+        authorisations=told.authorisations,
+        medecins_traitants=told.medecins_traitants,
+        administrators=told.administrators,
+        carers=told.carers,
+        blocked=told.blocked,
+        unblocked=told.unblocked,
+        emergency=told.emergency,
     )
 
 

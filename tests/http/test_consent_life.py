@@ -71,13 +71,23 @@ def test_his_identity_is_not_his_to_change(record: OwnRecord) -> None:
 
 def test_asked_to_be_erased_more_than_three_months_ago_it_does_not_come_back(record: OwnRecord) -> None:
     erased = {"url": SUPPRESSION, "valueDate": day(-100)}
-    told: list[dict[str, Any]] = [
-        {"op": "replace", "path": "/active", "value": False},
-        {"op": "add", "path": "/extension", "value": [erased]},
-    ]
-    assert change(record, *told) == 200
+    told = patient(record, active=False, extension=[erased])
+    assert record.as_("conformance").put(f"/Patient/{record.id}", json=told, headers=FHIR_JSON).status_code == 200
     assert change(record, {"op": "replace", "path": "/active", "value": True}) == 409
     assert change(record, {"op": "remove", "path": "/extension"}) == 409
+
+
+@pytest.mark.parametrize("by", ["patient", "representant"])
+@pytest.mark.parametrize("date", ["2001-01-01", "2001", day(-10), day(10), "9999-12-31"])
+def test_nobody_dates_back_a_closing_or_a_request_for_erasure(record: OwnRecord, by: str, date: str) -> None:
+    kept = record.deposit()
+    for one in (closing(date), {"url": SUPPRESSION, "valueDate": date}):
+        told: list[dict[str, Any]] = [
+            {"op": "replace", "path": "/active", "value": False},
+            {"op": "add", "path": "/extension", "value": [one]},
+        ]
+        assert change(record, *told, by=by) == 422, one
+    assert record.sees("patient", kept)
 
 
 def test_asked_to_be_erased_yesterday_it_does(record: OwnRecord) -> None:

@@ -8,11 +8,13 @@ import httpx
 import pytest
 
 from fhir_server.identity.requester import Purpose
+from fhir_server.identity.systems import G15
+from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX as SECRET
 from tests.answers import refused
 from tests.conformance import choices
 from tests.conformance.own_record import OwnRecord, own_record
 from tests.http.invoking import actor, called, parts, post, values
-from tests.served import Served, serving
+from tests.served import FHIR_JSON, Served, serving
 
 RECUEILLI_PAR = "https://fhir.dmp-ens.example/StructureDefinition/recueilli-par"
 INSURANCE = {"scope": "system/Consent.c system/DocumentReference.c"}
@@ -232,3 +234,38 @@ def test_and_nothing_else(record: OwnRecord, served: Served) -> None:
     refused(
         post(record.as_("assurance-maladie"), authorize(record), actor=actor("inconnu"), role="medecin-traitant"), 403
     )
+
+
+def asked_by_representative(record: OwnRecord) -> str:
+    """What the representative is told of a doctor: why he sees documents or not, and what a revocation leaves him."""
+    described = [
+        {"name": "kind", "valueCode": "professional"},
+        {"name": "rpps", "valueString": "89900000003"},
+        {"name": "profession", "valueCoding": {"system": G15, "code": "10"}},
+    ]
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "type", "valueCode": "DocumentReference"}, {"name": "requester", "part": described}],
+    }
+    client = record.as_("representant")
+    explained = client.post(f"/Patient/{record.id}/$explain-access", json=asked, headers=FHIR_JSON)
+    assert explained.status_code == 200, explained.text
+    revoked = post(client, f"/Patient/{record.id}/$revoke", actor=actor("inconnu"))
+    assert revoked.status_code == 200, revoked.text
+    return explained.text + revoked.text
+
+
+def test_nor_is_it_by_an_explanation_or_by_what_a_revocation_leaves(record: OwnRecord, served: Served) -> None:
+    document, before = record.deposit(), asked_by_representative(record)
+    with served.client(served.token("inconnu", extra={"extensions.dmp.audience_restriction": SECRET})) as doctor:
+        called(post(doctor, authorize(record), actor=actor("inconnu"), collected=True))
+        assert doctor.get(f"/DocumentReference/{document}").status_code == 200
+    assert asked_by_representative(record) == before
+    assert record.sees("inconnu", document), "and what he does not know of, he did not revoke"
+
+
+def test_a_renewal_at_the_end_of_time_is_no_failure(record: OwnRecord) -> None:
+    path, client = authorize(record), record.as_("patient")
+    called(post(client, path, actor=actor("inconnu")))
+    again = post(client, path, actor=actor("inconnu"), start="9999-06-01")
+    assert again.status_code in (200, 422), again.text

@@ -31,6 +31,7 @@ from fhir_server.interactions.prepare import (
 from fhir_server.interactions.read import read
 from fhir_server.interactions.search import Condition, condition
 from fhir_server.interactions.shown import as_shown
+from fhir_server.record.elements import ELEMENTS
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
 from fhir_server.store.reading import permits
 
@@ -152,7 +153,7 @@ async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts,
         return
     if exchange.requester.kind is Kind.PROFESSIONAL and act in (Act.GOVERN, Act.COLLECT):
         # whether he is the médecin traitant depends on stored data: the answer for an unknown target
-        raise Unprocessable(UNKNOWN_RECORD, expression=("Consent.patient",), code=IssueType.NOT_FOUND)
+        raise Unprocessable(UNKNOWN_RECORD, expression=(ELEMENTS[draft.type],), code=IssueType.NOT_FOUND)
     raise Forbidden("You may not deposit this resource.")
 
 

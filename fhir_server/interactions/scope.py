@@ -21,7 +21,7 @@ from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
-from fhir_server.search.hidden import Unseen, beside, named
+from fhir_server.search.hidden import Unseen, beside, named, widest
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.query import RecordNamed
 from fhir_server.search.values import split
@@ -136,7 +136,8 @@ async def _unseen(
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
     if codes:
         records = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
-        asked = all_of([one_of(Field.TYPE, *types), *records, *clauses, visible.predicate])
+        possible = [widest(clause) for clause in clauses]
+        asked = all_of([one_of(Field.TYPE, *types), *records, *possible, visible.predicate])
         shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
     return Unseen(hidden, codes, shown, brought_by(exchange.requester), base_url)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.record.pointers import target
 from fhir_server.search.predicate import (
+    ALWAYS,
     NEVER,
     AllOf,
     AnyOf,
@@ -101,6 +102,22 @@ def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[
     """Of the parameters that clauses ask, those that speak of what goes with a reference."""
     of_types = frozenset(code for type in types for code in BESIDE.get(type, ()))
     return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
+
+
+def widest(clause: Predicate) -> Predicate:
+    """A condition that holds wherever the clause does, as it is asked or as it is of what somebody sees.
+
+    Less is seen than is there, so that more may satisfy what is denied.
+    """
+    match clause:
+        case AllOf(parts):
+            return all_of([widest(part) for part in parts])
+        case AnyOf(parts):
+            return any_of([widest(part) for part in parts])
+        case Not():
+            return ALWAYS
+        case _:
+            return clause
 
 
 def _asked(clause: Predicate) -> Iterator[str]:

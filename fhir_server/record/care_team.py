@@ -14,7 +14,7 @@ from fhir_server.fhir import date
 from fhir_server.record.actors import identifier_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
@@ -52,6 +52,10 @@ class Team:
             and self.since <= now
             and any(member.actor in actors and member.start <= now < member.end for member in self.members)
         )
+
+    def but(self, actors: Collection[str]) -> Team:
+        """The team without these members."""
+        return replace(self, members=tuple(one for one in self.members if one.actor not in actors)) if actors else self
 
     def authorised(self, start: int, end: int, granted: int) -> tuple[Team, ...]:
         """The team with the express consent of the patient, in ``[start, end)``, given at ``granted``.

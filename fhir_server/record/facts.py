@@ -34,7 +34,7 @@ MOST_CARERS: Final = 3
 EMERGENCY_DEFAULTS: Final[Mapping[str, bool]] = {"ETREAT": True, "BTG": True, "MASKED": False}
 """What holds when the patient chose nothing (R-43, R-46)."""
 
-SHAPE: Final = 2
+SHAPE: Final = 3
 """The form in which facts are told; the server tells them anew where they are stored in an older one."""
 
 Document: TypeAlias = "dict[str, Any]"
@@ -366,13 +366,23 @@ def must_be_single(document: Document, fact: ConsentFact) -> None:
 
 
 def _teams(stored: Mapping[str, Document], active: list[ConsentFact]) -> tuple[Team, ...]:
-    """The teams that may consult, each since when: authorised by the patient, or he was told and did not oppose."""
-    teams = []
-    for told in stored.values():
-        team = Team.of(told)
-        choice = next((fact for fact in active if fact.policy is Policy.EQUIPE and fact.actor == team.key), None)
+    """The teams that may consult, each since when: authorised by the patient, or he was told and did not oppose.
+
+    Whom he opposed in one team is deemed authorised by no other, else the same team declared again would undo it.
+    """
+    choices = {fact.actor: fact for fact in active if fact.policy is Policy.EQUIPE}
+    known = [Team.of(told) for told in stored.values()]
+    opposed = {
+        member.actor
+        for team in known
+        if team.key in choices and not choices[team.key].permit
+        for member in team.members
+    }
+    teams: list[Team] = []
+    for team in known:
+        choice = choices.get(team.key)
         if choice is None:
-            teams.append(team)
+            teams.append(team.but(opposed))
         elif choice.permit:
             teams += team.authorised(choice.start, choice.end, choice.granted)
     return tuple(teams)

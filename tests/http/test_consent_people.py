@@ -61,6 +61,15 @@ class TestTeam:
         record.withdraw(opposed)
         assert record.sees("inconnu", document)
 
+    def test_the_same_team_declared_again_does_not_undo_his_opposition(self, record: OwnRecord) -> None:
+        document = record.deposit()
+        team = care_team(record, "inconnu", informed=day(-1))
+        record.chosen(team_choice(record, made(record, team)["id"], "deny"))
+        again = made(record, team)
+        assert not record.sees("inconnu", document)
+        record.chosen(team_choice(record, again["id"], "permit"))
+        assert record.sees("inconnu", document), "but he may authorise it himself"
+
     def test_or_authorises_a_team_he_was_not_told_of(self, record: OwnRecord) -> None:
         document = record.deposit()
         team = made(record, care_team(record, "inconnu"))

@@ -54,11 +54,13 @@ from fhir_server.record.elements import SEARCHED
 from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
+from fhir_server.search.subset import Subsetter
 from fhir_server.settings import DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
 from fhir_server.store.erasure import GRACE, Due, Erasure
+from fhir_server.store.finding import Finding
 from fhir_server.store.internal import Internal
 from fhir_server.store.reading import Reading
 from fhir_server.store.seed import Seed, seed
@@ -93,6 +95,7 @@ class _Declared:
 
     definitions: Definitions
     parameters: Parameters
+    terminology: Terminology
     law: Law
     capability: capability.Capability
 
@@ -180,7 +183,7 @@ def _declared(settings: Settings) -> _Declared:
         version=__version__,
         cors=bool(settings.cors_origins),
     )
-    return _Declared(definitions, parameters, law, promised)
+    return _Declared(definitions, parameters, terminology, law, promised)
 
 
 def parameters_of(definitions: Definitions, own: list[Any], base_url: str) -> Parameters:
@@ -237,6 +240,7 @@ async def _server(
     return Server(
         base_url=settings.base_url,
         reading=Reading(held),
+        finding=Finding(held, seconds=settings.search_timeout),
         writing=Writing(client, held),
         internal=internal,
         contents=Contents(held),
@@ -245,6 +249,8 @@ async def _server(
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
         redaction=Redaction(declared.definitions, settings.base_url),
+        subsetter=Subsetter(declared.definitions),
+        terminology=declared.terminology,
         law=declared.law,
         pages=PageTokens(await internal.key("page tokens")),
         routing_key=await internal.key("routing"),

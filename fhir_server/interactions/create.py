@@ -64,7 +64,7 @@ async def create(exchange: Exchange, type: str, raw: bytes) -> Answer:
     if exchange.if_none_exist is None:
         return await store_new(exchange, draft, act)
     wanted = await condition(exchange, type, exchange.if_none_exist)
-    found = await exchange.server.reading.search(wanted.asked, visible=wanted.visible, order=wanted.order, limit=2)
+    found = await exchange.server.finding.search(wanted.asked, visible=wanted.visible, order=wanted.order, limit=2)
     if found.resources:
         return await _existing(exchange, type, [one.id for one in found.resources])
     try:

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from fhir_server.record.redact import Redaction
     from fhir_server.search.parameters import Parameters
     from fhir_server.search.predicate import Predicate
+    from fhir_server.search.subset import Subsetter
     from fhir_server.store.binary import Contents
+    from fhir_server.store.finding import Finding
     from fhir_server.store.internal import Internal
     from fhir_server.store.reading import Held, Reading
     from fhir_server.store.writing import Writing
+    from fhir_server.terminology import Terminology
     from fhir_server.validation.structure import Validator
 
 
@@ -47,6 +50,7 @@ class Server:
 
     base_url: str
     reading: Reading
+    finding: Finding
     writing: Writing
     internal: Internal
     contents: Contents
@@ -55,6 +59,8 @@ class Server:
     parameters: Parameters
     validator: Validator
     redaction: Redaction
+    subsetter: Subsetter
+    terminology: Terminology
     law: Law
     pages: PageTokens
     routing_key: bytes

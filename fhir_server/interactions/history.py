@@ -24,6 +24,7 @@ from fhir_server.interactions.scope import NAME_THE_PATIENT
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.record.facts import NO_RECORD
 from fhir_server.search.predicate import Field, one_of
+from fhir_server.store.ordering import Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ async def history_instance(
     exchange.account.query = raw
     held, facts, decision = await hold(exchange, type, id)
     window = Window(exchange, pairs, f"history {type}/{id}")
-    after = int(window.after[0]) if window.after is not None else None
+    after = int(window.after.values[0] or 0) if window.after is not None else None
     found, total = await exchange.server.reading.history(
         held, visible=decision.visible, since=window.since, limit=window.limit, after=after
     )
@@ -78,7 +79,7 @@ async def history_instance(
     if found and found[0].record is not None and type != "AuditEvent":
         exchange.account.patient = f"Patient/{found[0].record}"
     shown, more = found[: window.limit], len(found) > window.limit
-    position = (shown[-1].version, "") if more and shown else None
+    position = Position((shown[-1].version,), "") if more and shown else None
     if type != "AuditEvent":
         await look_ahead(exchange, shown)
         changes = [await _change(exchange, one) for one in shown]
@@ -118,7 +119,7 @@ async def _many(
     shown, more = found[: window.limit], len(found) > window.limit
     exchange.account.delivered = [f"{one.key}/_history/{one.version}" for one in shown]
     last = shown[-1] if more and shown else None
-    position = (last.at, str(last.document["_id"])) if last is not None else None
+    position = Position((last.at,), str(last.document["_id"])) if last is not None else None
     return _bundle(exchange, window, path, [await _change(exchange, one) for one in shown], None, position)
 
 
@@ -164,7 +165,7 @@ def _bundle(
     path: str,
     changes: Sequence[Change],
     total: int | None,
-    position: tuple[int | str, str] | None,
+    position: Position | None,
 ) -> Answer:
     base = exchange.server.base_url
     query = f"?{urlencode(window.used)}" if window.used else ""

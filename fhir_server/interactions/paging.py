@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.fhir.errors import Invalid
-
-Position: TypeAlias = "tuple[int | str, str]"
+from fhir_server.store.ordering import Position
 
 LIFETIME: Final = 15 * 60 * 1_000_000
 """Microseconds."""
 _NONCE: Final = 12
-_LONGEST: Final = 2048
+_LONGEST: Final = 8192
 
-_positions = msgspec.json.Decoder(tuple[int, int | str, str])
+_positions = msgspec.json.Decoder(tuple[int, bool, tuple[int | str | None, ...], str])
 
 
 class PageTokens:
@@ -37,7 +36,7 @@ class PageTokens:
     def seal(self, position: Position, bound: str, now: int) -> str:
         """A token for a position; ``bound`` names the requester, realm and query it is for."""
         nonce = os.urandom(_NONCE)
-        told = msgspec.json.encode((now + LIFETIME, *position))
+        told = msgspec.json.encode((now + LIFETIME, position.backwards, position.values, position.id))
         return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, told, _digest(bound))).decode().rstrip("=")
 
     def open(self, token: str, bound: str, now: int) -> Position:
@@ -45,7 +44,8 @@ class PageTokens:
         token = token if len(token) <= _LONGEST else ""
         try:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            expires, value, id = _positions.decode(self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _digest(bound)))
+            told = self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _digest(bound))
+            expires, backwards, values, id = _positions.decode(told)
         except (ValueError, InvalidTag, msgspec.DecodeError):
             raise Invalid(
                 "This page token is not one of yours for this search; begin again with the first page.",
@@ -53,7 +53,7 @@ class PageTokens:
             ) from None
         if expires < now:
             raise Invalid("This page token has expired; begin again with the first page.", expression=("http._page",))
-        return value, id
+        return Position(values, id, backwards)
 
 
 def _digest(bound: str) -> bytes:

@@ -21,9 +21,10 @@ from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
-from fhir_server.search.hidden import Unseen, beside, named, widest
+from fhir_server.search.clause import DEFERRED, RecordNamed
+from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
-from fhir_server.search.query import RecordNamed
+from fhir_server.search.sorting import OfTerms
 from fhir_server.search.values import split
 from fhir_server.search.visible import Visible
 from fhir_server.store.internal import MOST_ASKED
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.search.clause import Clause
     from fhir_server.search.query import Query
+    from fhir_server.search.sorting import SortKey
 
 NAME_THE_PATIENT: Final = (
     "Name the patient: a search by a professional is about one record. Use patient=[id], "
@@ -54,15 +57,20 @@ class Scope:
     """Where a search looks and what is allowed there."""
 
     visible: Visible
-    facts: Facts
-    """Of the one record, where there is one."""
+    facts: tuple[Facts, ...]
+    """Of each record it looks in; of none, those of a record that nobody has."""
     decision: Decision | None
-    """On the one type searched, where there is one."""
+    """On the one type searched, where there is one, in the one record."""
     resolved: tuple[str, ...] = ()
     """The records of the INS the query names."""
     collection: str = "resources"
     unseen: Unseen | None = None
     """What of the references asked for is not shown, where there is any."""
+
+    @property
+    def of_one(self) -> Facts:
+        """The facts of the one record, where there is one."""
+        return self.facts[0] if len(self.facts) == 1 else NO_RECORD
 
     def rewrite(self, clause: Predicate) -> Predicate:
         """A clause as it is of what the requester sees.
@@ -106,12 +114,12 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
         exchange.account.record = known[0]
     only = decisions[0] if len(decisions) == 1 else None
     visible = together(decisions)
-    unseen = await _unseen(exchange, query, types, visible, resolved)
+    ready = ready_of(query.clauses)
+    places = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
+    unseen = await look(exchange, types, ready, all_of([*places, visible.predicate]), known)
     if query.names_resource:
-        asked = [
-            one.predicate(resolved) if isinstance(one, RecordNamed) else unseen.rewrite(one) if unseen else one
-            for one in query.clauses
-        ]
+        # a chain among the clauses is left out: the trace is then withheld for a resource the query may mean
+        asked = [*places, *(unseen.rewrite(one) if unseen else one for one in ready)]
         if exchange.requester.kind in PATIENT_SIDE:
             # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
             asked.append(visible.predicate)
@@ -121,25 +129,54 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
             exchange.requester.realm.value,
             records=None if exchange.is_conformance else known or [""],
         )
-    return Scope(visible, facts[0] if len(facts) == 1 else NO_RECORD, only, tuple(resolved), unseen=unseen)
+    return Scope(visible, tuple(facts), only, tuple(resolved), unseen=unseen)
 
 
-async def _unseen(
-    exchange: Exchange, query: Query, types: Sequence[str], visible: Visible, resolved: Sequence[str]
+def ready_of(clauses: Sequence[Clause]) -> list[Predicate]:
+    """Of clauses, those that are conditions on entries already."""
+    return [one for one in clauses if not isinstance(one, (RecordNamed, *DEFERRED))]
+
+
+async def look(
+    exchange: Exchange, types: Sequence[str], clauses: Sequence[Predicate], place: Predicate, records: Sequence[str]
 ) -> Unseen | None:
-    """What of the references that the query asks for is not shown; nothing when it asks for none."""
-    base_url = exchange.server.base_url
-    clauses = [clause for clause in query.clauses if not isinstance(clause, RecordNamed)]
+    """What of the references that conditions ask for is not shown; nothing when they ask for none.
+
+    The entries asked are of these types and in this place; of their ``records`` the Patients are shown.
+    """
+    base_url, parameters = exchange.server.base_url, exchange.server.parameters
+    if exchange.is_conformance:
+        return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    if exchange.is_conformance or not (keys or codes):
+    references = {one.code for type in types for one in parameters.of(type).values() if one.type == "reference"}
+    there = present(clauses, references)
+    if not (keys or codes or there):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
-    if codes:
-        records = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
+    if codes or there:
         possible = [widest(clause) for clause in clauses]
-        asked = all_of([one_of(Field.TYPE, *types), *records, *possible, visible.predicate])
+        asked = all_of([one_of(Field.TYPE, *types), *possible, place])
         shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
-    return Unseen(hidden, codes, shown, brought_by(exchange.requester), base_url)
+        shown |= {f"Patient/{record}" for record in records}
+    return Unseen(hidden, codes, shown, there, brought_by(exchange.requester), base_url)
+
+
+async def hidden_from_order(
+    exchange: Exchange, types: Sequence[str], keys: Sequence[SortKey], asked: Predicate
+) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    """Of an order by references, the terms that are not shown; of one by what goes with them, what may be referred to.
+
+    An order tells what it is made of: rows must not stand where only a hidden reference puts them.
+    """
+    pointing = [key.source.head for key in keys if isinstance(key.source, OfTerms) and key.source.points]
+    codes = frozenset(code for type in types for code in BESIDE.get(type, ()))
+    beside_keys = [key.code for key in keys if key.code in codes]
+    if exchange.is_conformance or not (pointing or beside_keys):
+        return frozenset(), {}
+    referred = frozenset(await exchange.server.internal.referred_to(asked))
+    shown = await exchange.shown(referred)
+    unseen = frozenset(f"{head}{key}" for head in pointing for key in referred - shown)
+    return unseen, dict.fromkeys(beside_keys, shown)
 
 
 async def _note_attempt(exchange: Exchange, query: Query) -> None:
@@ -181,13 +218,20 @@ async def _resolve(exchange: Exchange, query: Query) -> list[str]:
             continue
         for system, value in clause.identifiers:
             exchange.account.patient = Identifier(system or "", value)
-            if system is not None and system not in INS:
-                continue
-            person = actor_key(system or next(iter(INS)), value)
-            found += await exchange.server.internal.records_of_person(person, exchange.requester.realm.value)
+        found += await records_of_identifiers(exchange, clause.identifiers)
         if len(clause.ids) == 1:
             exchange.account.patient = f"Patient/{next(iter(clause.ids))}"
     return list(dict.fromkeys(found))
+
+
+async def records_of_identifiers(exchange: Exchange, identifiers: Sequence[tuple[str | None, str]]) -> list[str]:
+    """The records of whom these identifiers name, in the requester's realm; only an INS names anybody."""
+    found: list[str] = []
+    for system, value in identifiers:
+        if system is None or system in INS:
+            person = actor_key(system or next(iter(INS)), value)
+            found += await exchange.server.internal.records_of_person(person, exchange.requester.realm.value)
+    return found
 
 
 async def _records(
@@ -203,7 +247,7 @@ async def _records(
         ids = {id for clause in named for id in clause.ids}
         return list(dict.fromkeys([*ids, *resolved]))
     if type == "Patient" and _asks_by_traits(exchange, query):
-        traits = all_of([_whole(clause) for clause in query.clauses if not isinstance(clause, RecordNamed)])
+        traits = all_of([_whole(clause) for clause in ready_of(query.clauses)])
         found = await _records_of_answers(exchange, types, traits)
         return found if len(found) == 1 else []
     if query.names_resource and _names_one(query):
@@ -257,7 +301,7 @@ def _names_one(query: Query) -> bool:
 
 
 def _asked_without_records(query: Query) -> Predicate:
-    return all_of([clause for clause in query.clauses if not isinstance(clause, RecordNamed)])
+    return all_of(ready_of(query.clauses))
 
 
 def _whole(clause: Predicate) -> Predicate:
@@ -286,7 +330,7 @@ async def _traces(exchange: Exchange, query: Query) -> Scope:
     exchange.account.record = facts.record
     hidden = await exchange.hidden(facts)
     decision = exchange.decide("AuditEvent", Act.TRACE, facts, hidden=hidden)
-    return Scope(decision.visible, facts, decision, collection="trail")
+    return Scope(decision.visible, (facts,), decision, collection="trail")
 
 
 def _patients_of_traces(query: Query) -> list[str]:

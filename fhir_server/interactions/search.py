@@ -7,7 +7,7 @@ What was asked and what is allowed are one query, so counts, sorting and paging 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,18 +19,23 @@ from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.bundle import Entry, searchset
 from fhir_server.interactions.exchange import Elsewhere
+from fhir_server.interactions.hops import Hops
 from fhir_server.interactions.include import included
-from fhir_server.interactions.scope import Scope, open_scope
+from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
+from fhir_server.search.clause import DEFERRED, RecordNamed
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
-from fhir_server.search.query import Context, Query, RecordNamed, Summary, Total, parse
+from fhir_server.search.query import Context, Query, SortField, SortKey, Total, parse
 from fhir_server.search.visible import Visible
-from fhir_server.store.reading import Order, Page, Stored
+from fhir_server.store.finding import Page
+from fhir_server.store.ordering import Order
+from fhir_server.store.reading import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.search.subset import Subset
 
 _TRACES: Final = "trail"
 
@@ -48,82 +53,111 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     """The first page, or the one that ``_page`` names; ``raw`` is the request as the trail keeps it."""
     account = exchange.account
     account.type, account.query = type, raw
-    query = _parse(exchange, type, pairs, strict=exchange.strict)
-    scope = await open_scope(exchange, type, query)
-    asked = asked_of(query, scope)
+    query = parse(type, pairs, strict=exchange.strict, context=context_of(exchange))
+    return await answer(exchange, query, type or "")
+
+
+async def answer(exchange: Exchange, query: Query, path: str, within: Predicate | None = None) -> Answer:
+    """A page of a query that was read; ``path`` is where it was asked, ``within`` what its entries are within."""
+    scope = await open_scope(exchange, path if path in query.types else None, query)
+    hops = Hops(exchange, scope)
+    asked = await asked_of(query, hops)
+    if within is not None:
+        asked = all_of([asked, within])
     used = urlencode(query.used)
-    bound = _bound(exchange, type, used)
-    if query.summary is Summary.COUNT:
-        number = await exchange.server.reading.count(asked, visible=scope.visible, collection=scope.collection)
-        account.counted = number
-        return _bundle(exchange, query, type, used, [], number, None, ())
+    bound = _bound(exchange, path, used)
+    finding = exchange.server.finding
+    if query.counts:
+        number = await finding.count(asked, visible=scope.visible, collection=scope.collection)
+        exchange.account.counted = number
+        return _bundle(exchange, query, _Links(path, used, bound), [], number, None, ())
     after = exchange.server.pages.open(query.page, bound, exchange.now) if query.page is not None else None
-    order = _order(query, scope)
-    page = await exchange.server.reading.search(
+    order = await _order(exchange, query, scope, asked)
+    page = await finding.search(
         asked, visible=scope.visible, order=order, limit=query.count, after=after, collection=scope.collection
     )
-    total = await _total(exchange, query, page, asked, scope, first=after is None)
-    others, cut = await included(exchange, query, page.resources, scope)
+    total = await _total(exchange, query, page, asked, scope)
+    others, cut = await included(exchange, query, page.resources, hops)
     _account(exchange, query, page, others)
     await look_ahead(exchange, (*page.resources, *others))
+    facts, whole = scope.of_one, query.subset
     entries = [
-        Entry(one.key, await body_of(exchange, one, scope.facts, scope.decision), "match") for one in page.resources
+        Entry(one.key, _part(exchange, one, await body_of(exchange, one, facts, scope.decision), whole), "match")
+        for one in page.resources
     ]
-    entries += [Entry(one.key, await body_of(exchange, one, scope.facts), "include") for one in others]
-    following = exchange.server.pages.seal(page.next, bound, exchange.now) if page.next is not None else None
-    return _bundle(exchange, query, type, used, entries, total, following, cut)
+    part = whole.of_included()
+    entries += [Entry(one.key, _part(exchange, one, await body_of(exchange, one, facts), part), "include") for one in others]
+    return _bundle(exchange, query, _Links(path, used, bound), entries, total, page, cut)
 
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
-    query = _parse(exchange, type, pairs, strict=True)
+    query = parse(type, pairs, strict=True, context=context_of(exchange))
     if not query.clauses:
         raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
     scope = await open_scope(exchange, type, query)
     exchange.account.named = {}  # the trace tells what was created, not what the condition names
-    return Condition(asked_of(query, scope), scope.visible, _order(query, scope))
+    asked = await asked_of(query, Hops(exchange, scope))
+    return Condition(asked, scope.visible, await _order(exchange, query, scope, asked))
 
 
-def _parse(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool) -> Query:
+def context_of(exchange: Exchange) -> Context:
+    """What a query of this request is read in."""
     server = exchange.server
-    context = Context(
+    return Context(
         now=moment(exchange.now),
         base_url=server.base_url,
         max_count=server.max_count,
         default_count=server.default_count,
+        definitions=server.definitions,
+        parameters=server.parameters,
+        terminology=server.terminology,
     )
-    return parse(server.parameters, type, pairs, strict=strict, context=context)
 
 
-def asked_of(query: Query, scope: Scope) -> Predicate:
-    """What the query asks, its records resolved; always of its types."""
+async def asked_of(query: Query, hops: Hops) -> Predicate:
+    """What the query asks, its records and its hops resolved; always of its types."""
     parts: list[Predicate] = [one_of(Field.TYPE, *query.types)]
     for clause in query.clauses:
         if isinstance(clause, RecordNamed):
-            parts.append(clause.predicate(scope.resolved))
+            parts.append(clause.predicate(hops.scope.resolved))
+        elif isinstance(clause, DEFERRED):
+            parts.append(await hops.resolve(clause, query.types))
         else:
-            parts.append(scope.rewrite(clause))
+            parts.append(hops.scope.rewrite(clause))
     return all_of(parts)
 
 
-def _order(query: Query, scope: Scope) -> Order:
-    key = query.sort[0]
-    if scope.collection == _TRACES and key.field.value == "on":
-        return Order("at", key.descending)  # a trace is dated by the moment it was recorded
-    return Order(key.field.value, key.descending)
+async def _order(exchange: Exchange, query: Query, scope: Scope, asked: Predicate) -> Order:
+    if scope.collection == _TRACES:
+        return Order(tuple(_of_trace(key) for key in query.sort))
+    unseen, beside = await hidden_from_order(
+        exchange, query.types, query.sort, all_of([asked, scope.visible.predicate])
+    )
+    return Order(query.sort, unseen, beside)
 
 
-async def _total(
-    exchange: Exchange, query: Query, page: Page, asked: Predicate, scope: Scope, *, first: bool
-) -> int | None:
-    """Known without counting when the first page is all there is; else counted when asked for."""
-    if first and page.next is None:
+def _of_trace(key: SortKey) -> SortKey:
+    """A trace is dated by the moment it was recorded."""
+    return replace(key, source=SortField.LAST_UPDATED) if key.source is SortField.ON else key
+
+
+async def _total(exchange: Exchange, query: Query, page: Page, asked: Predicate, scope: Scope) -> int | None:
+    """Known without counting when the one page is all there is; else counted when asked for."""
+    if query.total is Total.NONE:
+        return None
+    if page.next is None and page.previous is None and query.page is None:
         return len(page.resources)
     if query.total in (Total.ACCURATE, Total.ESTIMATE):
-        return await exchange.server.reading.count(asked, visible=scope.visible, collection=scope.collection)
+        return await exchange.server.finding.count(asked, visible=scope.visible, collection=scope.collection)
     return None
+
+
+def _part(exchange: Exchange, found: Stored, body: bytes, subset: Subset) -> bytes:
+    """The part of a resource that is asked for."""
+    return body if subset.is_whole(found.type) else exchange.server.subsetter.cut(body, found.type, subset)
 
 
 def _account(exchange: Exchange, query: Query, page: Page, others: Sequence[Stored]) -> None:
@@ -143,32 +177,48 @@ def _account(exchange: Exchange, query: Query, page: Page, others: Sequence[Stor
     account.delivered = [key for keys in given.values() for key in keys]
 
 
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """What the links of a searchset are made of."""
+
+    path: str
+    """Below the base; empty for the whole system."""
+    used: str
+    """The query as it was understood."""
+    bound: str
+    """Whom and what a page token is for."""
+
+
 def _bundle(
     exchange: Exchange,
     query: Query,
-    type: str | None,
-    used: str,
+    links: _Links,
     entries: list[Entry],
     total: int | None,
-    following: str | None,
+    page: Page | None,
     remarks: Sequence[Issue],
 ) -> Answer:
     issues = [*query.issues, *remarks]
     if issues:
         entries = [*entries, Entry(None, json.encode(operation_outcome(issues)), "outcome")]
-    base = exchange.server.base_url
-    path = f"{base}/{type}" if type is not None else base
-    links = [("self", f"{path}?{used}" if used else path)]
-    if following is not None:
-        page = urlencode({"_page": following})
-        links.append(("next", f"{path}?{used}&{page}" if used else f"{path}?{page}"))
-    return Answer(200, searchset(base, entries, total, links))
+    base, pages = exchange.server.base_url, exchange.server.pages
+    where = f"{base}/{links.path}" if links.path else base
+    told = [("self", f"{where}?{links.used}" if links.used else where)]
+    if query.page is not None or (page is not None and page.next is not None):
+        told.append(("first", told[0][1]))
+    if page is not None:
+        # the standard's example says `previous`, the registry of link relations knows `prev` too
+        for relation, position in (("previous", page.previous), ("prev", page.previous), ("next", page.next)):
+            if position is not None:
+                token = urlencode({"_page": pages.seal(position, links.bound, exchange.now)})
+                told.append((relation, f"{where}?{links.used}&{token}" if links.used else f"{where}?{token}"))
+    return Answer(200, searchset(base, entries, total, told))
 
 
-def _bound(exchange: Exchange, type: str | None, used: str) -> str:
+def _bound(exchange: Exchange, path: str, used: str) -> str:
     """Whom and what a page token is for; ``used`` is the query as it was understood."""
     requester = exchange.requester
-    return f"{requester.issuer}\n{requester.key}\n{requester.realm.value}\n{type}\n{used}"
+    return f"{requester.issuer}\n{requester.key}\n{requester.realm.value}\n{path}\n{used}"
 
 
 def parse_pairs(text: str) -> list[tuple[str, str]]:

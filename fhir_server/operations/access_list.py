@@ -17,7 +17,7 @@ from fhir_server.operations.actor import actor_of_key
 from fhir_server.operations.opening import traced
 from fhir_server.operations.operation import Operation, answer, parameter, parts
 from fhir_server.search.predicate import Field, all_of, one_of
-from fhir_server.store.reading import Order
+from fhir_server.store.ordering import BY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,10 +70,10 @@ async def _names(exchange: Exchange, actors: set[str]) -> dict[str, str]:
         if not wanted or not _may_search(exchange, type):
             continue
         terms = [f"identifier={one['system']}|{one['value']}" for one in wanted.values()]
-        page = await exchange.server.reading.search(
+        page = await exchange.server.finding.search(
             all_of([one_of(Field.TYPE, type), one_of(Field.TERMS, *terms)]),
             visible=exchange.decide(type, Act.CONSULT).visible,
-            order=Order("_id", descending=False),
+            order=BY_ID,
             limit=len(wanted) * 2,
         )
         for found in page.resources:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.record.elements import DIRECTORY
 from fhir_server.record.pointers import target
 from fhir_server.search.predicate import (
     ALWAYS,
@@ -22,6 +23,7 @@ from fhir_server.search.predicate import (
     OneOf,
     Predicate,
     Prefix,
+    Span,
     all_of,
     any_of,
     negate,
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 BESIDE: Final[Mapping[str, frozenset[str]]] = {
     "ChargeItem": frozenset({"performer-function"}),
-    "DocumentReference": frozenset({"contenttype", "format", "language", "relation"}),
-    "Group": frozenset({"characteristic", "exclude", "value"}),
+    "DocumentReference": frozenset({"contenttype", "format", "language", "relation", "relationship"}),
+    "Group": frozenset({"characteristic", "characteristic-value", "exclude", "value"}),
     "Invoice": frozenset({"participant-role"}),
     "Provenance": frozenset({"agent-role", "agent-type"}),
 }
@@ -55,6 +57,8 @@ class Unseen:
     """Of the parameters asked, those that speak of what goes with a reference."""
     shown: frozenset[str]
     """Of what the resources in question refer to, what is shown."""
+    present: frozenset[str]
+    """Of the parameters asked, those references of which only the presence is asked (``:missing``)."""
     own: Predicate
     """What the requester is shown whole."""
     base_url: str
@@ -64,7 +68,9 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) if _code(text) in self.codes:
+            case Prefix(text) if text[-1:] == "=" and text[:-1] in self.present:
+                return self._points_to_shown(clause, text)
+            case Prefix(text) | Span(text) if _code(text) in self.codes:
                 return all_of([clause, self._whole()])
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
@@ -78,6 +84,13 @@ class Unseen:
     def _whole(self) -> Predicate:
         """What refers to nothing that is hidden, and what the requester is shown whole."""
         return any_of([within(Field.REFERS, *self.shown), self.own])
+
+    def _points_to_shown(self, clause: Prefix, head: str) -> Predicate:
+        """What has such a reference to something shown, to the directory, or elsewhere; his own deposits as they are."""
+        open_to_all = [Prefix(f"{head}{kind}/") for kind in sorted(DIRECTORY)]
+        elsewhere = [Prefix(f"{head}{scheme}") for scheme in ("http", "urn:")]
+        seen = one_of(Field.TERMS, *(f"{head}{key}" for key in self.shown))
+        return any_of([all_of([clause, self._whole()]), seen, *open_to_all, *elsewhere])
 
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
@@ -104,6 +117,12 @@ def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[
     return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
 
 
+def present(clauses: Collection[Predicate], references: Collection[str]) -> frozenset[str]:
+    """Of these reference parameters, those of which clauses ask whether there is a value."""
+    heads = {term for clause in clauses for term in _asked(clause)}
+    return frozenset(code for code in references if f"{code}=" in heads)
+
+
 def widest(clause: Predicate) -> Predicate:
     """A condition that holds wherever the clause does, as it is asked or as it is of what somebody sees.
 
@@ -124,7 +143,7 @@ def _asked(clause: Predicate) -> Iterator[str]:
     match clause:
         case OneOf(Field.TERMS, values):
             yield from (str(value) for value in values)
-        case Prefix(text):
+        case Prefix(text) | Span(text):
             yield text
         case AllOf(parts) | AnyOf(parts):
             for part in parts:

@@ -60,7 +60,7 @@ def alternatives(expression: str) -> tuple[str, ...]:
 
 
 def compile_path(expression: str, type: str, definitions: Definitions) -> Path | None:
-    """Compile for one resource type; nothing when the expression speaks of other types only."""
+    """Compile for one type of resource, or of element; nothing when the expression speaks of other types only."""
     tokens = [(match.lastgroup or "", match[match.lastgroup or 0]) for match in _TOKEN.finditer(expression.strip())]
     compiler = _Compiler(tokens, definitions, type)
     root = _Stage((TypeUse(type),), names=())
@@ -238,6 +238,8 @@ class _Compiler:
     def _narrowed(self, stage: _Stage, type: str) -> _Stage:
         if not stage.uses:
             return stage
+        if type not in self._structures:
+            type = type[0].lower() + type[1:]  # the standard's own `as(DateTime)`
         uses = tuple(use for use in stage.uses if use.code == type)
         if not uses:
             raise Outside(f"{' or '.join(use.code for use in stage.uses)} is never a {type}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal, TypeAlias, assert_never
+from typing import Any, Final, Literal, TypeAlias, TypeVar, assert_never
 
 
 class Field(StrEnum):
@@ -38,6 +38,7 @@ class Field(StrEnum):
     REFERS = "refers"
     ABOUT = "about"
     TERMS = "ix.s"
+    TEXTS = "ix.t"
     LABELS = "labels"
     AUTHORS = "authors"
 
@@ -51,6 +52,8 @@ class Moment(StrEnum):
 
 Order: TypeAlias = Literal["lt", "le", "gt", "ge"]
 Value: TypeAlias = str | bool | int | None
+Bound: TypeAlias = int | str
+End: TypeAlias = Literal["lo", "hi", "lo2", "hi2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,22 @@ class Compare:
 class Span:
     """One element of ``ix.r`` under this parameter whose ends satisfy every test.
 
-    ``tests`` are ``(end, order, bound)`` with end ``lo`` or ``hi``; all must hold of the *same* element.
+    ``tests`` are ``(end, order, bound)``; all must hold of the *same* element, which must also carry the ``unit``, where
+    one is asked. Bounds are integers (moments) or texts (:mod:`fhir_server.search.decimals`); one kind is never in any
+    order to the other.
     """
 
     parameter: str
-    tests: tuple[tuple[Literal["lo", "hi"], Order, int], ...]
+    tests: tuple[tuple[End, Order, Bound], ...]
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """A text of ``ix.s`` or ``ix.t`` that begins with the head holds this text after it."""
+
+    head: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,9 @@ class Not:
     part: Predicate
 
 
-Predicate: TypeAlias = Always | Never | OneOf | Within | Prefix | Compare | Span | AllOf | AnyOf | Not
+Predicate: TypeAlias = Always | Never | OneOf | Within | Prefix | Compare | Span | Contains | AllOf | AnyOf | Not
+
+_Ordered = TypeVar("_Ordered", int, str)
 
 ALWAYS: Final = Always()
 NEVER: Final = Never()
@@ -234,11 +250,16 @@ def matches(predicate: Predicate, entry: Entry) -> bool:  # noqa: C901 - one cas
         case Compare(moment, order, bound):
             value = entry.get(moment)
             return value is not None and _holds(value, order, bound)
-        case Span(parameter, tests):
+        case Span(parameter, tests, unit):
             return any(
-                element["p"] == parameter and all(_holds(element[end], order, bound) for end, order, bound in tests)
+                element["p"] == parameter
+                and (unit is None or unit in element.get("u", ()))
+                and all(_stands(element.get(end), order, bound) for end, order, bound in tests)
                 for element in _at(entry, "ix.r") or ()
             )
+        case Contains(head, text):
+            texts = (*(_at(entry, Field.TERMS) or ()), *(_at(entry, Field.TEXTS) or ()))
+            return any(one.startswith(head) and text in one[len(head) :] for one in texts)
         case AllOf(parts):
             return all(matches(part, entry) for part in parts)
         case AnyOf(parts):
@@ -257,7 +278,14 @@ def _at(entry: Entry, path: str) -> Any:  # noqa: ANN401 - a stored value is wha
     return value
 
 
-def _holds(value: int, order: Order, bound: int) -> bool:
+def _stands(value: Bound | None, order: Order, bound: Bound) -> bool:
+    """Of two integers or two texts, as they stand; all else stands in no order."""
+    if isinstance(value, int) and isinstance(bound, int):
+        return _holds(value, order, bound)
+    return isinstance(value, str) and isinstance(bound, str) and _holds(value, order, bound)
+
+
+def _holds(value: _Ordered, order: Order, bound: _Ordered) -> bool:
     match order:
         case "lt":
             return value < bound

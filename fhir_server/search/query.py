@@ -17,11 +17,16 @@ from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information, warning
+from fhir_server.search import chains, sorting, subset
 from fhir_server.search import result_parameters as result
-from fhir_server.search.clauses import Asked, Clause, Context, NotSupported, RecordNamed, clause, rank
+from fhir_server.search.asked import Asked, Context, NotSupported
+from fhir_server.search.clause import DEFERRED, ByType, Clause, Having, RecordNamed
+from fhir_server.search.clauses import rank
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import Field, OneOf, Predicate, all_of, any_of, one_of
-from fhir_server.search.result_parameters import NEWEST_FIRST, Include, SortField, SortKey, Summary, Total
+from fhir_server.search.result_parameters import Include, Total
+from fhir_server.search.sorting import NEWEST_FIRST, SortField, SortKey
+from fhir_server.search.subset import Subset, Summary
 
 __all__ = [
     "MAX_LENGTH",
@@ -33,7 +38,6 @@ __all__ = [
     "RecordNamed",
     "SortField",
     "SortKey",
-    "Summary",
     "Total",
     "parse",
 ]
@@ -61,7 +65,10 @@ class Query:
     """Entries on a page; 0 asks for the number of matches alone."""
     total: Total | None
     """As asked; nothing when the query does not say."""
-    summary: Summary
+    counts: bool
+    """The number of matches alone is asked for."""
+    subset: Subset
+    """The part of each match that is answered."""
     includes: tuple[Include, ...]
     revincludes: tuple[Include, ...]
     page: str | None
@@ -72,9 +79,7 @@ class Query:
     """What was left out, and what was capped."""
 
 
-def parse(
-    parameters: Parameters, type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool, context: Context
-) -> Query:
+def parse(type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool, context: Context) -> Query:
     """Read a search of one type, or of the types that ``_type`` names (of all, when it names none).
 
     Raises :class:`~fhir_server.fhir.errors.Invalid` with every issue there is.
@@ -84,7 +89,7 @@ def parse(
         raise Invalid(sentence, code=IssueType.TOO_COSTLY)
     for name, value in pairs:
         _check_text(name, value)
-    reading = _Reading(parameters, _types(parameters, pairs) if type is None else (type,), context)
+    reading = _Reading(_types(context.parameters, pairs) if type is None else (type,), context)
     for name, value in pairs:
         if type is not None or name != "_type":
             reading.take(Asked.read(name, value))
@@ -97,15 +102,15 @@ def parse(
 class _Reading:
     """A query while its pairs are read, one after the other."""
 
-    parameters: Parameters
     types: tuple[str, ...]
     context: Context
     clauses: list[tuple[int, Clause]] = field(default_factory=list)
     names_resource: bool = False
-    sort: SortKey = NEWEST_FIRST
+    sort: tuple[SortKey, ...] = NEWEST_FIRST
     count: int | None = None
     total: Total | None = None
     summary: Summary = Summary.FALSE
+    elements: Subset | None = None
     includes: dict[str, list[Include]] = field(default_factory=lambda: {"_include": [], "_revinclude": []})
     page: str | None = None
     seen: set[str] = field(default_factory=set)
@@ -133,6 +138,12 @@ class _Reading:
 
     def query(self, *, strict: bool) -> Query:
         """The query, or everything that is wrong with it."""
+        if self.elements is not None and self.summary is not Summary.FALSE:
+            sentence = "_summary and _elements each say which part is answered: give one of them."
+            self.refused.append(error(IssueType.INVALID, sentence, "http._elements"))
+        if self.summary is Summary.TEXT and any(self.includes.values()):
+            sentence = "_summary=text cannot be asked together with _include or _revinclude."
+            self.refused.append(error(IssueType.INVALID, sentence, "http._summary"))
         refused = [*self.refused, *(_as_error(issue) for issue in self.left_out if strict)]
         if refused:
             raise Invalid(issues=tuple(refused))
@@ -141,10 +152,11 @@ class _Reading:
             types=self.types,
             clauses=tuple(dict.fromkeys(clause for _, clause in sorted(self.clauses, key=lambda ranked: ranked[0]))),
             names_resource=self.names_resource,
-            sort=(self.sort,),
+            sort=self.sort,
             count=count,
             total=self.total,
-            summary=Summary.COUNT if count == 0 else self.summary,
+            counts=count == 0,
+            subset=self.elements or Subset.of(self.summary),
             includes=tuple(dict.fromkeys(self.includes["_include"])),
             revincludes=tuple(dict.fromkeys(self.includes["_revinclude"])),
             page=self.page,
@@ -165,8 +177,9 @@ class _Reading:
         return min(self.count, most)
 
     def _take_result(self, asked: Asked) -> None:
+        parameters = self.context.parameters
         if asked.code in result.REPEATABLE:
-            self.includes[asked.code].append(result.include(asked, self.types, self.parameters))
+            self.includes[asked.code].append(result.include(asked, self.types, parameters))
             return
         if asked.suffix:
             raise Invalid(f"The modifier {asked.suffix!r} is not supported for this parameter; it takes none.")
@@ -175,43 +188,64 @@ class _Reading:
         self.seen.add(asked.code)
         match asked.code:
             case "_sort":
-                self.sort = result.sort(asked.raw, self.types, self.parameters.sort_dates)
+                self.sort = sorting.sort(asked.raw, self.types, parameters)
             case "_count":
                 self.count = result.count(asked.raw)
             case "_total":
                 self.total = result.total(asked.raw)
             case "_summary":
-                self.summary = result.summary(asked.raw)
+                self.summary = subset.summary(asked.raw)
+            case "_elements":
+                self._take_elements(asked)
             case _:
                 self.page = asked.raw
 
+    def _take_elements(self, asked: Asked) -> None:
+        definitions = self.context.definitions
+        self.elements, unknown = subset.elements(asked.raw, self.types, definitions, definitions.resource_types)
+        if unknown:
+            told = ", ".join(repr(name[:_SHOWN]) for name in unknown[:5])
+            of = self.types[0] if len(self.types) == 1 else "any type searched"
+            sentence = f"_elements: {told} is no element of {of}."
+            self.left_out.append(warning(IssueType.NOT_SUPPORTED, sentence, "http._elements"))
+
     def _take_search(self, asked: Asked) -> None:
         if asked.code in result.NOT_SUPPORTED:
-            raise NotSupported(f"{asked.code} is not supported yet.")
-        found = [self.parameters.get(type, asked.code) for type in self.types]
-        known = [parameter for parameter in found if parameter is not None]
-        if len(known) < len(found):
-            of = self.types[0] if len(self.types) == 1 else "every type searched"
-            raise NotSupported(f"{asked.code[:_SHOWN]!r} is not a search parameter of {of}.")
-        clauses = {
-            type: clause(asked, parameter, type, self.parameters, self.context)
-            for type, parameter in zip(self.types, known, strict=True)
-        }
+            raise NotSupported(f"{asked.code} is not supported.")
+        clauses: dict[str, Clause] = {}
+        for type in self.types:
+            try:
+                clauses[type] = chains.read(asked, type, self.context)
+            except chains.UnknownParameter as unknown:
+                if len(self.types) == 1:
+                    raise
+                raise NotSupported(f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched.") from unknown
         if not asked.suffix and asked.code in {"_id", "identifier", "masterIdentifier"}:
             self.names_resource = True
-        self.clauses.append((rank(known[0]), _of_types(clauses)))
+        parameter = self.context.parameters.get(self.types[0], asked.code)
+        self.clauses.append((_LAST if parameter is None or asked.suffix in _WIDE else rank(parameter), _of_types(clauses)))
+
+
+_WIDE: Final = frozenset({":not", ":missing", ":not-in"})
+"""Modifiers that leave most entries."""
+_LAST: Final = 9
 
 
 def _of_types(clauses: dict[str, Clause]) -> Clause:
     """One condition for all types: the one they have in common, or each type with its own."""
-    different = set(clauses.values())
+    different = list(dict.fromkeys(clauses.values()))
     if len(different) == 1:
-        return different.pop()
+        return different[0]
     named = [one for one in different if isinstance(one, RecordNamed)]
     if len(named) == len(different) and len({(one.ids, one.identifiers) for one in named}) == 1:
         return replace(named[0], several=True)  # they differ in that alone: of one record, or of several
+    having = [one for one in different if isinstance(one, Having)]
+    if len(having) == len(different) and len({(one.parameter, one.inner) for one in having}) == 1:
+        return replace(having[0], types=tuple(type for one in having for type in one.types))
     by_condition: dict[Predicate, list[str]] = {}
     for type, one in clauses.items():
+        if isinstance(one, DEFERRED):
+            return ByType(tuple(clauses.items()))
         # Among other types a Patient is found by what it carries; no record is named by that.
         condition = (
             one if not isinstance(one, RecordNamed) else one.of_patient() if type == "Patient" else one.predicate()

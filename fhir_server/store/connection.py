@@ -66,10 +66,15 @@ def database(client: Client, name: str) -> Database:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Turn a database that does not answer into 503; any other database error stays a defect of ours."""
+def answering(*, but: tuple[type[PyMongoError], ...] = ()) -> Iterator[None]:
+    """Turn a database that does not answer into 503; any other database error stays a defect of ours.
+
+    ``but`` are errors that the caller makes something else of.
+    """
     try:
         yield
+    except but:
+        raise
     except (ConnectionFailure, AutoReconnect, NotPrimaryError, ExecutionTimeout, WTimeoutError) as error:
         raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
     except DocumentTooLarge as error:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = "dict[str, Any]"
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The version of the stored shape. A server refuses a newer one; `reindex` upgrades an older one (docs/storage.md)."""
 
 WITH_REFERENCES: Final = 2
@@ -83,7 +83,7 @@ def document(
         "realm": realm,
         "record": records[0] if records else None,
         "on": index.on,
-        "ix": {"s": index.terms, "r": index.ranges},
+        "ix": {"s": index.terms, "r": index.ranges} | ({"t": index.texts} if index.texts else {}),
         "labels": labels_of(resource),
         "authors": author_keys(resource) if type == "DocumentReference" else [],
         "named": _named(type, resource),

@@ -12,6 +12,7 @@ from fhir_server.search.predicate import (
     Always,
     AnyOf,
     Compare,
+    Contains,
     Field,
     Never,
     Not,
@@ -26,10 +27,15 @@ from fhir_server.search.predicate import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fhir_server.search.predicate import Bound
+
 Filter: TypeAlias = "dict[str, Any]"
 
 NOTHING: Final[Filter] = {"_id": {"$exists": False}}
 """Matches no document, and examines none."""
+
+_IMPOSSIBLE: Final = float("nan")
+"""In no order to any integer or text."""
 
 _LAST: Final = "\U0010ffff"
 _BEFORE_SURROGATES: Final = "\ud7ff"
@@ -51,12 +57,10 @@ def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 -
             return {prefix + Field.TERMS: {"$elemMatch": _begins_with(text)}}
         case Compare(moment, order, bound):
             return {prefix + moment: {f"${_mongo(order)}": bound}}
-        case Span(parameter, tests):
-            bounds: dict[str, Any] = {"p": parameter}
-            for end, order, bound in tests:
-                held = bounds.setdefault(end, {})
-                held[f"${_mongo(order)}"] = _tightest(held, order, bound)
-            return {prefix + "ix.r": {"$elemMatch": bounds}}
+        case Span():
+            return {prefix + "ix.r": {"$elemMatch": _bounds(predicate)}}
+        case Contains(head, text):
+            return _contains(prefix, head, text)
         case AllOf(parts):
             return _conjunction([to_filter(part, prefix) for part in parts])
         case AnyOf(parts):
@@ -89,13 +93,37 @@ def _begins_with(text: str) -> Filter:
     return {"$gte": text, "$lt": head[:-1] + following}
 
 
+def _bounds(span: Span) -> Filter:
+    bounds: Filter = {"p": span.parameter}
+    if span.unit is not None:
+        bounds["u"] = span.unit
+    for end, order, bound in span.tests:
+        held = bounds.setdefault(end, {})
+        held[f"${_mongo(order)}"] = _tightest(held, order, bound)
+    return bounds
+
+
+def _contains(prefix: str, head: str, text: str) -> Filter:
+    """By an expression over literals: of what a client writes nothing becomes an operator or a regular expression."""
+    texts = [{"$ifNull": [f"${prefix}{field}", []]} for field in (Field.TERMS, Field.TEXTS)]
+    begins = {"$eq": [{"$indexOfBytes": ["$$text", {"$literal": head}]}, 0]}
+    holds = {"$gte": [{"$indexOfBytes": ["$$text", {"$literal": text}, len(head.encode())]}, 0]}
+    each = {"input": {"$concatArrays": texts}, "as": "text", "in": {"$and": [begins, holds]}}
+    return {"$expr": {"$anyElementTrue": [{"$map": each}]}}
+
+
 def _mongo(order: str) -> str:
     return {"lt": "lt", "le": "lte", "gt": "gt", "ge": "gte"}[order]
 
 
-def _tightest(held: Mapping[str, int], order: str, bound: int) -> int:
-    """Two tests of one end in one direction leave the tighter one."""
+def _tightest(held: Mapping[str, Any], order: str, bound: Bound) -> Any:  # noqa: ANN401 - a bound, or what none meets
+    """Two tests of one end in one direction leave the tighter one.
+
+    An integer and a text leave what nothing satisfies: an end is one of them, and a test of the other fails.
+    """
     known = held.get(f"${_mongo(order)}", bound)
+    if type(known) is not type(bound):
+        return _IMPOSSIBLE
     return min(known, bound) if order in ("lt", "le") else max(known, bound)
 
 

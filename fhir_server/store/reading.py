@@ -7,36 +7,21 @@ decision needs. Its body comes out by :meth:`Held.read` alone, against a decisio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from fhir_server.fhir.date import MIN
 from fhir_server.record.facts import Facts, facts_of
-from fhir_server.search.predicate import (
-    AllOf,
-    AnyOf,
-    Compare,
-    Field,
-    Moment,
-    Never,
-    OneOf,
-    Predicate,
-    Prefix,
-    Span,
-    all_of,
-)
-from fhir_server.store import indexes
+from fhir_server.search.predicate import Never, Predicate, all_of
 from fhir_server.store.coalesce import Coalescer
 from fhir_server.store.connection import MAJORITY, Document, answering
-from fhir_server.store.filters import NOTHING, Filter, holds, to_filter
+from fhir_server.store.filters import Filter, holds, to_filter
+from fhir_server.store.plan import scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fhir_server.search.visible import Visible
     from fhir_server.store.connection import Database
-
-Position: TypeAlias = "tuple[int | str, str]"
-"""Where a page ended: the value of the sort key, and the ``_id``."""
+    from fhir_server.store.ordering import Position
 
 _WITHOUT_ENTRIES: Final = {"ix": 0}
 """Of what is found, nobody asks the search entries again: reading them costs more than reading the body."""
@@ -125,22 +110,6 @@ def _held(type: str, id: str, document: Document | None) -> Held:
     return Held(type, id, document.get("record"), document, others, about)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How results are sorted: by the type's date, by last update, or by id."""
-
-    key: Literal["on", "at", "_id"]
-    descending: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of results, and the position after it when there is more."""
-
-    resources: tuple[Stored, ...]
-    next: Position | None
-
-
 class Reading:
     """The reading half of the store."""
 
@@ -177,37 +146,6 @@ class Reading:
     async def facts_of_person(self, person: str, realm: str) -> Facts:
         """The facts of a person's record, by ``ins|…`` key; of several in trials, the first by id."""
         return facts_of(await self._persons.get(f"{realm} {person}"))
-
-    async def search(
-        self,
-        asked: Predicate,
-        *,
-        visible: Visible,
-        order: Order,
-        limit: int,
-        after: Position | None = None,
-        collection: str = "resources",
-    ) -> Page:
-        """One page of what was asked *and* is allowed, in one query."""
-        wanted = all_of([asked, visible.predicate])
-        if isinstance(wanted, Never):
-            await self._find_by_id(collection, [""])  # what nothing can match costs what something hidden costs
-            return Page((), None)
-        if order.key == "on" and not order.descending:
-            return await self._oldest_first(wanted, order, limit, after, collection)
-        documents = await self._find(wanted, order, limit + 1, after, collection)
-        return _page(documents, order, limit)
-
-    async def count(self, asked: Predicate, *, visible: Visible, collection: str = "resources") -> int:
-        """How many match what was asked *and* is allowed."""
-        wanted = all_of([asked, visible.predicate])
-        if isinstance(wanted, Never):
-            await self._find_by_id(collection, [""])
-            return 0
-        where = _present(to_filter(wanted))
-        with answering():
-            options: dict[str, Any] = {"maxTimeMS": _MAX_TIME_MS, **_hint_option(_hint(wanted, None, collection))}
-            return await self._database[collection].count_documents(where, **options)
 
     async def version(self, held: Held, version: int, *, visible: Visible) -> Stored | None:
         """One version of a resource; the labels of its current version rule (access: labels)."""
@@ -255,8 +193,9 @@ class Reading:
             return []
         place: list[Filter] = [{"at": {"$gte": since}}] if since is not None else []
         if after is not None:
-            place.append({"$or": [{"at": {"$lt": after[0]}}, {"at": after[0], "_id": {"$gt": after[1]}}]})
-        scope = _scope(types, visible.predicate)
+            at = after.values[0]
+            place.append({"$or": [{"at": {"$lt": at}}, {"at": at, "_id": {"$gt": after.id}}]})
+        scope = scope_of(types, visible.predicate)
         order = {"at": -1, "_id": 1}
         past: list[dict[str, Any]] = [
             {"$match": {"$and": [to_filter(scope), *place]}},
@@ -281,51 +220,6 @@ class Reading:
                 {"of": held.key, "at": {"$gte": since}, "version": {"$lt": current.version}}
             )
         return past + (current.at >= since)
-
-    async def _oldest_first(
-        self, wanted: Predicate, order: Order, limit: int, after: Position | None, collection: str
-    ) -> Page:
-        """Ascending by date with the undated last: first the dated ones, then the others."""
-        documents: list[Document] = []
-        undated = after is not None and after[0] == MIN
-        if not undated:
-            dated = all_of([wanted, Compare(Moment.ON, "gt", MIN)])
-            documents = await self._find(dated, order, limit + 1, after, collection)
-        if len(documents) <= limit:
-            without = all_of([wanted, Compare(Moment.ON, "le", MIN)])
-            documents += await self._find(
-                without,
-                Order("_id", descending=False),
-                limit + 1 - len(documents),
-                ("", after[1]) if undated and after else None,
-                collection,
-            )
-        return _page(documents, order, limit)
-
-    async def _find(
-        self, wanted: Predicate, order: Order, limit: int, after: Position | None, collection: str
-    ) -> list[Document]:
-        where = _present(to_filter(wanted))
-        if after is not None:
-            where = {"$and": [where, _beyond(order, after, collection)]}
-        direction = -1 if order.descending else 1
-        sort = {"_id": direction} if order.key == "_id" else {order.key: direction, "_id": _tie(order, collection)}
-        command = {
-            "find": collection,
-            "filter": where,
-            "projection": _WITHOUT_ENTRIES,
-            "sort": sort,
-            "limit": limit,
-            "batchSize": limit + 1,
-            "singleBatch": True,
-            "maxTimeMS": _MAX_TIME_MS,
-            "readConcern": MAJORITY,
-            **_hint_option(_hint(wanted, order, collection)),
-        }
-        with answering():
-            answer = await self._database.command(command)
-            found: list[Document] = answer["cursor"]["firstBatch"]
-            return found
 
     async def _find_resources(self, keys: Sequence[str]) -> Mapping[str, Document]:
         return await self._find_by_id("resources", keys, _WITHOUT_ENTRIES)
@@ -388,78 +282,6 @@ def stored(document: Document) -> Stored:
         content=Content(content["hash"], content["size"], content["type"], content.get("inline")) if content else None,
         document=document,
     )
-
-
-def _page(documents: list[Document], order: Order, limit: int) -> Page:
-    shown = documents[:limit]
-    more = len(documents) > limit and shown
-    last: Position | None = None
-    if more:
-        value = shown[-1][order.key]
-        # the driver reads 64 bits into a class of its own, which nothing else can write
-        last = (value if isinstance(value, str) else int(value), shown[-1]["_id"])
-    return Page(tuple(stored(document) for document in shown), last)
-
-
-def _present(where: Filter) -> Filter:
-    """Markers of deleted resources are never search results."""
-    if where is NOTHING:
-        return where
-    return {**where, "gone": None} if "gone" not in where else where
-
-
-def _tie(order: Order, collection: str) -> int:
-    """How ties are broken, as the indexes of the collection have it: traces of one moment in their chain's order."""
-    return -1 if collection == "trail" and order.descending else 1
-
-
-def _beyond(order: Order, after: Position, collection: str) -> Filter:
-    value, id = after
-    past = "$lt" if order.descending else "$gt"
-    if order.key == "_id":
-        return {"_id": {past: id}}
-    inclusive = "$lte" if order.descending else "$gte"
-    tie = "$lt" if _tie(order, collection) < 0 else "$gt"
-    return {order.key: {inclusive: value}, "$or": [{order.key: {past: value}}, {"_id": {tie: id}}]}
-
-
-def _parts(predicate: Predicate) -> Iterable[Predicate]:
-    return predicate.parts if isinstance(predicate, AllOf) else (predicate,)
-
-
-def _scope(*predicates: Predicate) -> Predicate:
-    """The part of a conjunction that never changes between versions: type, realm, record."""
-    fixed = (Field.TYPE, Field.REALM, Field.RECORD)
-    parts = [part for predicate in predicates for part in _parts(predicate)]
-    return all_of([part for part in parts if isinstance(part, OneOf) and part.field in fixed])
-
-
-def _hint(wanted: Predicate, order: Order | None, collection: str) -> str | None:
-    """The index for a query: every index that begins with `rt` is a candidate, and the planner has chosen wrongly."""
-    parts = tuple(_parts(wanted))
-    if collection != "resources":
-        return None
-    if any(isinstance(part, OneOf) and part.field is Field.ID for part in parts):
-        return "_id_"
-    if any(isinstance(part, OneOf) and part.field is Field.RECORD and None not in part.values for part in parts):
-        return indexes.BY_RECORD
-    if any(isinstance(part, AnyOf) and all(_is_of_record(one) for one in part.parts) for part in parts):
-        return None  # of this record, or also of it: the planner takes both indexes, where one would read everything
-    if any(isinstance(part, Prefix) or (isinstance(part, OneOf) and part.field is Field.TERMS) for part in parts):
-        return indexes.BY_TERM
-    if order is not None and order.key == "at":
-        return indexes.BY_LAST_UPDATED
-    if order is not None and order.key == "on":
-        return indexes.BY_ON
-    return indexes.BY_RANGE if any(isinstance(part, Span) for part in parts) else None
-
-
-def _is_of_record(predicate: Predicate) -> bool:
-    return isinstance(predicate, OneOf) and predicate.field in (Field.RECORD, Field.ALSO)
-
-
-def _hint_option(hint: str | None) -> dict[str, str]:
-    return {"hint": hint} if hint else {}
 
 
 def permits(visible: Visible, candidate: Mapping[str, Any]) -> bool:

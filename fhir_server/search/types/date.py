@@ -1,68 +1,27 @@
-"""date: intervals compared by a prefix. https://hl7.org/fhir/R4/search.html#date
+"""date: intervals in time, compared by a prefix. https://hl7.org/fhir/R4/search.html#date
 
-Value and query are intervals: ``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC). With
-the query at ``[a, b)`` and the value at ``[lo, hi)``:
-
-======  ==============================================================  =============================
-prefix  the standard's words                                            the test
-======  ==============================================================  =============================
-eq      the query contains the value                                    ``lo >= a`` and ``hi <= b``
-ne      the query does not contain the value (that there is)            ``lo < a`` or ``hi > b``
-gt      what is above the query overlaps the value                      ``hi > b``
-lt      what is below the query overlaps the value                      ``lo < a``
-ge      gt or eq                                                        ``hi > b`` or ``lo >= a``
-le      lt or eq                                                        ``lo < a`` or ``hi <= b``
-sa      the value is above the query                                    ``lo >= b``
-eb      the value is below the query                                    ``hi <= a``
-ap      the query, widened, overlaps the value                          ``lo < b + w`` and ``hi > a - w``
-======  ==============================================================  =============================
-
-``w`` is a tenth of the gap between now and the query, nothing when now is within it. All tests hold of the same value.
-Where a test bounds ``hi`` from above, the bound of ``lo`` it implies is added: the index orders by ``lo`` first, and
-without it a search examines thousands of keys (docs/storage.md).
+``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC); how it is compared tells
+:mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by a tenth of the gap between now and it, by
+nothing when now is within it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from fhir_server.fhir.date import MAX, MIN, Interval, interval
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
-from fhir_server.search.predicate import Compare, Moment, Order, Predicate, Span, all_of, any_of
+from fhir_server.search.predicate import Compare, Moment, Order, Predicate, all_of, any_of
+from fhir_server.search.types.ordered import Relation, Wanted, relation, spans
 from fhir_server.search.values import unescape
 
-MODIFIERS: Final[frozenset[str]] = frozenset()
+MODIFIERS: Final = frozenset({"missing"})
 TYPES: Final = frozenset({"date", "dateTime", "instant", "Period", "Timing"})
 """The types of element a date is found in."""
 
 _MILLISECOND: Final = 1000
-_Test: TypeAlias = tuple[Literal["lo", "hi"], Order, int]
-
-
-class Relation(StrEnum):
-    """https://hl7.org/fhir/R4/search.html#prefix"""
-
-    EQ = "eq"
-    NE = "ne"
-    GT = "gt"
-    LT = "lt"
-    GE = "ge"
-    LE = "le"
-    SA = "sa"
-    EB = "eb"
-    AP = "ap"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A prefix and the interval of its date, already widened for ``ap``."""
-
-    relation: Relation
-    interval: Interval
 
 
 def extract(element: Json, type: str) -> Iterator[Interval]:
@@ -78,26 +37,20 @@ def extract(element: Json, type: str) -> Iterator[Interval]:
 
 def parse(raw: str, now: int) -> Wanted:
     """Read one value; ``now`` (microseconds since 1970) is for ``ap``."""
-    text = unescape(raw)
-    relation = Relation.EQ
-    if text[:2].isalpha():
-        try:
-            relation = Relation(text[:2])
-        except ValueError:
-            known = ", ".join(Relation)
-            raise Invalid(f"The prefix of the date {text[:80]!r} is none of {known}.") from None
-        text = text[2:]
+    prefix, text = relation(unescape(raw), "date")
     found = interval(text)
     if found is None:
         hint = " (a plus sign must be sent as %2B)" if " " in text else ""
         forms = "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][zone]"
         raise Invalid(f"{text[:80]!r} is not a date of the form {forms}{hint}.")
-    return Wanted(relation, _widened(found, now) if relation is Relation.AP else found)
+    if prefix is Relation.AP:
+        found = _widened(found, now)
+    return Wanted(prefix, found.low, found.high)
 
 
-def predicate(parameter: str, wanted: Sequence[Wanted], modifier: str | None = None) -> Predicate:  # noqa: ARG001 - none
+def predicate(parameter: str, wanted: Sequence[Wanted]) -> Predicate:
     """Entries with a date that stands so to one of these."""
-    return any_of([_spans(parameter, one) for one in wanted])
+    return any_of([spans(parameter, one) for one in wanted])
 
 
 def last_updated(wanted: Sequence[Wanted]) -> Predicate:
@@ -105,38 +58,9 @@ def last_updated(wanted: Sequence[Wanted]) -> Predicate:
     return any_of([_moments(one) for one in wanted])
 
 
-def _spans(parameter: str, wanted: Wanted) -> Predicate:  # noqa: C901 - one line for each prefix
-    """The table above, disjunctions as two spans."""
-    low, high = wanted.interval.low, wanted.interval.high
-
-    def span(*tests: _Test) -> Predicate:
-        return Span(parameter, tests)
-
-    match wanted.relation:
-        case Relation.EQ:
-            return span(("lo", "ge", low), ("lo", "lt", high), ("hi", "le", high))
-        case Relation.NE:
-            return any_of([span(("lo", "lt", low)), span(("hi", "gt", high))])
-        case Relation.GT:
-            return span(("hi", "gt", high))
-        case Relation.LT:
-            return span(("lo", "lt", low))
-        case Relation.GE:
-            return any_of([span(("lo", "ge", low)), span(("hi", "gt", high))])
-        case Relation.LE:
-            return any_of([span(("lo", "lt", low)), span(("lo", "lt", high), ("hi", "le", high))])
-        case Relation.SA:
-            return span(("lo", "ge", high))
-        case Relation.EB:
-            return span(("lo", "lt", low), ("hi", "le", low))
-        case Relation.AP:
-            return span(("lo", "lt", high), ("hi", "gt", low))
-    assert_never(wanted.relation)
-
-
 def _moments(wanted: Wanted) -> Predicate:
     """The same of a scalar, where ``lo`` is it rounded down to the millisecond and ``hi`` the millisecond after."""
-    low, high = wanted.interval.low, wanted.interval.high
+    low, high = int(wanted.low), int(wanted.high)
     match wanted.relation:
         case Relation.EQ:
             return all_of([_at("ge", _up(low)), _at("lt", _down(high))])

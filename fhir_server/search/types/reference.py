@@ -28,6 +28,9 @@ from fhir_server.search.values import unescape
 TYPES: Final = frozenset({"Reference", "canonical", "uri", "url", "Resource"})
 """The types of element a reference is found in."""
 
+MODIFIERS: Final = frozenset({"missing", "identifier", "above", "below"})
+"""Beside the names of resource types."""
+
 TYPES_OF_RECORDS: Final = RESOURCE_TYPES - DIRECTORY
 """The types of resource that may be hidden from somebody."""
 

@@ -1,9 +1,19 @@
 """string: the beginning of a text, whatever case and accents. https://hl7.org/fhir/R4/search.html#string
 
 A name or an address is found by each of its parts (``family``, each ``given``, ``city``, ...) and by its text.
-The first :data:`LONGEST` characters of a text are compared; a query that asks for more is refused, so that no answer
-is wrong.
-``:exact`` and ``:contains`` are not supported.
+
+=============  ====================================================================================================
+(none)         an element's text begins with this, folded (:func:`fold`)
+``:contains``  it holds this anywhere, folded
+``:exact``     it is this, letter by letter
+=============  ====================================================================================================
+
+The first :data:`LONGEST` characters of a folded text are indexed and may be asked. Of a longer text the whole is kept
+beside them (``ix.t``), so that ``:contains`` looks at all of it.
+
+Types that people search without naming a record (:data:`TAILED`) carry each text's *tails* too, the
+:data:`TAIL` characters from each of its positions, so that ``:contains`` is a beginning there and walks an index. Within
+a record there are few enough to look at each.
 """
 
 from __future__ import annotations
@@ -14,12 +24,18 @@ from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json
-from fhir_server.search.predicate import Predicate, Prefix, any_of
+from fhir_server.record.elements import DIRECTORY
+from fhir_server.search import terms
+from fhir_server.search.predicate import Contains, Field, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.values import unescape
 
-MODIFIERS: Final[frozenset[str]] = frozenset()
+MODIFIERS: Final = frozenset({"missing", "exact", "contains"})
 LONGEST: Final = 200
-"""Characters of a folded text that are kept and may be asked."""
+"""Characters of a folded text that are kept in the index and may be asked."""
+TAIL: Final = 16
+"""Characters of a tail."""
+TAILED: Final = DIRECTORY | {"Patient", "Person", "RelatedPerson"}
+"""Types whose texts carry their tails."""
 
 PRIMITIVES: Final = frozenset({"string", "markdown", "code", "id", "uri", "url"})
 PARTS: Final = {
@@ -28,6 +44,9 @@ PARTS: Final = {
 }
 TYPES: Final = PRIMITIVES | PARTS.keys()
 """The types of element a string is found in."""
+
+_LONG: Final = "~\x01"
+"""Ends the term of an entry that has a text longer than its tails reach."""
 
 _LETTERS: Final = str.maketrans(
     {"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "ʹ": "'"}
@@ -43,29 +62,70 @@ def fold(text: str) -> str:
     return " ".join(text.lower().translate(_LETTERS).split())
 
 
-def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
-    """The terms an element is found by."""
+def texts(element: Json, type: str) -> Iterator[str]:
+    """The texts of an element, as written."""
     if isinstance(element, str):
-        if type in PRIMITIVES and (folded := fold(element)):
-            yield f"{parameter}={folded[:LONGEST]}"
+        if type in PRIMITIVES:
+            yield element
     elif isinstance(element, dict):
         for part in PARTS.get(type, ()):
             value = element.get(part)
             for text in value if isinstance(value, list) else (value,):
-                if isinstance(text, str) and (folded := fold(text)):
-                    yield f"{parameter}={folded[:LONGEST]}"
+                if isinstance(text, str):
+                    yield text
 
 
-def parse(raw: str) -> str:
-    """Read one value, its escapes still in it: the folded text."""
-    folded = fold(unescape(raw))
+def extract(parameter: str, element: Json, type: str, *, tailed: bool = False) -> Iterator[str]:
+    """The terms an element is found by; ``tailed``: its type is of those that carry tails."""
+    for text in texts(element, type):
+        folded = fold(text)
+        if folded:
+            yield f"{parameter}={folded[:LONGEST]}"
+            yield f"{parameter}:exact={terms.bounded(text)}"
+            if tailed:
+                for at in range(min(len(folded), LONGEST)):
+                    yield f"{parameter}~{folded[at : at + TAIL]}"
+                if len(folded) > LONGEST:
+                    yield f"{parameter}{_LONG}"
+
+
+def long_texts(parameter: str, element: Json, type: str) -> Iterator[str]:
+    """The folded texts of an element that are longer than what is indexed of them."""
+    for text in texts(element, type):
+        if len(text) > LONGEST // 4 and len(folded := fold(text)) > LONGEST:
+            yield f"{parameter}={folded}"
+
+
+def parse(raw: str, modifier: str | None = None) -> str:
+    """Read one value, its escapes still in it: the folded text, with ``:exact`` the text as it is."""
+    text = unescape(raw)
+    folded = fold(text)
     if not folded:
         raise Invalid("A string to search must have at least one letter, digit or sign.")
+    if modifier == "exact":
+        return text
     if len(folded) > LONGEST:
         raise Invalid(f"A string search compares at most {LONGEST} characters; this one has {len(folded)}.")
     return folded
 
 
-def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None) -> Predicate:  # noqa: ARG001 - none yet
-    """Entries with a text that begins with one of these."""
-    return any_of([Prefix(f"{parameter}={text}") for text in wanted])
+def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None, *, tailed: bool = False) -> Predicate:
+    """Entries with a text that begins with one of these, holds it, or is it."""
+    match modifier:
+        case "exact":
+            return one_of(Field.TERMS, *(f"{parameter}:exact={terms.bounded(text)}" for text in wanted))
+        case "contains":
+            return any_of([_holding(parameter, text, tailed=tailed) for text in wanted])
+        case _:
+            return any_of([Prefix(f"{parameter}={text}") for text in wanted])
+
+
+def _holding(parameter: str, text: str, *, tailed: bool) -> Predicate:
+    """By a tail where there are tails: of a longer text its first characters find, and the rest is looked at."""
+    holds = Contains(f"{parameter}=", text)
+    if not tailed:
+        return holds
+    found: Predicate = Prefix(f"{parameter}~{text[:TAIL]}")
+    if len(text) > TAIL:
+        found = all_of([found, holds])
+    return any_of([found, all_of([one_of(Field.TERMS, f"{parameter}{_LONG}"), holds])])

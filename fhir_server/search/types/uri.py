@@ -1,6 +1,14 @@
 """uri: an identifier of the web, compared exactly. https://hl7.org/fhir/R4/search.html#uri
 
-A canonical is found with its version and without. ``:above`` and ``:below`` are not supported.
+A canonical is found with its version and without.
+
+===========  ======================================================================================================
+(none)       this
+``:below``   this, and what lies under it: ``http://acme.org/fhir`` and ``http://acme.org/fhir/ValueSet/1``
+``:above``   this, and what it lies under
+===========  ======================================================================================================
+
+Only URLs lie under each other, part by part between slashes; a ``urn:`` is itself alone.
 """
 
 from __future__ import annotations
@@ -11,10 +19,10 @@ from typing import Final
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json
 from fhir_server.search import terms
-from fhir_server.search.predicate import Field, Predicate, one_of
+from fhir_server.search.predicate import Field, Predicate, Prefix, any_of, one_of
 from fhir_server.search.values import unescape
 
-MODIFIERS: Final[frozenset[str]] = frozenset()
+MODIFIERS: Final = frozenset({"missing", "above", "below"})
 TYPES: Final = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 """The types of element a uri is found in."""
 
@@ -35,6 +43,39 @@ def parse(raw: str) -> str:
     return text
 
 
-def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None) -> Predicate:  # noqa: ARG001 - none yet
-    """Entries that carry one of these."""
-    return one_of(Field.TERMS, *(f"{parameter}={terms.bounded(text)}" for text in wanted))
+def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None) -> Predicate:
+    """Entries that carry one of these, or one under or above it."""
+    match modifier:
+        case "below":
+            return any_of([_below(parameter, text) for text in wanted])
+        case "above":
+            return one_of(Field.TERMS, *(f"{parameter}={terms.bounded(each)}" for text in wanted for each in _over(text)))
+        case _:
+            return one_of(Field.TERMS, *(f"{parameter}={terms.bounded(text)}" for text in wanted))
+
+
+def _below(parameter: str, text: str) -> Predicate:
+    itself = one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
+    if not _is_url(text):
+        return itself
+    under = text if text.endswith("/") else f"{text}/"
+    if len(under.encode()) > terms.KEPT:
+        raise Invalid(f"A URL to look below has at most {terms.KEPT} bytes.")
+    return any_of([itself, Prefix(f"{parameter}={under}")])
+
+
+def _over(text: str) -> list[str]:
+    """The URL and each that it lies under, with and without a slash at the end."""
+    if not _is_url(text):
+        return [text]
+    found = [text]
+    scheme, _, path = text.partition("://")
+    parts = path.rstrip("/").split("/")
+    for length in range(len(parts), 0, -1):
+        over = f"{scheme}://{'/'.join(parts[:length])}"
+        found += [over, f"{over}/"]
+    return list(dict.fromkeys(one for one in found if len(one) <= len(text)))
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text

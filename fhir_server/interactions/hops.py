@@ -1,0 +1,204 @@
+"""Clauses that speak of resources around the entry, resolved to conditions on entries, every hop through the gate.
+
+https://hl7.org/fhir/R4/search.html#chaining · #has · #list · #modifiers
+
+Each hop is a search of its own, with the decision for its types in the records that the whole search looks in: what the
+requester may not see matches nothing there, names nothing, and is not told from what does not exist. One hop follows at
+most :data:`MOST_HOPPED` answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.consent.circumstances import Act
+from fhir_server.consent.decide import closed, together
+from fhir_server.fhir.errors import Forbidden, Invalid
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.fhir.reference import LocalReference
+from fhir_server.interactions.scope import look, records_of_identifiers
+from fhir_server.interactions.value_sets import codes_of
+from fhir_server.search import codes, terms
+from fhir_server.search.clause import (
+    Around,
+    ByType,
+    Chained,
+    Every,
+    Having,
+    InValueSet,
+    Listed,
+    RecordNamed,
+    Some,
+    Without,
+)
+from fhir_server.search.clauses import HIERARCHIES
+from fhir_server.search.predicate import Field, Predicate, all_of, any_of, negate, one_of
+from fhir_server.search.types import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fhir_server.consent.decide import Decision
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.interactions.scope import Scope
+    from fhir_server.search.clause import Clause
+    from fhir_server.search.parameter import Parameter
+    from fhir_server.search.visible import Visible
+
+MOST_HOPPED: Final = 5_000
+"""Answers that one hop of a chain may have."""
+
+_DEEPEST: Final = 50
+"""Steps up or down a hierarchy of places or organisations."""
+
+
+@dataclass(slots=True)
+class Hops:
+    """The hops of one search."""
+
+    exchange: Exchange
+    scope: Scope
+    _decisions: dict[str, list[Decision]] = field(default_factory=dict)
+    """By type, what may be consulted in each record that is searched; looked up once."""
+
+    async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:  # noqa: PLR0911 - one for each case
+        """The clause as a condition on entries of these types, as far as the requester sees."""
+        match clause:
+            case RecordNamed():
+                return await self._record_named(clause, types)
+            case Chained(parameter, inner):
+                return await self._chained(parameter, inner)
+            case Having():
+                return await self._having(clause)
+            case Listed(ids):
+                return await self._listed(ids, types)
+            case InValueSet(parameter, urls, negated):
+                told = [await codes_of(self.exchange, url, await self.visible(VALUE_SETS)) for url in urls]
+                found = codes.among(parameter, told, self.exchange.server.terminology)
+                return negate(found) if negated else found
+            case Around():
+                return await self._around(clause)
+            case ByType(each):
+                parts = [all_of([one_of(Field.TYPE, type), await self.resolve(one, (type,))]) for type, one in each]
+                return any_of(parts)
+            case Every(clauses):
+                return all_of([await self.resolve(part, types) for part in clauses])
+            case Some(clauses):
+                return any_of([await self.resolve(part, types) for part in clauses])
+            case Without(part):
+                return negate(await self.resolve(part, types))
+            case _:
+                return await self._seen(clause, types)
+
+    async def visible(self, types: Sequence[str]) -> Visible:
+        """What the requester may consult of these types in the records searched; of types closed to him, nothing."""
+        return together([decision for type in types for decision in await self._decided(type)])
+
+    async def _decided(self, type: str) -> list[Decision]:
+        if type not in self._decisions:
+            exchange, rules = self.exchange, self.exchange.account.rules
+            try:
+                closed(exchange.requester, type, Act.CONSULT, exchange.server.law, "s")
+            except Forbidden:
+                self._decisions[type] = []
+            else:
+                found = [await exchange.decide_fully(type, Act.CONSULT, facts) for facts in self.scope.facts]
+                self._decisions[type] = found
+            exchange.account.rules = rules  # the trail tells the grounds for what is answered, not for what is passed
+        return self._decisions[type]
+
+    async def _seen(self, asked: Predicate, types: Sequence[str]) -> Predicate:
+        """A condition as it is of what the requester sees."""
+        place = (await self.visible(types)).predicate
+        records = [facts.record for facts in self.scope.facts if facts.record is not None]
+        unseen = await look(self.exchange, types, [asked], place, records)
+        return unseen.rewrite(asked) if unseen is not None else asked
+
+    async def _record_named(self, clause: RecordNamed, types: Sequence[str]) -> Predicate:
+        if tuple(types) == ("Patient",):
+            return clause.of_patient()
+        return clause.predicate(await records_of_identifiers(self.exchange, clause.identifiers))
+
+    async def _keys(self, types: Sequence[str], asked: Predicate) -> list[str]:
+        """The ``Type/id`` of what is asked of these types, as far as the requester sees it."""
+        visible = await self.visible(types)
+        whole = all_of([one_of(Field.TYPE, *types), asked])
+        return await self.exchange.server.finding.keys(whole, visible=visible, most=MOST_HOPPED)
+
+    async def _chained(self, parameter: Parameter, inner: ByType) -> Predicate:
+        """Entries that point to something of which the inner clause holds."""
+        asked = await self.resolve(inner, inner.types)
+        found = reference.predicate(
+            parameter.code,
+            [local(key) for key in await self._keys(inner.types, asked)],
+            of_record=parameter.of_record,
+        )
+        if not parameter.canonical:
+            return found
+        visible = await self.visible(inner.types)
+        whole = all_of([one_of(Field.TYPE, *inner.types), asked])
+        urls = await self.exchange.server.finding.urls(whole, visible=visible, most=MOST_HOPPED)
+        return any_of([found, one_of(Field.TERMS, *(f"{parameter.code}={terms.bounded(url)}" for url in urls))])
+
+    async def _having(self, clause: Having) -> Predicate:
+        """Entries that something points to of which the inner clause holds."""
+        parameter, types = clause.parameter, clause.types
+        asked = all_of([one_of(Field.TYPE, clause.source), await self.resolve(clause.inner, (clause.source,))])
+        keys = await self._pointed_to(asked, (clause.source,), parameter, types)
+        named = one_of(Field.ID, *(key for key in keys if key.partition("/")[0] in types))
+        urls = [key.partition("|")[0] for key in keys] if parameter.canonical else []
+        return any_of([named, one_of(Field.TERMS, *(f"url={url}" for url in urls))])
+
+    async def _pointed_to(
+        self, asked: Predicate, sources: Sequence[str], parameter: Parameter, types: Sequence[str]
+    ) -> list[str]:
+        """What is pointed to under a parameter by what is asked: ``Type/id``, or the URL of a canonical."""
+        visible, finding = await self.visible(sources), self.exchange.server.finding
+        heads = [f"{parameter.code}={type}/" for type in types if not (parameter.of_record and type == "Patient")]
+        if parameter.canonical:
+            heads.append(f"{parameter.code}=")
+        found: list[str] = []
+        if heads:
+            found += await finding.pointed_to(asked, visible=visible, heads=heads, most=MOST_HOPPED)
+        if parameter.of_record and "Patient" in types:
+            records = await finding.records(asked, visible=visible, most=MOST_HOPPED)
+            found += [f"Patient/{record}" for record in records]
+        return found
+
+    async def _listed(self, ids: Sequence[str], types: Sequence[str]) -> Predicate:
+        """Entries that one of these Lists names; a List that is hidden names nothing."""
+        asked = one_of(Field.ID, *(f"List/{id}" for id in ids))
+        item = self.exchange.server.parameters.of("List")["item"]
+        keys = await self._pointed_to(asked, ("List",), item, types)
+        return one_of(Field.ID, *keys)
+
+    async def _around(self, clause: Around) -> Predicate:
+        """Entries that point to one of these, to a part of it, or to what it is part of, step by step."""
+        parameters, known, edge = self.exchange.server.parameters, set(clause.keys), set(clause.keys)
+        for _ in range(_DEEPEST):
+            following: set[str] = set()
+            for type in {key.partition("/")[0] for key in edge} & HIERARCHIES.keys():
+                part_of = parameters.of(type)[HIERARCHIES[type]]
+                of_type = [key for key in edge if key.startswith(f"{type}/")]
+                if clause.below:
+                    pointing = reference.predicate(part_of.code, [local(key) for key in of_type])
+                    following.update(await self._keys((type,), pointing))
+                else:
+                    asked = one_of(Field.ID, *of_type)
+                    following.update(await self._pointed_to(asked, (type,), part_of, (type,)))
+            edge = following - known
+            known |= edge
+            if not edge:
+                code = clause.parameter.code
+                return reference.predicate(code, [local(key) for key in sorted(known)])
+        raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
+
+
+VALUE_SETS: Final = ("ValueSet",)
+
+
+def local(key: str) -> LocalReference:
+    """``Type/id`` taken apart."""
+    type, _, id = key.partition("/")
+    return LocalReference(type, id)

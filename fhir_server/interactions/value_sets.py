@@ -1,0 +1,77 @@
+"""What a value set holds, for ``:in`` and ``:not-in``: one of the server's own, or one that is stored.
+
+https://hl7.org/fhir/R4/search.html#modifiers
+
+A stored ValueSet is found by its URL or its id, through the gate; what it imports is looked for in the same way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.fhir.reference import local
+from fhir_server.search import terms
+from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.store.ordering import BY_ID
+from fhir_server.terminology import NotExpandable, expand
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import JsonObject
+    from fhir_server.interactions.exchange import Exchange
+    from fhir_server.search.visible import Visible
+    from fhir_server.terminology import Codes
+
+_MOST_IMPORTED: Final = 50
+"""Resources that one value set may rest on."""
+
+
+async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
+    """What the value set of this URL holds, or of this ``ValueSet/id``; 400 for one that is unknown or too large."""
+    terminology = exchange.server.terminology
+    known = terminology.expansion(url)
+    if known is not None:
+        return known
+    named = local(url, exchange.server.base_url)
+    asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else _of_url(url)
+    value_set = await _stored(exchange, asked, visible)
+    if value_set is None:
+        raise Invalid(f"The value set {url[:200]!r} is not known here.", code=IssueType.NOT_FOUND)
+    return await _expanded(exchange, value_set, visible)
+
+
+async def _expanded(exchange: Exchange, value_set: JsonObject, visible: Visible) -> Codes:
+    """Expand it, fetching what it turns out to need, until nothing more is missing."""
+    fetched: dict[str, JsonObject | None] = {}
+    for _ in range(_MOST_IMPORTED):
+        missing: list[str] = []
+
+        def look_up(url: str, missing: list[str] = missing) -> JsonObject | None:
+            if url not in fetched:
+                missing.append(url)
+            return fetched.get(url)
+
+        try:
+            found = expand(value_set, exchange.server.terminology, look_up)
+        except NotExpandable as error:
+            if not missing:
+                raise Invalid(str(error), code=IssueType.NOT_SUPPORTED) from None
+        else:
+            if not missing:
+                return found
+        for url in missing:
+            fetched[url] = await _stored(exchange, _of_url(url), visible)
+    raise Invalid(f"The value set rests on more than {_MOST_IMPORTED} others.", code=IssueType.TOO_COSTLY)
+
+
+def _of_url(url: str) -> Predicate:
+    return one_of(Field.TERMS, f"url={terms.bounded(url.partition('|')[0])}")
+
+
+async def _stored(exchange: Exchange, asked: Predicate, visible: Visible) -> JsonObject | None:
+    whole = all_of([one_of(Field.TYPE, "ValueSet"), asked])
+    page = await exchange.server.finding.search(whole, visible=visible, order=BY_ID, limit=1)
+    body = page.resources[0].body if page.resources else None
+    return json.decode_object(body) if body is not None else None

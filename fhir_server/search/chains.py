@@ -1,0 +1,125 @@
+"""Chains, reverse chains and lists: clauses that speak of resources around the entry.
+
+https://hl7.org/fhir/R4/search.html#chaining · https://hl7.org/fhir/R4/search.html#has · #list
+
+Read here and resolved elsewhere, through the gate (`interactions.hops`): a hop over what the requester may not see leads
+nowhere. A chain goes over at most :data:`MOST_HOPS` references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.reference import ID
+from fhir_server.search.asked import Asked, Context, NotSupported
+from fhir_server.search.clause import ByType, Chained, Clause, Having, Listed
+from fhir_server.search.clauses import clause, record_named
+from fhir_server.search.parameter import Parameter
+from fhir_server.search.values import unescape
+
+MOST_HOPS: Final = 8
+"""References that one chain may go over."""
+
+_SHOWN: Final = 100
+
+
+class UnknownParameter(NotSupported):
+    """The type has no search parameter of this name."""
+
+
+def read(asked: Asked, type: str, context: Context, hops: int = 0) -> Clause:
+    """The clause of one pair on the entries of one type, with every chain in it.
+
+    Raises :class:`~fhir_server.fhir.errors.Invalid` when the pair means nothing, :class:`NotSupported` when this
+    server cannot answer it.
+    """
+    if hops > MOST_HOPS:
+        raise Invalid(f"The chain goes over more than {MOST_HOPS} references, which is the most this server follows.")
+    if asked.code == "_has":
+        return _having(asked, type, context, hops)
+    if asked.code == "_list":
+        return _listed(asked)
+    parameter = context.parameters.get(type, asked.code)
+    if parameter is None:
+        raise UnknownParameter(f"{asked.code[:_SHOWN]!r} is not a search parameter of {type}.")
+    if "." not in asked.suffix:
+        return clause(asked, parameter, type, context)
+    if parameter.type != "reference":
+        raise Invalid(f"A chain goes over a reference, and {asked.code!r} of {type} is a {parameter.type}.")
+    if hops == 0 and (named := record_named(asked, parameter)) is not None:
+        return named
+    return _chained(asked, parameter, context, hops)
+
+
+def _chained(asked: Asked, parameter: Parameter, context: Context, hops: int) -> Clause:
+    """``.name`` or ``:Type.name``: of each type the reference may point to, those that have the next parameter."""
+    modifier, _, rest = asked.suffix.removeprefix(":").partition(".")
+    if not rest:
+        raise Invalid("The chain ends with a point: the search parameter after it is missing.")
+    targets: Sequence[str] = parameter.targets
+    if modifier:
+        if modifier not in context.parameters.resource_types:
+            raise Invalid(f"{modifier[:_SHOWN]!r} is not a resource type, so the chain leads nowhere.")
+        if modifier not in targets:
+            raise Invalid(f"{parameter.code!r} cannot point to {modifier}, so the chain leads nowhere.")
+        targets = (modifier,)
+    following = Asked.read(rest, asked.raw)
+    inner = _on_each(following, targets, context, hops + 1)
+    if not inner.each:
+        told = ", ".join(targets[:5]) + (", …" if len(targets) > 5 else "")  # noqa: PLR2004 - as many as one reads
+        raise Invalid(f"{following.code[:_SHOWN]!r} is not a search parameter of what the chain leads to: {told}.")
+    return Chained(parameter, inner)
+
+
+def _on_each(asked: Asked, types: Sequence[str], context: Context, hops: int) -> ByType:
+    """The same question to several types: of those that know it; an objection counts where all that know it object."""
+    each: list[tuple[str, Clause]] = []
+    objection: Invalid | None = None
+    for type in types:
+        if type == "AuditEvent":
+            continue
+        try:
+            each.append((type, read(asked, type, context, hops)))
+        except UnknownParameter:
+            continue
+        except Invalid as error:
+            objection = error
+    if objection is not None and not each:
+        raise objection
+    return ByType(tuple(each))
+
+
+def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:
+    """``:Type:reference:name``, where the name may be a chain, or another ``_has``."""
+    parts = asked.suffix.split(":", 3)
+    if len(parts) < 4 or not all(parts[1:]):  # noqa: PLR2004 - as the sentence says
+        raise Invalid("It must be `_has:Type:reference:parameter`.")
+    _, source, code, rest = parts
+    if source not in context.parameters.resource_types:
+        raise Invalid(f"{source[:_SHOWN]!r} is not a resource type.")
+    if source == "AuditEvent":
+        raise Invalid("Traces are searched by their own type.")
+    parameter = context.parameters.get(source, code)
+    if parameter is None or parameter.type != "reference":
+        raise Invalid(f"{code[:_SHOWN]!r} is not a reference parameter of {source}.")
+    if type not in parameter.targets:
+        raise Invalid(f"{source}:{code} cannot point to {type}.")
+    try:
+        inner = read(Asked.read(rest, asked.raw), source, context, hops + 1)
+    except UnknownParameter as error:
+        raise Invalid(str(error)) from None
+    return Having(source, parameter, (type,), inner)
+
+
+def _listed(asked: Asked) -> Listed:
+    """``_list=id``; the lists that a server makes up (``$current-problems``) are not offered."""
+    if asked.suffix:
+        raise Invalid("It takes no modifier.")
+    ids = [unescape(raw).removeprefix("List/") for raw in asked.values()]
+    if any(id.startswith("$") for id in ids):
+        raise NotSupported("Lists that a server makes up, such as $current-problems, are not supported: name a List.")
+    if not all(ID.fullmatch(id) for id in ids):
+        raise Invalid("The value must be the id of a List.")
+    return Listed(tuple(ids))

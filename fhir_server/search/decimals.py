@@ -1,0 +1,96 @@
+"""Exact decimals as texts in their order: what MongoDB and Python compare alike, whatever the number of digits.
+
+https://hl7.org/fhir/R4/search.html#number
+
+A bound of an interval lies between two numbers: :func:`below` a number, or :func:`above` it. So a number is the
+interval ``[below, above)``, as a date is (:mod:`fhir_server.search.types.ordered`), and ``<5`` ends below 5.
+
+==========  =====================================================================================
+negative    ``3`` · 99999 less the exponent · each digit's complement · ``~``
+zero        ``5!``
+positive    ``7`` · the exponent · the digits · ``!``
+==========  =====================================================================================
+
+The exponent is that of the first digit, moved by 50,000 to five digits. ``!`` sorts before and ``~`` after every digit,
+so a number that ends sorts as if zeros followed. What is above a number has a ``+`` more than what is below it.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_DOWN, Context, Decimal
+from typing import Final
+
+from fhir_server.fhir.errors import Invalid
+
+LOWEST: Final = "0"
+"""Below every number: an open beginning."""
+HIGHEST: Final = "9"
+"""Above every number: an open end."""
+
+MOST_DIGITS: Final = 100
+"""Digits of a value that are kept; one with more becomes the narrowest interval with so many that holds it."""
+
+EXACT: Final = Context(prec=400, rounding=ROUND_DOWN)
+"""Where sums and products of values and precisions are exact."""
+
+_LARGEST: Final = 40_000
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.(?P<fraction>[0-9]+))?(?:[eE](?P<exponent>[+-]?[0-9]{1,5}))?")
+_COMPLEMENT: Final = str.maketrans("0123456789", "9876543210")
+
+
+def below(number: Decimal) -> str:
+    """The bound under which all smaller numbers lie, and above which this one does."""
+    return _text(number, toward_zero=number > 0)
+
+
+def above(number: Decimal) -> str:
+    """The bound above which all greater numbers lie, and under which this one does."""
+    return _text(number, toward_zero=number < 0) + "+"
+
+
+def read(text: str) -> tuple[Decimal, Decimal]:
+    """A number of a query and half the step of its last digit: ``100`` is 100 and 0.5.
+
+    ``1e2`` is 100 and 5, as the standard's own example has it: an exponent without a fraction counts one digit more.
+    """
+    match = _NUMBER.fullmatch(text) if len(text) <= MOST_DIGITS else None
+    number = Decimal(text) if match is not None else None
+    if match is None or number is None or abs(number.adjusted()) > _LARGEST:
+        raise Invalid(f"{text[:80]!r} is not a number, such as 5, 5.40 or 5.4e-3 (at most {MOST_DIGITS} characters).")
+    digits, exponent = len(match["fraction"] or ""), int(match["exponent"] or 0)
+    if match["exponent"] is not None:
+        digits = max(digits, 1)
+    return number, Decimal(5).scaleb(exponent - digits - 1, EXACT)
+
+
+def precise(number: Decimal, half: Decimal) -> tuple[str, str]:
+    """The numbers that round to this one: from half a step below it, to without half a step above it."""
+    return below(EXACT.subtract(number, half)), below(EXACT.add(number, half))
+
+
+def around(number: Decimal) -> tuple[str, str]:
+    """A tenth of it to either side, for ``ap``."""
+    tenth = EXACT.multiply(abs(number), Decimal("0.1"))
+    return below(EXACT.subtract(number, tenth)), above(EXACT.add(number, tenth))
+
+
+def _text(number: Decimal, *, toward_zero: bool) -> str:
+    if not number:
+        return "5!"
+    sign, digits, _ = number.as_tuple()
+    exponent = number.adjusted()
+    if abs(exponent) > _LARGEST:
+        # beyond what anybody measures: between zero and the smallest number, or past the greatest
+        small = exponent < 0
+        return {(0, True): "6", (0, False): "8", (1, True): "4", (1, False): "2"}[sign, small]
+    written = "".join(map(str, digits)).rstrip("0")
+    if len(written) > MOST_DIGITS:
+        written = written[:MOST_DIGITS]
+        if not toward_zero:
+            raised = str(int(written) + 1)
+            exponent += len(raised) - len(written)
+            written = raised.rstrip("0")
+    if sign:
+        return f"3{99_999 - (exponent + 50_000):05d}{written.translate(_COMPLEMENT)}~"
+    return f"7{exponent + 50_000:05d}{written}!"

@@ -1,0 +1,121 @@
+"""The keys of ``_sort``: what of an entry a list is ordered by.
+
+https://hl7.org/fhir/R4/search.html#sort
+
+Three scalars have indexes of their own, so a page in their order is a walk: ``_id``, ``_lastUpdated``, and the main date
+of a type. All other keys are taken from the search entries: of several values the one that comes first in the order
+asked. What has no value comes last, whichever the direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from fhir_server.fhir.errors import Invalid
+from fhir_server.search.asked import NotSupported
+from fhir_server.search.parameter import Parameter
+from fhir_server.search.parameters import Parameters
+
+MOST_KEYS: Final = 5
+"""Keys that one search may be sorted by."""
+
+
+class SortField(StrEnum):
+    """Scalars of an entry that have an index."""
+
+    ID = "_id"
+    LAST_UPDATED = "at"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class OfTerms:
+    """The terms that begin so: of strings, uris and references after ``=``, of tokens the codes after ``#``."""
+
+    head: str
+    of_record: bool = False
+    """A reference to the Patient of the record is no term: the entry's ``record`` stands for it."""
+    points: bool = False
+    """They are references, some of which the requester may not see."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfIntervals:
+    """The intervals of this parameter: by their beginning, or by their end where that is open."""
+
+    parameter: str
+
+
+Source: TypeAlias = SortField | OfTerms | OfIntervals
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key; ``_id`` ascending always breaks ties."""
+
+    source: Source
+    descending: bool
+    code: str = ""
+
+
+NEWEST_FIRST: Final = (SortKey(SortField.ON, descending=True),)
+"""The order when the query does not say."""
+
+
+def sort(raw: str, types: tuple[str, ...], parameters: Parameters) -> tuple[SortKey, ...]:
+    """The keys of ``_sort``, each once."""
+    texts = [text.strip() for text in raw.split(",")]
+    if "" in texts:
+        raise Invalid("A key to sort by is empty.")
+    if len(texts) > MOST_KEYS:
+        raise Invalid(f"There are {len(texts)} keys to sort by; this server takes {MOST_KEYS}.")
+    keys: dict[str, SortKey] = {}
+    for text in texts:
+        code = text.removeprefix("-")
+        if not code:
+            raise Invalid("A key to sort by is empty.")
+        keys.setdefault(code, SortKey(_source(code, types, parameters), text.startswith("-"), code))
+    found = tuple(keys.values())
+    for at, key in enumerate(found):
+        if key.source is SortField.ID:
+            return found[: at + 1]  # no two entries have the same: what follows decides nothing
+    return found
+
+
+def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
+    if code == "_id":
+        return SortField.ID
+    if code == "_lastUpdated":
+        return SortField.LAST_UPDATED
+    if code == "_score":
+        raise NotSupported("Sorting by _score is not supported: matches have no score.")
+    if ":" in code or "." in code:
+        raise NotSupported(f"Sorting by {code[:80]!r} is not supported: a key is a search parameter without a modifier.")
+    if all(parameters.sort_dates.get(type) == code for type in types):
+        return SortField.ON
+    known = [one for type in types if (one := parameters.get(type, code)) is not None]
+    if not known:
+        of = types[0] if len(types) == 1 else "any type searched"
+        raise NotSupported(f"{code[:80]!r} is not a search parameter of {of}, so nothing can be sorted by it.")
+    sources = {_of_parameter(one) for one in known}
+    if len(sources) > 1:
+        raise NotSupported(f"The types searched do not mean the same by {code!r}, so they cannot be sorted by it together.")
+    return sources.pop()
+
+
+def _of_parameter(parameter: Parameter) -> Source:
+    code = parameter.code
+    if not parameter.supported or parameter.is_phonetic or parameter.type == "composite":
+        raise NotSupported(f"Sorting by {code!r} ({parameter.type}) is not supported.")
+    match parameter.type:
+        case "date" | "number" | "quantity":
+            return OfIntervals(code)
+        case "token":
+            return OfTerms(f"{code}#")
+        case "reference":
+            return OfTerms(f"{code}=", of_record=parameter.of_record, points=True)
+        case _:
+            return OfTerms(f"{code}=")

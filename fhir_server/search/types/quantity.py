@@ -1,0 +1,134 @@
+"""quantity: a number with its unit, compared by a prefix. https://hl7.org/fhir/R4/search.html#quantity
+
+``5.4`` in any unit, ``5.4|http://unitsofmeasure.org|mg``, or ``5.4||mg``, which is the code or the unit as written. The
+number is compared as a number is (:mod:`fhir_server.search.types.number`). Units are not converted into each other: the
+standard leaves that to the server, and a search for ``g`` does not find ``mg`` here.
+
+A comparator makes a value open at one end: ``<5`` is all below 5. A Range goes from its low to its high, a SampledData
+from the least to the greatest of its samples; Money has its currency for a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.search import decimals, terms
+from fhir_server.search.predicate import Predicate, any_of
+from fhir_server.search.types import number
+from fhir_server.search.types.ordered import Wanted, relation, spans
+from fhir_server.search.values import split, unescape
+
+MODIFIERS: Final = frozenset({"missing"})
+QUANTITIES: Final = frozenset({"Quantity", "Age", "Distance", "Duration", "Count", "SimpleQuantity", "MoneyQuantity"})
+TYPES: Final = QUANTITIES | {"Money", "Range", "SampledData"}
+"""The types of element a quantity is found in."""
+
+_CURRENCIES: Final = "urn:iso:std:iso:4217"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The interval a quantity covers, and its unit in each spelling that may be asked."""
+
+    low: str
+    high: str
+    units: tuple[str, ...] = ()
+
+
+def extract(element: Json, type: str) -> Iterator[Measured]:
+    """What an element is found by."""
+    if not isinstance(element, dict):
+        return
+    if type == "Range":
+        bounds = number.of_range(element)
+        if bounds is not None:
+            yield Measured(*bounds, _units(element.get("low")) or _units(element.get("high")))
+    elif type == "SampledData":
+        sampled = _sampled(element)
+        if sampled is not None:
+            yield sampled
+    elif (value := number.as_number(element.get("value"))) is not None:
+        units = _currency(element) if type == "Money" else _units(element)
+        yield Measured(*_compared(value, element.get("comparator")), units)
+
+
+def parse(raw: str) -> Wanted:
+    """Read one value, its escapes still in it."""
+    parts = [unescape(part) for part in split(raw, "|")]
+    prefix, text = relation(parts[0], "quantity")
+    match parts[1:]:
+        case []:
+            return number.wanted(prefix, text)
+        case [system, code] if code:
+            return number.wanted(prefix, text, f"{terms.system(system)}|{terms.bounded(code)}")
+    raise Invalid("A quantity is `number`, `number|system|code` or `number||code`; a unit needs its code.")
+
+
+def predicate(parameter: str, wanted: Sequence[Wanted]) -> Predicate:
+    """Entries with a quantity that stands so to one of these."""
+    return any_of([spans(parameter, one) for one in wanted])
+
+
+def _compared(value: Decimal, comparator: Json) -> tuple[str, str]:
+    low, high = decimals.below(value), decimals.above(value)
+    match comparator:
+        case "<":
+            return decimals.LOWEST, low
+        case "<=":
+            return decimals.LOWEST, high
+        case ">":
+            return high, decimals.HIGHEST
+        case ">=":
+            return low, decimals.HIGHEST
+        case _:
+            return low, high
+
+
+def _units(quantity: Json) -> tuple[str, ...]:
+    """``system|code``, ``|code``, ``|unit``, each once."""
+    if not isinstance(quantity, dict):
+        return ()
+    system, code, unit = quantity.get("system"), quantity.get("code"), quantity.get("unit")
+    found: list[str] = []
+    if isinstance(code, str):
+        if isinstance(system, str):
+            found.append(f"{terms.system(system)}|{terms.bounded(code)}")
+        found.append(f"|{terms.bounded(code)}")
+    if isinstance(unit, str):
+        found.append(f"|{terms.bounded(unit)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _currency(money: JsonObject) -> tuple[str, ...]:
+    currency = money.get("currency")
+    return (f"{_CURRENCIES}|{currency}", f"|{currency}") if isinstance(currency, str) else ()
+
+
+def _sampled(element: JsonObject) -> Measured | None:
+    """From the least to the greatest sample: ``origin + sample * factor``; ``L`` and ``U`` are past the limits."""
+    origin = element.get("origin")
+    start = number.as_number(origin.get("value")) if isinstance(origin, dict) else None
+    samples = element.get("data")
+    if start is None or not isinstance(samples, str):
+        return None
+    factor = number.as_number(element.get("factor"))
+    words = set(samples.split()) - {"E"}
+    values: list[Decimal] = []
+    for word in words - {"L", "U"}:
+        try:
+            values.append(Decimal(word))
+        except InvalidOperation:
+            continue
+    limits = [number.as_number(element.get(name)) for name in ("lowerLimit", "upperLimit")]
+    values += [limit for limit, word in zip(limits, ("L", "U"), strict=True) if word in words and limit is not None]
+    measured = [decimals.EXACT.fma(value, factor if factor is not None else Decimal(1), start) for value in values]
+    if not measured:
+        return None
+    low = decimals.LOWEST if "L" in words else decimals.below(min(measured))
+    high = decimals.HIGHEST if "U" in words else decimals.above(max(measured))
+    return Measured(low, high, _units(origin))

@@ -1,0 +1,130 @@
+"""How a list is ordered and where a page of it begins, as MongoDB is asked.
+
+https://hl7.org/fhir/R4/search.html#sort
+
+One scalar with an index of its own is walked; any other order is computed from the search entries of what matches, and
+only the page is kept. What has no value comes last, in both directions. A page is found by the position of the row
+before it, so that rows that come and go meanwhile move nothing (keyset paging); the page before it, by its first row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from fhir_server.fhir.date import MAX, MIN
+from fhir_server.search import decimals
+from fhir_server.search.predicate import Field
+from fhir_server.search.sorting import OfIntervals, OfTerms, SortField, SortKey
+
+Filter: TypeAlias = "dict[str, Any]"
+Value: TypeAlias = "int | str | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A row of a list: the values of its sort keys, and its ``_id``."""
+
+    values: tuple[Value, ...]
+    id: str
+    backwards: bool = False
+    """The page before this row is asked for, not the one after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How results are sorted; ``_id`` ascending breaks ties."""
+
+    keys: tuple[SortKey, ...]
+    unseen: frozenset[str] = frozenset()
+    """Terms of references that the requester is not shown: nothing is sorted by them."""
+    beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By code, parameters whose value goes with a reference that is hidden: it counts where the entry refers to nothing
+    but these (`search.hidden`)."""
+
+    @property
+    def scalar(self) -> SortField | None:
+        """The one scalar it is, where it is that alone."""
+        first = self.keys[0].source
+        return first if len(self.keys) == 1 and isinstance(first, SortField) else None
+
+
+BY_ID: Final = Order((SortKey(SortField.ID, descending=False),))
+
+
+def pipeline(order: Order, after: Position | None, limit: int) -> list[dict[str, Any]]:
+    """The stages that follow the match of a computed order."""
+    backwards = after is not None and after.backwards
+    names = [f"key{number}" for number in range(len(order.keys))]
+    keys = {name: _value(key, order) for name, key in zip(names, order.keys, strict=True)}
+    last = {f"no_{name}": {"$eq": [f"${name}", None]} for name in names}
+    sort: dict[str, int] = {}
+    for name, key in zip(names, order.keys, strict=True):
+        sort[f"no_{name}"] = -1 if backwards else 1
+        sort[name] = -1 if key.descending != backwards else 1
+    sort["_id"] = -1 if backwards else 1
+    stages: list[dict[str, Any]] = [{"$set": keys}, {"$set": last}]
+    if after is not None:
+        stages.append({"$match": _after(after, sort, names)})
+    return [*stages, {"$sort": sort}, {"$limit": limit}, {"$unset": ["ix", *last]}]
+
+
+def position_of(document: Mapping[str, Any], order: Order, *, backwards: bool = False) -> Position:
+    """Where a row stands."""
+    names = [str(order.scalar)] if order.scalar is not None else [f"key{number}" for number in range(len(order.keys))]
+    values = [_plain(document[name]) for name in names]
+    return Position(tuple(values), document["_id"], backwards)
+
+
+def _plain(value: Any) -> Value:  # noqa: ANN401 - as stored
+    """The driver reads 64 bits into a class of its own, which nothing else can write."""
+    return value if value is None or isinstance(value, str) else int(value)
+
+
+def _after(after: Position, sort: Mapping[str, int], names: Sequence[str]) -> Filter:
+    """Rows that follow in this order: equal in the first keys and beyond in the next, for each number of keys."""
+    row: list[tuple[str, Any]] = []
+    for name, value in zip(names, after.values, strict=True):
+        row += [(f"no_{name}", value is None), (name, value)]
+    row.append(("_id", after.id))
+    alternatives: list[Filter] = []
+    for at, (name, value) in enumerate(row):
+        if value is None:
+            continue  # nothing is beyond what is not there
+        equal = {other: held for other, held in row[:at] if not other.startswith("key") or held is not None}
+        alternatives.append({**equal, name: {"$gt" if sort[name] > 0 else "$lt": value}})
+    return {"$or": alternatives}
+
+
+def _value(key: SortKey, order: Order) -> Any:  # noqa: ANN401 - an expression
+    """The value an entry is sorted by, null where it has none: the first, in the direction asked."""
+    source = key.source
+    if isinstance(source, SortField):
+        return {"$cond": [{"$eq": [f"${source}", MIN]}, None, f"${source}"]} if source is SortField.ON else f"${source}"
+    chosen = {("$max" if key.descending else "$min"): _values(source, order)}
+    known = order.beside.get(key.code)
+    if known is None:
+        return chosen
+    whole = {"$setIsSubset": [{"$ifNull": [f"${Field.REFERS}", []]}, {"$literal": sorted(known)}]}
+    return {"$cond": [whole, chosen, None]}
+
+
+def _values(source: OfTerms | OfIntervals, order: Order) -> Any:  # noqa: ANN401 - same
+    if isinstance(source, OfIntervals):
+        of_parameter = {"$eq": ["$$one.p", {"$literal": source.parameter}]}
+        mine = {"$filter": {"input": {"$ifNull": ["$ix.r", []]}, "as": "one", "cond": of_parameter}}
+        start = {"$cond": [{"$in": ["$$one.lo", [MIN, decimals.LOWEST]]}, _end(), "$$one.lo"]}
+        return {"$map": {"input": mine, "as": "one", "in": start}}
+    begins = {"$eq": [{"$indexOfBytes": ["$$one", {"$literal": source.head}]}, 0]}
+    terms: Any = {"$filter": {"input": {"$ifNull": ["$ix.s", []]}, "as": "one", "cond": begins}}
+    if order.unseen and source.points:
+        terms = {"$setDifference": [terms, {"$literal": sorted(order.unseen)}]}
+    if source.of_record:
+        record = {"$concat": [{"$literal": f"{source.head}Patient/"}, f"${Field.RECORD}"]}
+        terms = {"$concatArrays": [terms, [record]]}
+    return terms
+
+
+def _end() -> Any:  # noqa: ANN401 - same
+    return {"$cond": [{"$in": ["$$one.hi", [MAX, decimals.HIGHEST]]}, None, "$$one.hi"]}

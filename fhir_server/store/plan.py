@@ -1,0 +1,118 @@
+"""Which index a query begins with.
+
+Every index that begins with the type is a candidate for every query, and of several conditions on one array MongoDB uses
+the first and never considers the others; so it is told, and the condition put first.
+
+Inside one record the index by record is right. Elsewhere each condition that an index can begin with is asked how many
+entries it has, up to :data:`ENOUGH`: the rarest is the one to begin with; where all are common, the order of the page is
+walked, for then a page is soon full. A count costs about a millisecond, so it is only asked where it decides something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.search.predicate import AllOf, AnyOf, Compare, Field, Moment, OneOf, Predicate, Prefix, Span, all_of
+from fhir_server.search.sorting import SortField
+from fhir_server.store import indexes
+from fhir_server.store.filters import to_filter
+
+if TYPE_CHECKING:
+    from fhir_server.store.connection import Database
+    from fhir_server.store.ordering import Order
+
+ENOUGH: Final = 2_000
+"""So many entries make a condition common: reading them costs about what walking the order of 100,000 resources does."""
+
+_ORDERED: Final = {SortField.ON: indexes.BY_ON, SortField.LAST_UPDATED: indexes.BY_LAST_UPDATED}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query with its conditions in the order they are to be met, and the index to walk, where one is known."""
+
+    wanted: Predicate
+    hint: str | None
+
+    def options(self) -> dict[str, str]:
+        """The hint as an option of a command."""
+        return {"hint": self.hint} if self.hint else {}
+
+
+async def plan(database: Database, wanted: Predicate, order: Order | None, collection: str) -> Plan:
+    """The plan of a query; ``order`` is nothing where all that matches is read anyway."""
+    if collection != "resources":
+        return Plan(wanted, None)
+    parts = parts_of(wanted)
+    if any(isinstance(part, OneOf) and part.field is Field.ID for part in parts):
+        return Plan(wanted, "_id_")
+    if any(isinstance(part, OneOf) and part.field is Field.RECORD and None not in part.values for part in parts):
+        return Plan(wanted, indexes.BY_RECORD)
+    if any(isinstance(part, AnyOf) and all(_is_of_record(one) for one in part.parts) for part in parts):
+        return Plan(wanted, None)  # of this record, or also of it: the planner takes both indexes
+    walk = _ORDERED.get(order.scalar) if order is not None and order.scalar is not None else None
+    if walk is None and any(isinstance(part, Compare) and part.field is Moment.LAST_UPDATED for part in parts):
+        walk = indexes.BY_LAST_UPDATED
+    candidates = [part for part in parts if _index_of(part) is not None]
+    if not candidates:
+        return Plan(wanted, walk)
+    if len(candidates) == 1 and walk is None:
+        return Plan(_first(candidates[0], parts), _index_of(candidates[0]))
+    scope = [part for part in parts if isinstance(part, OneOf) and part.field is Field.TYPE]
+    numbers: list[tuple[int, int]] = []
+    for at, part in enumerate(candidates):
+        number = await _count(database, all_of([*scope, part]), _index_of(part) or "")
+        numbers.append((number, at))
+        if number <= _FEW:
+            break
+    number, at = min(numbers)
+    if number >= ENOUGH and walk is not None:
+        return Plan(wanted, walk)
+    return Plan(_first(candidates[at], parts), _index_of(candidates[at]))
+
+
+_FEW: Final = 50
+"""Nothing can be much better than this: the other conditions are not counted."""
+
+
+async def _count(database: Database, wanted: Predicate, hint: str) -> int:
+    return await database["resources"].count_documents(to_filter(wanted), limit=ENOUGH, hint=hint, maxTimeMS=5_000)
+
+
+def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
+    """What a conjunction is made of."""
+    return predicate.parts if isinstance(predicate, AllOf) else (predicate,)
+
+
+def scope_of(*predicates: Predicate) -> Predicate:
+    """The part of a conjunction that never changes between versions: type, realm, record."""
+    fixed = (Field.TYPE, Field.REALM, Field.RECORD)
+    parts: Iterable[Predicate] = (part for predicate in predicates for part in parts_of(predicate))
+    return all_of([part for part in parts if isinstance(part, OneOf) and part.field in fixed])
+
+
+def _index_of(part: Predicate) -> str | None:
+    """The index that could begin with this condition."""
+    match part:
+        case Prefix() | OneOf(Field.TERMS):
+            return indexes.BY_TERM
+        case Span(_, tests) if tests:
+            return indexes.BY_RANGE
+        case AnyOf(parts) if all(isinstance(one, Prefix) or _is_terms(one) for one in parts):
+            return indexes.BY_TERM
+        case _:
+            return None
+
+
+def _is_terms(part: Predicate) -> bool:
+    return isinstance(part, OneOf) and part.field is Field.TERMS
+
+
+def _first(part: Predicate, parts: tuple[Predicate, ...]) -> Predicate:
+    return all_of([part, *(one for one in parts if one is not part)])
+
+
+def _is_of_record(predicate: Predicate) -> bool:
+    return isinstance(predicate, OneOf) and predicate.field in (Field.RECORD, Field.ALSO)

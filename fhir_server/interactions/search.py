@@ -54,16 +54,14 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     account = exchange.account
     account.type, account.query = type, raw
     query = parse(type, pairs, strict=exchange.strict, context=context_of(exchange))
-    return await answer(exchange, query, type or "")
+    return await answer(exchange, query, type, type or "")
 
 
-async def answer(exchange: Exchange, query: Query, path: str, within: Predicate | None = None) -> Answer:
-    """A page of a query that was read; ``path`` is where it was asked, ``within`` what its entries are within."""
-    scope = await open_scope(exchange, path if path in query.types else None, query)
+async def answer(exchange: Exchange, query: Query, type: str | None, path: str) -> Answer:
+    """A page of a query of one type, or of several; ``path`` is where it was asked, below the base."""
+    scope = await open_scope(exchange, type, query)
     hops = Hops(exchange, scope)
     asked = await asked_of(query, hops)
-    if within is not None:
-        asked = all_of([asked, within])
     used = urlencode(query.used)
     bound = _bound(exchange, path, used)
     finding = exchange.server.finding

@@ -54,6 +54,7 @@ from fhir_server.record.elements import SEARCHED
 from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
+from fhir_server.search.subset import Subsetter
 from fhir_server.settings import DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
@@ -245,6 +246,7 @@ async def _server(
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
         redaction=Redaction(declared.definitions, settings.base_url),
+        subsetter=Subsetter(declared.definitions),
         law=declared.law,
         pages=PageTokens(await internal.key("page tokens")),
         routing_key=await internal.key("routing"),

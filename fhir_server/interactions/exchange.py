@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fhir_server.record.redact import Redaction
     from fhir_server.search.parameters import Parameters
     from fhir_server.search.predicate import Predicate
+    from fhir_server.search.subset import Subsetter
     from fhir_server.store.binary import Contents
     from fhir_server.store.internal import Internal
     from fhir_server.store.reading import Held, Reading
@@ -55,6 +56,7 @@ class Server:
     parameters: Parameters
     validator: Validator
     redaction: Redaction
+    subsetter: Subsetter
     law: Law
     pages: PageTokens
     routing_key: bytes

@@ -44,6 +44,7 @@ from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.search import parse_pairs, search
 from fhir_server.interactions.update import patch, update
+from fhir_server.search.subset import SUBSET_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -275,21 +276,19 @@ class Front:
         return answer
 
 
-async def perform(  # noqa: C901, PLR0912 - one case for each interaction
+async def perform(  # noqa: C901 - one case for each interaction
     exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
 ) -> Answer:
     """Perform one interaction."""
     if route.operation is not None:
         return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
     type, id = route.type or "", route.id or ""
-    if route.interaction not in _SEARCHES and pairs:
-        told = ", ".join(name[:40] for name, _ in pairs[:5])
-        raise Invalid(f"This interaction takes no parameters here; not understood: {told}.")
+    _must_take(route.interaction, pairs)
     match route.interaction:
         case Interaction.READ:
-            return await read(exchange, type, id)
+            return await read(exchange, type, id, pairs, line)
         case Interaction.VREAD:
-            return await vread(exchange, type, id, route.version or "")
+            return await vread(exchange, type, id, route.version or "", pairs, line)
         case Interaction.CREATE:
             return await create(exchange, type, body)
         case Interaction.UPDATE:
@@ -309,6 +308,17 @@ async def perform(  # noqa: C901, PLR0912 - one case for each interaction
             return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
         case _:
             raise NotAllowed(f"{route.interaction} is not offered here.")
+
+
+def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse parameters that nobody would read."""
+    if interaction in _SEARCHES:
+        return
+    taken = SUBSET_PARAMETERS if interaction in _READS else frozenset[str]()
+    refused = [name[:40] for name, _ in pairs if name not in taken]
+    if refused:
+        takes = f"{' and '.join(sorted(taken))} alone" if taken else "no parameters here"
+        raise Invalid(f"This interaction takes {takes}; not understood: {', '.join(refused[:5])}.")
 
 
 def _account(route: Route, line: bytes) -> Account:

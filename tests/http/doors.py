@@ -101,6 +101,19 @@ async def read_unless_known(ask: Ask, type: str) -> None:
     await ask.send("GET", url, headers={"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"})
 
 
+PARTS: Final = ("_summary=true", "_summary=text", "_summary=data", "_elements=id,meta")
+
+
+@door("GET type/id", "HEAD type/id", "GET type/id/_history/vid")
+async def read_in_part(ask: Ask, type: str) -> None:
+    url = f"/{type}/{ask.place.id(type)}"
+    for part in (*PARTS, "_summary=count", "_elements=nothing", "_summary=true&_elements=id"):
+        await ask.send("GET", f"{url}?{part}")
+    await ask.send("HEAD", f"{url}?{PARTS[0]}")
+    await ask.send("GET", f"{url}?{PARTS[0]}", headers={"If-None-Match": 'W/"1"'})
+    await ask.send("GET", f"{url}/_history/1?{PARTS[0]}")
+
+
 @door("GET type/id", types=("Binary",))
 async def read_as_what_it_is(ask: Ask, type: str) -> None:
     await ask.send("GET", f"/{type}/{ask.place.id(type)}", headers={"Accept": "text/plain"})
@@ -250,7 +263,7 @@ async def what_refers(ask: Ask, type: str) -> None:
     """What is seen and refers to what is hidden, asked in every way that could tell to what."""
     place = ask.place
     for each, id in (("List", place.gathers), ("Observation", place.derived), ("DocumentReference", place.shown)):
-        for path in (id, f"{id}/_history", f"{id}/_history/1"):
+        for path in (id, f"{id}/_history", f"{id}/_history/1", *(f"{id}?{part}" for part in PARTS)):
             await ask.send("GET", f"/{each}/{path}")
         await ask.search(f"/{each}", f"patient={place.patient}&_id={id}")
     hidden = f"DocumentReference/{place.id('')}"
@@ -528,6 +541,7 @@ async def batch(ask: Ask, type: str) -> None:
         url = f"{each}/{place.id(each)}"
         entries += [
             _entry("GET", url),
+            _entry("GET", f"{url}?_summary=true"),
             _entry("HEAD", url),
             _entry("GET", url, ifNoneMatch='W/"1"'),
             _entry("GET", f"{url}/_history"),

@@ -28,6 +28,7 @@ DOCUMENTATION = {
     "Binary": "Read through the gate of its owner; asked for as what it is, it is answered as such.",
     "Patient": "A professional searches by INS; an emergency also by the complete traits.",
 }
+COMPARTMENTS = ["device", "encounter", "patient", "practitioner", "relatedPerson"]
 SYSTEM = ["batch", "search-system", "history-system"]
 
 
@@ -89,6 +90,7 @@ def statement() -> dict[str, Any]:
                 },
                 "resource": [resource(type) for type in load().resource_types],
                 "interaction": [{"code": code} for code in SYSTEM],
+                "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name}" for name in COMPARTMENTS],
             }
         ],
     }

@@ -9,11 +9,12 @@ answers them, so neither can promise what the other does not do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from fhir_server.http.routes import Interaction, Routes
+from fhir_server.search.compartments import COMPARTMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,19 @@ def routes_of(rest: Mapping[str, Any], operations: Sequence[Offered]) -> Routes:
         alone = ", ".join(f"{type}/${name}" for type, name, _ in sorted(declared ^ there))
         raise ValueError(f"Operations must be declared exactly when they are there: {alone}")
     types = {resource["type"]: [one["code"] for one in resource["interaction"]] for resource in rest["resource"]}
-    return Routes((one["code"] for one in rest["interaction"]), types, operations)
+    compartments = [_compartment(url) for url in rest.get("compartment", ())]
+    return Routes((one["code"] for one in rest["interaction"]), types, operations, compartments)
+
+
+_COMPARTMENT: Final = "http://hl7.org/fhir/CompartmentDefinition/"
+
+
+def _compartment(url: str) -> str:
+    """The type that a compartment of the standard is about, by the URL of its definition."""
+    known = {f"{_COMPARTMENT}{type[0].lower()}{type[1:]}": type for type in COMPARTMENTS}
+    if url not in known:
+        raise ValueError(f"{url} is no compartment of R4: {', '.join(known)}")
+    return known[url]
 
 
 def _searches(type: str, interactions: list[str], parameters: Parameters) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import Call, batch
 from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.compartment import search_compartment
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.exchange import Account, Exchange, Server
@@ -220,7 +221,7 @@ class Front:
         content_type = request.headers.get("content-type")
         if request.method == "PATCH":
             must_be(content_type, JSON_PATCH)
-        elif request.method == "POST" and route.interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM):
+        elif request.method == "POST" and route.interaction in _SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
         elif route.interaction is Interaction.OPERATION and request.method == "POST" and content_type is None:
@@ -306,6 +307,10 @@ async def perform(  # noqa: C901 - one case for each interaction
         case Interaction.SEARCH_TYPE | Interaction.SEARCH_SYSTEM:
             asked = [*pairs, *_form(body)]
             return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
+        case Interaction.SEARCH_COMPARTMENT:
+            asked = [*pairs, *_form(body)]
+            told = line + (b"\n\n" + body if body else b"")
+            return await search_compartment(exchange, type, id, route.member, asked, told)
         case _:
             raise NotAllowed(f"{route.interaction} is not offered here.")
 
@@ -324,7 +329,11 @@ def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> No
 def _account(route: Route, line: bytes) -> Account:
     """What is known of a request before anything is looked up; of an operation, which one it is."""
     account = Account(route.interaction.value, route.type)
-    if route.id is not None:
+    if route.interaction is Interaction.SEARCH_COMPARTMENT:
+        # R4 has no code for it: of one type it is a search of that type, of all types one of the system
+        searched = Interaction.SEARCH_TYPE if route.member else Interaction.SEARCH_SYSTEM
+        account = Account(searched.value, route.member)
+    elif route.id is not None:
         account.target = f"{route.type}/{route.id}"
     if route.operation is not None:
         account.query = line
@@ -335,6 +344,7 @@ _SEARCHES: Final = frozenset(
     {
         Interaction.SEARCH_TYPE,
         Interaction.SEARCH_SYSTEM,
+        Interaction.SEARCH_COMPARTMENT,
         Interaction.HISTORY_INSTANCE,
         Interaction.HISTORY_TYPE,
         Interaction.HISTORY_SYSTEM,

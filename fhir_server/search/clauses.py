@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID, LocalReference
 from fhir_server.search import codes
 from fhir_server.search.asked import Asked, Context, NotSupported
@@ -41,7 +42,11 @@ def clause(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
     if asked.code == "_id":
         return _id(asked, type)
     if not parameter.supported:
-        raise NotSupported(f"Search by {asked.code!r} ({parameter.type}) is not supported.")
+        sentence = f"Search by {asked.code!r} ({parameter.type}) is not supported."
+        if parameter.type == "special":
+            # to leave it out would answer with everything, wherever it is
+            raise Invalid(sentence, code=IssueType.NOT_SUPPORTED)
+        raise NotSupported(sentence)
     if asked.suffix == ":missing":
         return _missing(asked, parameter)
     match parameter.type:

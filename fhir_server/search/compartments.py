@@ -16,6 +16,9 @@ from fhir_server.fhir.reference import LocalReference
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import Field, Predicate, all_of, any_of, one_of
 
+COMPARTMENTS: Final = ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson")
+"""The types that have one."""
+
 ITSELF: Final = "{def}"
 """Stands in the table for the resource that the compartment is about."""
 
@@ -27,11 +30,15 @@ def members(compartment: str, definitions: Definitions) -> tuple[str, ...]:
     """The types that are in a compartment, and its own; traces are asked by their own type alone."""
     table = definitions.compartments[compartment]
     return tuple(
-        type for type in definitions.resource_types if (type == compartment or table.get(type)) and type not in _SEPARATE
+        type
+        for type in definitions.resource_types
+        if (type == compartment or table.get(type)) and type not in _SEPARATE
     )
 
 
-def within(compartment: str, id: str, types: Sequence[str], definitions: Definitions, parameters: Parameters) -> Predicate:
+def within(
+    compartment: str, id: str, types: Sequence[str], definitions: Definitions, parameters: Parameters
+) -> Predicate:
     """Entries of these types that are in the compartment of this resource, which is in its own."""
     table: Mapping[str, tuple[str, ...]] = definitions.compartments[compartment]
     about = LocalReference(compartment, id)

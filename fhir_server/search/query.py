@@ -221,7 +221,11 @@ class _Reading:
 
     def _take_search(self, asked: Asked) -> None:
         if asked.code in result.NOT_SUPPORTED:
-            raise NotSupported(f"{asked.code} is not supported.")
+            if asked.code == "_query":
+                raise Invalid("Named queries are not supported.", code=IssueType.NOT_SUPPORTED)
+            if (asked.code, asked.raw, asked.suffix) != ("_contained", "false", ""):
+                raise NotSupported(f"{asked.code} is not supported.")
+            return  # contained resources are never searched: that is what it asks for
         clauses: dict[str, Clause] = {}
         for type in self.types:
             try:
@@ -232,11 +236,15 @@ class _Reading:
             except chains.UnknownParameter as unknown:
                 if len(self.types) == 1:
                     raise
-                raise NotSupported(f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched.") from unknown
+                raise NotSupported(
+                    f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched."
+                ) from unknown
         if not asked.suffix and asked.code in {"_id", "identifier", "masterIdentifier"}:
             self.names_resource = True
         parameter = self.context.parameters.get(self.types[0], asked.code)
-        self.clauses.append((_LAST if parameter is None or asked.suffix in _WIDE else rank(parameter), _of_types(clauses)))
+        self.clauses.append(
+            (_LAST if parameter is None or asked.suffix in _WIDE else rank(parameter), _of_types(clauses))
+        )
 
 
 _WIDE: Final = frozenset({":not", ":missing", ":not-in"})
@@ -271,9 +279,7 @@ def _of_types(clauses: dict[str, Clause]) -> Clause:
     return any_of([all_of([one_of(Field.TYPE, *types), one]) for one, types in by_condition.items()])
 
 
-def _types(
-    parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tuple[str, ...] | None
-) -> tuple[str, ...]:
+def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tuple[str, ...] | None) -> tuple[str, ...]:
     """The types of a search of the whole system, or of a compartment."""
     given = [value for name, value in pairs if name == "_type"]
     if len(given) > 1:

@@ -20,9 +20,7 @@ RESULT_PARAMETERS: Final = frozenset(
 
 REPEATABLE: Final = frozenset({"_include", "_revinclude"})
 
-NOT_SUPPORTED: Final = frozenset(
-    {"_text", "_content", "_query", "_contained", "_containedType", "_score"}
-)
+NOT_SUPPORTED: Final = frozenset({"_text", "_content", "_query", "_contained", "_containedType", "_score"})
 """Parameters of the standard that this server does not have."""
 
 ITERATE: Final = frozenset({":iterate", ":recurse"})

@@ -122,7 +122,10 @@ class Settings(BaseSettings):
     default_count: int = Field(default=50, ge=1, description="Entries a page when the client does not say.")
     max_count: int = Field(default=1000, ge=1, le=10_000, description="Most entries a page, whatever the client says.")
     search_timeout: float = Field(
-        default=10.0, gt=0, le=25, description="Seconds a search may take in the database; then it is refused, too-costly."
+        default=10.0,
+        gt=0,
+        le=25,
+        description="Seconds a search may take in the database; then it is refused, too-costly.",
     )
     header_timeout: float = Field(default=10.0, gt=0, description="Seconds a client may take for its headers.")
     body_timeout: float = Field(default=30.0, gt=0, description="Seconds a client may pause within a body.")

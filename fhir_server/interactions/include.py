@@ -56,7 +56,9 @@ async def included(
         edge = [one for one in await _answers(asked, hops) if one.key not in found]
         found |= {one.key: one for one in edge}
         if len(found) - len(matches) > MOST_INCLUDED:
-            issues.append(_cut(f"More than {MOST_INCLUDED} resources would be included; ask for smaller pages (_count)."))
+            issues.append(
+                _cut(f"More than {MOST_INCLUDED} resources would be included; ask for smaller pages (_count).")
+            )
             break
     others = list(found.values())[len(matches) :]
     return others[:MOST_INCLUDED], tuple(issues)

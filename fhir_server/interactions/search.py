@@ -86,7 +86,9 @@ async def answer(exchange: Exchange, query: Query, path: str, within: Predicate 
         for one in page.resources
     ]
     part = whole.of_included()
-    entries += [Entry(one.key, _part(exchange, one, await body_of(exchange, one, facts), part), "include") for one in others]
+    entries += [
+        Entry(one.key, _part(exchange, one, await body_of(exchange, one, facts), part), "include") for one in others
+    ]
     return _bundle(exchange, query, _Links(path, used, bound), entries, total, page, cut)
 
 

@@ -129,7 +129,11 @@ class Parameters:
             before = len(entries)
             self._enter(entries, parameter, found, resource, tailed=tailed)
             # a composite is there when its components are; of all else, an element that gives nothing is there too
-            if (len(entries) > before) if parameter.components else (len(entries) == before and not parameter.of_record):
+            if (
+                (len(entries) > before)
+                if parameter.components
+                else (len(entries) == before and not parameter.of_record)
+            ):
                 entries.terms.add(f"{parameter.code}:any")
             if len(entries) > MOST_ENTRIES:
                 sentence = f"The resource would be found by more than {MOST_ENTRIES} search entries; it is not stored."

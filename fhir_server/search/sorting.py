@@ -2,9 +2,9 @@
 
 https://hl7.org/fhir/R4/search.html#sort
 
-Three scalars have indexes of their own, so a page in their order is a walk: ``_id``, ``_lastUpdated``, and the main date
-of a type. All other keys are taken from the search entries: of several values the one that comes first in the order
-asked. What has no value comes last, whichever the direction.
+Three scalars have indexes of their own, so a page in their order is a walk: ``_id``, ``_lastUpdated``, and the main
+date of a type. All other keys are taken from the search entries: of several values the one that comes first in the
+order asked. What has no value comes last, whichever the direction.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
     if code == "_score":
         raise NotSupported("Sorting by _score is not supported: matches have no score.")
     if ":" in code or "." in code:
-        raise NotSupported(f"Sorting by {code[:80]!r} is not supported: a key is a search parameter without a modifier.")
+        raise NotSupported(
+            f"Sorting by {code[:80]!r} is not supported: a key is a search parameter without a modifier."
+        )
     if all(parameters.sort_dates.get(type) == code for type in types):
         return SortField.ON
     known = [one for type in types if (one := parameters.get(type, code)) is not None]
@@ -102,7 +104,9 @@ def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
         raise NotSupported(f"{code[:80]!r} is not a search parameter of {of}, so nothing can be sorted by it.")
     sources = {_of_parameter(one) for one in known}
     if len(sources) > 1:
-        raise NotSupported(f"The types searched do not mean the same by {code!r}, so they cannot be sorted by it together.")
+        raise NotSupported(
+            f"The types searched do not mean the same by {code!r}, so they cannot be sorted by it together."
+        )
     return sources.pop()
 
 

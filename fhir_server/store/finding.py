@@ -114,10 +114,8 @@ class Finding:
         """The records that what matches belongs to, each once; more than ``most`` is too costly."""
         return await self._distinct(asked, visible, [{"$group": {"_id": "$record"}}], most)
 
-    async def pointed_to(
-        self, asked: Predicate, *, visible: Visible, heads: Collection[str], most: int
-    ) -> list[str]:
-        """What terms beginning with one of these ``code=Type/`` name in what matches, without the ``code=``; each once."""
+    async def pointed_to(self, asked: Predicate, *, visible: Visible, heads: Collection[str], most: int) -> list[str]:
+        """What terms that begin with one of these ``code=Type/`` name in what matches, without ``code=``; each once."""
         begins = [{"$eq": [{"$indexOfBytes": ["$$term", {"$literal": head}]}, 0]} for head in sorted(heads)]
         terms = {"$filter": {"input": "$ix.s", "as": "term", "cond": {"$or": begins}}}
         stages: list[dict[str, Any]] = [
@@ -318,4 +316,3 @@ def _beyond(order: Order, after: Position, collection: str) -> Filter:
         return {"_id": {past: id}}
     tie = "$gt" if sort["_id"] > 0 else "$lt"
     return {key: {f"{past}e": value}, "$or": [{key: {past: value}}, {"_id": {tie: id}}]}
-

@@ -70,9 +70,7 @@ def extract(
             yield stored
 
 
-def predicate(
-    parameter: str, raw: str, components: Sequence[Component], *, now: int, base_url: str
-) -> Predicate:
+def predicate(parameter: str, raw: str, components: Sequence[Component], *, now: int, base_url: str) -> Predicate:
     """Read one value, and say which entries it asks for."""
     parts = split(raw, "$")
     if len(parts) != len(components):
@@ -93,9 +91,7 @@ def _one(parameter: str, key: Sequence[str], components: Sequence[Component], or
     if ordered:
         units = [wanted.unit for wanted in ordered if wanted.unit is not None]
         tests = product(*(alternatives(one, ends) for one, ends in zip(ordered, (FIRST, SECOND), strict=False)))
-        return any_of(
-            [Span(term, tuple(test for part in whole for test in part), *units[:1]) for whole in tests]
-        )
+        return any_of([Span(term, tuple(test for part in whole for test in part), *units[:1]) for whole in tests])
     return Prefix(term) if components[-1].type == "string" else one_of(Field.TERMS, term)
 
 

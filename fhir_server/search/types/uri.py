@@ -49,7 +49,9 @@ def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None
         case "below":
             return any_of([_below(parameter, text) for text in wanted])
         case "above":
-            return one_of(Field.TERMS, *(f"{parameter}={terms.bounded(each)}" for text in wanted for each in _over(text)))
+            return one_of(
+                Field.TERMS, *(f"{parameter}={terms.bounded(each)}" for text in wanted for each in _over(text))
+            )
         case _:
             return one_of(Field.TERMS, *(f"{parameter}={terms.bounded(text)}" for text in wanted))
 

@@ -10,7 +10,7 @@ most :data:`MOST_HOPPED` answers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.consent.decide import closed, together
@@ -62,11 +62,29 @@ class Hops:
     _decisions: dict[str, list[Decision]] = field(default_factory=dict)
     """By type, what may be consulted in each record that is searched; looked up once."""
 
-    async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:  # noqa: PLR0911 - one for each case
+    async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:
         """The clause as a condition on entries of these types, as far as the requester sees."""
         match clause:
             case RecordNamed():
                 return await self._record_named(clause, types)
+            case Chained() | Having() | Listed() | InValueSet() | Around():
+                return await self._looked_up(clause, types)
+            case ByType(each):
+                parts = [all_of([one_of(Field.TYPE, type), await self.resolve(one, (type,))]) for type, one in each]
+                return any_of(parts)
+            case Every(clauses):
+                return all_of([await self.resolve(part, types) for part in clauses])
+            case Some(clauses):
+                return any_of([await self.resolve(part, types) for part in clauses])
+            case Without(part):
+                return negate(await self.resolve(part, types))
+            case _:
+                return await self._seen(clause, types)
+
+    async def _looked_up(
+        self, clause: Chained | Having | Listed | InValueSet | Around, types: Sequence[str]
+    ) -> Predicate:
+        match clause:
             case Chained(parameter, inner):
                 return await self._chained(parameter, inner)
             case Having():
@@ -79,17 +97,7 @@ class Hops:
                 return negate(found) if negated else found
             case Around():
                 return await self._around(clause)
-            case ByType(each):
-                parts = [all_of([one_of(Field.TYPE, type), await self.resolve(one, (type,))]) for type, one in each]
-                return any_of(parts)
-            case Every(clauses):
-                return all_of([await self.resolve(part, types) for part in clauses])
-            case Some(clauses):
-                return any_of([await self.resolve(part, types) for part in clauses])
-            case Without(part):
-                return negate(await self.resolve(part, types))
-            case _:
-                return await self._seen(clause, types)
+        assert_never(clause)
 
     async def visible(self, types: Sequence[str]) -> Visible:
         """What the requester may consult of these types in the records searched; of types closed to him, nothing."""

@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/search.html#chaining · https://hl7.org/fhir/R4/search.html#has · #list
 
-Read here and resolved elsewhere, through the gate (`interactions.hops`): a hop over what the requester may not see leads
-nowhere. A chain goes over at most :data:`MOST_HOPS` references.
+Read here and resolved elsewhere, through the gate (`interactions.hops`): a hop over what the requester may not see
+leads nowhere. A chain goes over at most :data:`MOST_HOPS` references.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What one pair of a query asks: a condition on entries, or one that first needs another look-up.
 
-A closed set of cases. A :data:`~fhir_server.search.predicate.Predicate` is ready to ask. All others name something that
-only the database knows, and are resolved through the gate before anything is asked (`interactions.hops`): what is hidden
-is not there for them.
+A closed set of cases. A :data:`~fhir_server.search.predicate.Predicate` is ready to ask. All others name something
+that only the database knows, and are resolved through the gate before anything is asked (`interactions.hops`): what is
+hidden is not there for them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class InValueSet:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """``:above`` and ``:below`` of a reference: it points to one of these, or to what they are part of, or is of them."""
+    """``:above`` and ``:below`` of a reference: it points to one of these, what it is part of, or a part of it."""
 
     parameter: Parameter
     keys: tuple[str, ...]

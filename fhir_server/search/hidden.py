@@ -86,7 +86,7 @@ class Unseen:
         return any_of([within(Field.REFERS, *self.shown), self.own])
 
     def _points_to_shown(self, clause: Prefix, head: str) -> Predicate:
-        """What has such a reference to something shown, to the directory, or elsewhere; his own deposits as they are."""
+        """What has such a reference to something shown, to the directory or elsewhere; his own deposits as they are."""
         open_to_all = [Prefix(f"{head}{kind}/") for kind in sorted(DIRECTORY)]
         elsewhere = [Prefix(f"{head}{scheme}") for scheme in ("http", "urn:")]
         seen = one_of(Field.TERMS, *(f"{head}{key}" for key in self.shown))

@@ -102,9 +102,9 @@ class Compare:
 class Span:
     """One element of ``ix.r`` under this parameter whose ends satisfy every test.
 
-    ``tests`` are ``(end, order, bound)``; all must hold of the *same* element, which must also carry the ``unit``, where
-    one is asked. Bounds are integers (moments) or texts (:mod:`fhir_server.search.decimals`); one kind is never in any
-    order to the other.
+    ``tests`` are ``(end, order, bound)``; all must hold of the *same* element, which must also carry the ``unit``,
+    where one is asked. Bounds are integers (moments) or texts (:mod:`fhir_server.search.decimals`); one kind is never
+    in any order to the other.
     """
 
     parameter: str

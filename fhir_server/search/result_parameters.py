@@ -79,17 +79,19 @@ def include(asked: Asked, types: tuple[str, ...], parameters: Parameters) -> Inc
         raise Invalid(f"{source[:80]!r} is not a resource type.")
     if target is not None and target not in parameters.resource_types:
         raise Invalid(f"{target[:80]!r} is not a resource type.")
-    reached: set[str] = set()
-    if code != "*":
-        parameter = parameters.get(source, code)
-        if parameter is None or parameter.type != "reference":
-            raise Invalid(f"{code[:80]!r} is not a reference parameter of {source}.")
-        if target is not None and target not in parameter.targets:
-            raise Invalid(f"{source}:{code} cannot point to {target[:80]!r}.")
-        reached = {target} if target else set(parameter.targets)
-    if not iterate:
-        if asked.code == "_include" and source not in types:
-            raise Invalid(f"Nothing would be included: {source} is not searched here.")
-        if asked.code == "_revinclude" and reached and not reached & set(types):
-            raise Invalid(f"Nothing would be included: {source}:{code} does not point to {' or '.join(types[:5])}.")
+    reached = _reached(source, code, target, parameters) if code != "*" else frozenset(types)
+    if not iterate and asked.code == "_include" and source not in types:
+        raise Invalid(f"Nothing would be included: {source} is not searched here.")
+    if not iterate and asked.code == "_revinclude" and reached.isdisjoint(types):
+        raise Invalid(f"Nothing would be included: {source}:{code} does not point to {' or '.join(types[:5])}.")
     return Include(source, code, target, iterate)
+
+
+def _reached(source: str, code: str, target: str | None, parameters: Parameters) -> frozenset[str]:
+    """The types that an include by one parameter may lead to."""
+    parameter = parameters.get(source, code)
+    if parameter is None or parameter.type != "reference":
+        raise Invalid(f"{code[:80]!r} is not a reference parameter of {source}.")
+    if target is not None and target not in parameter.targets:
+        raise Invalid(f"{source}:{code} cannot point to {target[:80]!r}.")
+    return frozenset({target} if target is not None else parameter.targets)

@@ -2,9 +2,9 @@
 
 https://hl7.org/fhir/R4/search.html#sort
 
-Three scalars have indexes of their own, so a page in their order is a walk: ``_id``, ``_lastUpdated``, and the main date
-of a type. All other keys are taken from the search entries: of several values the one that comes first in the order
-asked. What has no value comes last, whichever the direction.
+Three scalars have indexes of their own, so a page in their order is a walk: ``_id``, ``_lastUpdated``, and the main
+date of a type. All other keys are taken from the search entries: of several values the one that comes first in the
+order asked. What has no value comes last, whichever the direction.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ composite         ``code$`` and the terms of its components without their codes,
 any               ``code:any`` where there is an element and none of the above, and of a composite that is there
 ================  =================================================================================================
 
-The code of a search parameter has none of ``= # : | ~ $`` in it (:data:`CODE`), so the first of them ends it and terms of
-two parameters never meet. A bar inside a system is escaped, so the first bar that is not ends the system.
+The code of a search parameter has none of ``= # : | ~ $`` in it (:data:`CODE`), so the first of them ends it and terms
+of two parameters never meet. A bar inside a system is escaped, so the first bar that is not ends the system.
 
 A text over :data:`LONGEST` bytes would make the index grow with what a client cares to write: its end is replaced by
 a digest (:func:`bounded`), on the way in and on the way out alike, so equality is kept and nothing is dropped.

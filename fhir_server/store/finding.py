@@ -115,7 +115,7 @@ class Finding:
         return await self._distinct(asked, visible, [{"$group": {"_id": "$record"}}], most)
 
     async def pointed_to(self, asked: Predicate, *, visible: Visible, heads: Collection[str], most: int) -> list[str]:
-        """What terms beginning with one of these ``code=Type/`` name in what matches, without the ``code=``; each once."""
+        """What terms that begin with one of these ``code=Type/`` name in what matches, without ``code=``; each once."""
         begins = [{"$eq": [{"$indexOfBytes": ["$$term", {"$literal": head}]}, 0]} for head in sorted(heads)]
         terms = {"$filter": {"input": "$ix.s", "as": "term", "cond": {"$or": begins}}}
         stages: list[dict[str, Any]] = [

@@ -1,11 +1,12 @@
 """Which index a query begins with.
 
-Every index that begins with the type is a candidate for every query, and of several conditions on one array MongoDB uses
-the first and never considers the others; so it is told, and the condition put first.
+Every index that begins with the type is a candidate for every query, and of several conditions on one array MongoDB
+uses the first and never considers the others; so it is told, and the condition put first.
 
 Inside one record the index by record is right. Elsewhere each condition that an index can begin with is asked how many
-entries it has, up to :data:`ENOUGH`: the rarest is the one to begin with; where all are common, the order of the page is
-walked, for then a page is soon full. A count costs about a millisecond, so it is only asked where it decides something.
+entries it has, up to :data:`ENOUGH`: the rarest is the one to begin with; where all are common, the order of the page
+is walked, for then a page is soon full. A count costs about a millisecond, so it is only asked where it decides
+something.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from fhir_server.store.ordering import Order
 
 ENOUGH: Final = 2_000
-"""So many entries make a condition common: reading them costs about what walking the order of 100,000 resources does."""
+"""So many entries make a condition common: to read them costs what walking the order of 100,000 resources does."""
 
 _ORDERED: Final = {SortField.ON: indexes.BY_ON, SortField.LAST_UPDATED: indexes.BY_LAST_UPDATED}
 
@@ -43,38 +44,46 @@ class Plan:
 
 async def plan(database: Database, wanted: Predicate, order: Order | None, collection: str) -> Plan:
     """The plan of a query; ``order`` is nothing where all that matches is read anyway."""
+    parts = parts_of(wanted)
     if collection != "resources":
         return Plan(wanted, None)
-    parts = parts_of(wanted)
     if any(isinstance(part, OneOf) and part.field is Field.ID for part in parts):
         return Plan(wanted, "_id_")
     if any(isinstance(part, OneOf) and part.field is Field.RECORD and None not in part.values for part in parts):
         return Plan(wanted, indexes.BY_RECORD)
     if any(isinstance(part, AnyOf) and all(_is_of_record(one) for one in part.parts) for part in parts):
         return Plan(wanted, None)  # of this record, or also of it: the planner takes both indexes
-    walk = _ORDERED.get(order.scalar) if order is not None and order.scalar is not None else None
-    if walk is None and any(isinstance(part, Compare) and part.field is Moment.LAST_UPDATED for part in parts):
-        walk = indexes.BY_LAST_UPDATED
-    candidates = [part for part in parts if _index_of(part) is not None]
-    if not candidates:
-        return Plan(wanted, walk)
-    if len(candidates) == 1 and walk is None:
-        return Plan(_first(candidates[0], parts), _index_of(candidates[0]))
-    scope = [part for part in parts if isinstance(part, OneOf) and part.field is Field.TYPE]
-    numbers: list[tuple[int, int]] = []
-    for at, part in enumerate(candidates):
-        number = await _count(database, all_of([*scope, part]), _index_of(part) or "")
-        numbers.append((number, at))
-        if number <= _FEW:
-            break
-    number, at = min(numbers)
-    if number >= ENOUGH and walk is not None:
-        return Plan(wanted, walk)
-    return Plan(_first(candidates[at], parts), _index_of(candidates[at]))
+    walk = _walk(parts, order)
+    first = await _rarest(database, parts, walk)
+    return Plan(wanted, walk) if first is None else Plan(_first(first, parts), _index_of(first))
+
+
+def _walk(parts: tuple[Predicate, ...], order: Order | None) -> str | None:
+    """The index in which the page can be read in its order, or by the moment that is asked."""
+    if order is not None and order.scalar in _ORDERED:
+        return _ORDERED[order.scalar]
+    updated = any(isinstance(part, Compare) and part.field is Moment.LAST_UPDATED for part in parts)
+    return indexes.BY_LAST_UPDATED if updated else None
 
 
 _FEW: Final = 50
 """Nothing can be much better than this: the other conditions are not counted."""
+
+
+async def _rarest(database: Database, parts: tuple[Predicate, ...], walk: str | None) -> Predicate | None:
+    """The condition to begin with: nothing where walking is better, or where no index begins with any."""
+    candidates = [part for part in parts if _index_of(part) is not None]
+    if len(candidates) < 2 and walk is None:  # noqa: PLR2004 - nothing to choose between
+        return candidates[0] if candidates else None
+    scope = [part for part in parts if isinstance(part, OneOf) and part.field is Field.TYPE]
+    rarest, fewest = None, ENOUGH if walk is not None else ENOUGH + 1
+    for part in candidates:
+        number = await _count(database, all_of([*scope, part]), _index_of(part) or "")
+        if number < fewest:
+            rarest, fewest = part, number
+        if number <= _FEW:
+            break
+    return rarest
 
 
 async def _count(database: Database, wanted: Predicate, hint: str) -> int:

@@ -1,7 +1,7 @@
 """Values with an order, compared by a prefix: numbers, quantities, dates. https://hl7.org/fhir/R4/search.html#prefix
 
-Value and query are half-open intervals, whatever their bounds are made of. With the query at ``[a, b)`` and the value at
-``[lo, hi)``:
+Value and query are half-open intervals, whatever their bounds are made of. With the query at ``[a, b)`` and the value
+at ``[lo, hi)``:
 
 ======  ==============================================================  =============================
 prefix  the standard's words                                            the test

@@ -1,8 +1,8 @@
 """phonetic: names that sound alike in French. https://hl7.org/fhir/R4/patient.html#search
 
 The standard leaves the algorithm to the server. Here a word becomes its first sound and the consonants heard after it:
-``Dupont``, ``Dupond`` and ``Duppon`` are ``dpn``; ``Lefèvre`` and ``Lefebvre`` differ in a consonant some pronounce, and
-so do not meet. Every word of the query must be heard in the name.
+``Dupont``, ``Dupond`` and ``Duppon`` are ``dpn``; ``Lefèvre`` and ``Lefebvre`` differ in a consonant some pronounce,
+and so do not meet. Every word of the query must be heard in the name.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ The first :data:`LONGEST` characters of a folded text are indexed and may be ask
 beside them (``ix.t``), so that ``:contains`` looks at all of it.
 
 Types that people search without naming a record (:data:`TAILED`) carry each text's *tails* too, the
-:data:`TAIL` characters from each of its positions, so that ``:contains`` is a beginning there and walks an index. Within
-a record there are few enough to look at each.
+:data:`TAIL` characters from each of its positions, so that ``:contains`` is a beginning there and walks an index.
+Within a record there are few enough to look at each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """token: a code, perhaps within a system. https://hl7.org/fhir/R4/search.html#token
 
 - Codes, systems and values of identifiers are compared exactly, case included.
-- A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A ``boolean``,
-  ``string``, ``uri`` or ``id`` has none: it is found by the code alone, and by ``system|code`` or ``|code`` never.
+- A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A
+  ``boolean``, ``string``, ``uri`` or ``id`` has none: it is found by the code alone, by ``system|code`` or ``|code``
+  never.
 - A ContactPoint is found by its value; its system (``phone``, ``email``) stands for the system.
 
 =============  ====================================================================================================

@@ -1,5 +1,18 @@
-"""Code systems and value sets: look-up, membership, translation. Read from `terminology/` at start, then pure."""
+"""Code systems and value sets: look-up, membership, translation, hierarchy.
 
-from fhir_server.terminology.terminology import Concept, Terminology, UnknownList
+Read from `terminology/` at start, then pure; what is stored in the database is given to the functions that need it.
+"""
 
-__all__ = ["Concept", "Terminology", "UnknownList"]
+from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, NotExpandable
+from fhir_server.terminology.terminology import Terminology, UnknownList
+
+__all__ = [
+    "Codes",
+    "Coding",
+    "Concept",
+    "Lookup",
+    "Members",
+    "NotExpandable",
+    "Terminology",
+    "UnknownList",
+]

@@ -11,10 +11,11 @@ import msgspec
 
 
 class Property(msgspec.Struct, frozen=True, rename="camel"):
-    """A property of a concept; only dates are read."""
+    """A property of a concept; dates are read, and codes of the same system."""
 
     code: str
     value_date_time: str | None = None
+    value_code: str | None = None
 
 
 class Defined(msgspec.Struct, frozen=True):
@@ -24,6 +25,13 @@ class Defined(msgspec.Struct, frozen=True):
     display: str = ""
     property: tuple[Property, ...] = ()
     concept: tuple[Defined, ...] = ()
+
+
+class DeclaredProperty(msgspec.Struct, frozen=True):
+    """What a CodeSystem says of its properties: the URI tells a meaning that the name may not."""
+
+    code: str
+    uri: str | None = None
 
 
 class Identifier(msgspec.Struct, frozen=True):
@@ -40,6 +48,10 @@ class CodeSystem(msgspec.Struct, frozen=True, rename="camel", tag_field="resourc
     concept: tuple[Defined, ...] = ()
     identifier: tuple[Identifier, ...] = ()
     case_sensitive: bool | None = None
+    version: str | None = None
+    content: str = ""
+    compositional: bool | None = None
+    property: tuple[DeclaredProperty, ...] = ()
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -70,6 +82,7 @@ class ValueSet(msgspec.Struct, frozen=True, tag_field="resourceType", tag="Value
 
     url: str
     compose: Compose
+    version: str | None = None
 
 
 class Target(msgspec.Struct, frozen=True):

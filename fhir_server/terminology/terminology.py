@@ -8,63 +8,28 @@ https://hl7.org/fhir/R4/terminology-service.html
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fhir_server.terminology import resources
+from fhir_server.terminology import resources, stored
+from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, Spelling, nowhere
+from fhir_server.terminology.content import Content, content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fhir_server.terminology.resources import TerminologyResource
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 """`terminology/` next to the package."""
 
-_ENDED: Final = "dateFin"
-
 
 class UnknownList(LookupError):
     """A value set or concept map that is not among the files: a mistake in our own data, seldom in a request."""
-
-
-class Coding(NamedTuple):
-    """A code within its system."""
-
-    system: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """One concept, as its list spells it."""
-
-    system: str
-    code: str
-    display: str
-    ended: str | None = None
-    """The date from which the code is no longer to be written; it stays readable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spelling:
-    """How systems and codes are made comparable."""
-
-    aliases: Mapping[str, str]
-    """Any URL or OID of a system to the one used here."""
-    case_insensitive: frozenset[str]
-
-    def system(self, url: str) -> str:
-        """The one URL of a code system; an unknown one is itself."""
-        return self.aliases.get(url, url)
-
-    def coding(self, system: str, code: str) -> Coding:
-        """The key of a code."""
-        one = self.aliases.get(system, system)
-        return Coding(one, code.casefold() if one in self.case_insensitive else code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +39,11 @@ class Terminology:
     spelling: Spelling
     concepts: Mapping[Coding, Concept]
     value_sets: Mapping[str, Mapping[Coding, Concept]]
+    versions: Mapping[str, str | None]
+    """The version of each value set."""
     maps: Mapping[str, Mapping[Coding, Coding]]
+    contents: Mapping[str, Content]
+    """What is defined of each system, by its one URL."""
     systems: frozenset[str]
 
     @staticmethod
@@ -114,6 +83,79 @@ class Terminology:
             raise UnknownList(f"The concept map {concept_map} is not in the terminology folder.")
         return rows.get(self.spelling.coding(system, code))
 
+    def spellings(self, system: str) -> tuple[str, ...]:
+        """Every URL and OID (``urn:oid:…``) under which resources may write the system, the one used here first."""
+        return self.spelling.systems(system)
+
+    def below(self, system: str | None, code: str, code_systems: Lookup = nowhere) -> Codes:
+        """The code with those that are a kind of it. https://hl7.org/fhir/R4/search.html#modifiers, ``:below``
+
+        Without a system: the code in whatever system, and what is below it in each system of the folder that has it.
+        A code or system that nobody defines here is just itself. ``code_systems`` gives stored CodeSystems, for systems
+        that the folder has not all of; one that is not understood raises :class:`NotExpandable`.
+        """
+        return self._related(system, code, code_systems, Content.below)
+
+    def above(self, system: str | None, code: str, code_systems: Lookup = nowhere) -> Codes:
+        """The code with those that it is a kind of, as :meth:`below`."""
+        return self._related(system, code, code_systems, Content.above)
+
+    def expansion(self, value_set: str) -> Codes | None:
+        """The codes of a value set of the folder, ``url`` or ``url|version``; nothing where that is not there."""
+        found = self.members(value_set)
+        return self.spelled(found) if found is not None else None
+
+    def members(self, value_set: str) -> Members | None:
+        """The same, each code once and with its display."""
+        url, _, version = value_set.partition("|")
+        if url not in self.value_sets or (version and version != self.versions[url]):
+            return None
+        return Members(self.value_sets[url])
+
+    def spelled(self, members: Members) -> Codes:
+        """The set as resources may write it: each name of the systems; a code as the list and as its system have it."""
+        return Codes(
+            frozenset(
+                Coding(name, concept.code)
+                for key, listed in members.concepts.items()
+                for name in self.spellings(key.system)
+                for concept in (listed, self.concepts.get(key, listed))
+            ),
+            frozenset(name for system in members.systems for name in self.spellings(system)),
+        )
+
+    def content(self, system: str, version: str | None = None, code_systems: Lookup = nowhere) -> Content | None:
+        """What is known of a code system: from the folder, or as stored where the folder has not all of it."""
+        part = None
+        for found in self._contents(system, version, code_systems):
+            if found.complete:
+                return found
+            part = part or found
+        return part
+
+    def _contents(self, system: str, version: str | None, code_systems: Lookup) -> Iterator[Content]:
+        held = self.contents.get(self.system(system))
+        if held is not None and held.of_version(version):
+            yield held
+        for name in dict.fromkeys((system, *self.spellings(system))):
+            resource = code_systems(f"{name}|{version}" if version else name)
+            if resource is not None:
+                found = content([stored.code_system(resource, name)], self.spelling)
+                if found.of_version(version):
+                    yield found
+
+    def _related(
+        self, system: str | None, code: str, code_systems: Lookup, walk: Callable[[Content, str], frozenset[str]]
+    ) -> Codes:
+        if system is None:
+            having = [each for each in self.systems if self.spelling.coding(each, code) in self.concepts]
+            related = [self._related(each, code, code_systems, walk) for each in having]
+            return Codes(frozenset().union(*(each.codings for each in related)), anywhere=frozenset({code}))
+        key = self.spelling.coding(system, code)
+        known = self.content(system, code_systems=code_systems)
+        codes = {known.written.get(each, code) for each in walk(known, key.code)} if known is not None else set()
+        return Codes(frozenset(Coding(name, each) for name in self.spellings(system) for each in codes | {code}))
+
     def _value_set(self, url: str) -> Mapping[Coding, Concept]:
         found = self.value_sets.get(url.partition("|")[0])
         if found is None:
@@ -133,16 +175,25 @@ def _index(found: Sequence[TerminologyResource]) -> Terminology:
     code_systems = [each for each in found if isinstance(each, resources.CodeSystem)]
     naming_systems = [each for each in found if isinstance(each, resources.NamingSystem)]
     spelling = _spelling(naming_systems, code_systems)
-    defined = {
-        spelling.coding(system.url, concept.code): _defined(system.url, concept)
-        for system in code_systems
-        for concept in _every(system.concept)
-    }
-    value_sets = {each.url: _members(each, spelling, defined) for each in found if isinstance(each, resources.ValueSet)}
+    published: defaultdict[str, list[resources.CodeSystem]] = defaultdict(list)
+    for system in code_systems:
+        published[spelling.system(system.url)].append(system)
+    contents = {one: content(systems, spelling) for one, systems in published.items()}
+    known = {Coding(one, key): concept for one, each in contents.items() for key, concept in each.concepts.items()}
+    lists = [each for each in found if isinstance(each, resources.ValueSet)]
+    value_sets = {each.url: _members(each, spelling, known) for each in lists}
     listed = {key: concept for members in value_sets.values() for key, concept in members.items()}
-    concepts = listed | defined
+    concepts = listed | known
     maps = {each.url: _rows(each, spelling) for each in found if isinstance(each, resources.ConceptMap)}
-    return Terminology(spelling, concepts, value_sets, maps, frozenset(key.system for key in concepts))
+    return Terminology(
+        spelling=spelling,
+        concepts=concepts,
+        value_sets=value_sets,
+        versions={each.url: each.version for each in lists},
+        maps=maps,
+        contents=contents,
+        systems=frozenset(key.system for key in concepts),
+    )
 
 
 def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[resources.CodeSystem]) -> Spelling:
@@ -156,28 +207,21 @@ def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[r
         for identifier in system.identifier:
             aliases.setdefault(identifier.value, aliases.get(system.url, system.url))
     insensitive = (aliases.get(each.url, each.url) for each in code_systems if each.case_sensitive is False)
-    return Spelling(aliases, frozenset(insensitive))
-
-
-def _every(concepts: Iterable[resources.Defined]) -> Iterator[resources.Defined]:
-    for concept in concepts:
-        yield concept
-        yield from _every(concept.concept)
-
-
-def _defined(system: str, concept: resources.Defined) -> Concept:
-    ended = next((each.value_date_time for each in concept.property if each.code == _ENDED), None)
-    return Concept(system, concept.code, concept.display or concept.code, ended)
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for alias, one in aliases.items():
+        names[one].append(alias)
+    every_name = {one: tuple(dict.fromkeys((one, *others))) for one, others in names.items()}
+    return Spelling(aliases, frozenset(insensitive), every_name)
 
 
 def _members(
-    value_set: resources.ValueSet, spelling: Spelling, defined: Mapping[Coding, Concept]
+    value_set: resources.ValueSet, spelling: Spelling, known: Mapping[Coding, Concept]
 ) -> Mapping[Coding, Concept]:
     members: dict[Coding, Concept] = {}
     for include in value_set.compose.include:
         for listed in include.concept:
             key = spelling.coding(include.system, listed.code)
-            ended = defined[key].ended if key in defined else None
+            ended = known[key].ended if key in known else None
             members[key] = Concept(include.system, listed.code, listed.display or listed.code, ended)
     return members
 

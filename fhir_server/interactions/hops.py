@@ -93,7 +93,7 @@ class Hops:
                 return await self._listed(ids, types)
             case InValueSet(parameter, urls, negated):
                 told = [await codes_of(self.exchange, url, await self.visible(VALUE_SETS)) for url in urls]
-                found = codes.among(parameter, told, self.exchange.server.terminology)
+                found = codes.among(parameter, told)
                 return negate(found) if negated else found
             case Around():
                 return await self._around(clause)
@@ -203,7 +203,7 @@ class Hops:
         raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
 
 
-VALUE_SETS: Final = ("ValueSet",)
+VALUE_SETS: Final = ("ValueSet", "CodeSystem")
 
 
 def local(key: str) -> LocalReference:

@@ -72,9 +72,7 @@ def _of_url(url: str) -> Predicate:
     return one_of(Field.TERMS, f"url={terms.bounded(url.partition('|')[0])}")
 
 
-async def _stored(
-    exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet"
-) -> JsonObject | None:
+async def _stored(exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet") -> JsonObject | None:
     whole = all_of([one_of(Field.TYPE, type), asked])
     page = await exchange.server.finding.search(whole, visible=visible, order=BY_ID, limit=1)
     body = page.resources[0].body if page.resources else None

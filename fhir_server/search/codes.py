@@ -32,8 +32,12 @@ def around(parameter: Parameter, wanted: Sequence[Token], terminology: Terminolo
 def among(parameter: Parameter, told: Collection[Codes]) -> Predicate:
     """Entries with one of these codes, under whichever of its names a resource writes the system."""
     words: set[str] = set()
+    # a code without a binding has no system to compare
+    bare = parameter.codes_only and not parameter.implied
     for codes in told:
         for coding in codes.codings:
+            if bare:
+                words.add(f"{parameter.code}#{terms.bounded(coding.code)}")
             words.update(token.spelled(parameter.code, Token(coding.system, coding.code), parameter.implied))
         for system in codes.systems:
             words.update(token.spelled(parameter.code, Token(system, None), parameter.implied))

@@ -24,7 +24,7 @@ from fhir_server.interactions.include import included
 from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.search.clause import DEFERRED, RecordNamed
-from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.search.predicate import ALWAYS, NEVER, Field, Predicate, all_of, one_of
 from fhir_server.search.query import Context, Query, SortField, SortKey, Total, parse
 from fhir_server.search.visible import Visible
 from fhir_server.store.finding import Page
@@ -95,8 +95,11 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = parse(type, pairs, strict=True, context=context_of(exchange))
-    if not query.clauses:
-        raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
+    if all(clause == ALWAYS for clause in query.clauses) or NEVER in query.clauses:
+        raise Invalid(
+            "If-None-Exist asks nothing: it needs a search parameter that tells resources apart.",
+            code=IssueType.REQUIRED,
+        )
     scope = await open_scope(exchange, type, query)
     exchange.account.named = {}  # the trace tells what was created, not what the condition names
     asked = await asked_of(query, Hops(exchange, scope))

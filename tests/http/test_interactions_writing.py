@@ -168,7 +168,13 @@ def test_twenty_at_once_make_one(served: Served, client: httpx.Client) -> None:
     forget(client, "raced")
 
 
-@pytest.mark.parametrize("condition", ["", "_count=1", "?", "unknown=1", "identifier=", "_id:missing=true", "%ff=1"])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("", "_count=1", "?", "unknown=1", "identifier=", "%ff=1", "_id:exact=1"),
+        *("_id:missing=true", "_id:missing=false", "_lastUpdated:missing=false"),
+    ],
+)
 def test_a_condition_asks_something(client: httpx.Client, condition: str) -> None:
     headers = {**FHIR_JSON, "If-None-Exist": condition}
     refused(client.post("Basic", json=identified("never"), headers=headers), 400)

@@ -122,7 +122,7 @@ def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
                 spoken = [part.strip(" ()") for part in told.split("|")]
                 within = any(part.startswith(f"{element.path}.") for part in spoken)
                 # what a composite joins lies within the element that it speaks of
-                within |= parameter.type == "composite" and element.path.lower() in map(str.lower, spoken)
+                within |= parameter.type == "composite" and element.path in spoken
                 if within and parameter.type not in {"reference", "uri"}:
                     found.setdefault(type, set()).add(code)
     assert found.pop("Composition") == {"related-id"}  # a target that is an identifier is no reference

@@ -9,13 +9,12 @@ import pytest
 from fhir_server.definitions.load import load
 from fhir_server.fhir.json import decode_object
 from fhir_server.fhir.outcome import IssueType, Severity
-from fhir_server.search.clause import ByType, Chained, Clause, Having, InValueSet, Listed
+from fhir_server.search.clause import Chained, Clause, Having, InValueSet, Listed
 from fhir_server.search.predicate import (
     AnyOf,
     Compare,
     Field,
     Moment,
-    Predicate,
     Prefix,
     Span,
     any_of,
@@ -35,7 +34,7 @@ from fhir_server.search.query import (
 )
 from fhir_server.search.sorting import OfIntervals, OfTerms
 from fhir_server.search.subset import Kind, Subset, Summary
-from tests.searching import BASE, TESTS, clauses, finds, parameter, read, refusal
+from tests.searching import BASE, TESTS, clauses, finds, read, refusal
 
 
 def test_nothing_asked() -> None:

@@ -289,9 +289,7 @@ def test_last_updated_is_told_to_the_millisecond() -> None:
 
     def finding(text: str) -> str:
         now = _read(text).low
-        return " ".join(
-            one for one in Relation if matches(date.last_updated([date.parse(one + text, now)]), entry)
-        )
+        return " ".join(one for one in Relation if matches(date.last_updated([date.parse(one + text, now)]), entry))
 
     assert finding("2024-05-02T10:00:00.123Z") == "eq ge le ap"
     assert finding("2024-05-02") == "eq ge le ap"

@@ -14,6 +14,7 @@ from typing import Any, Final
 from fhir_server.definitions.tables import SearchParameter
 from tests.differential.elements import Node, parameter_of, within
 from tests.differential.intervals import (
+    LOWEST,
     Interval,
     compares,
     date_interval,
@@ -26,6 +27,12 @@ from tests.differential.intervals import (
     range_interval,
     split_prefix,
     timing_interval,
+)
+from tests.differential.readings import (
+    CANONICAL_IS_FOUND_WITHOUT_ITS_VERSION,
+    HIERARCHY_BY_SEGMENTS,
+    OPEN_START_IS_SORTED_BY_ITS_END,
+    STRINGS_HAVE_CASE,
 )
 
 CURRENCIES: Final = "urn:iso:std:iso:4217"
@@ -72,7 +79,6 @@ class Token:
     code: str | None
     system: str | None = None
     any_case: bool = False
-    """What the standard calls a string is compared without case."""
 
 
 def fold(text: str) -> str:
@@ -106,7 +112,7 @@ def tokens(node: Node) -> Iterator[Token]:
         case "boolean":
             yield Token("true" if node.value else "false")
         case type if type in CODES:
-            yield Token(node.value, any_case=type in TEXT)
+            yield Token(node.value, any_case=type in TEXT and not STRINGS_HAVE_CASE)
 
 
 def token_texts(node: Node) -> Iterator[str]:
@@ -267,12 +273,18 @@ def _uri(modifier: str, wanted: str, node: Node) -> bool:
     """
     if node.type not in CODES:
         return False
-    names = [node.value, node.value.partition("|")[0]] if node.type == "canonical" else [node.value]
+    names = [node.value]
+    if node.type == "canonical" and CANONICAL_IS_FOUND_WITHOUT_ITS_VERSION:
+        names.append(node.value.partition("|")[0])
     if modifier and not node.value.startswith("urn:"):
-        return any(
-            name.startswith(wanted) if modifier == "below" else wanted.startswith(name) for name in names if wanted
-        )
+        return any(_under(*((name, wanted) if modifier == "below" else (wanted, name))) for name in names)
     return wanted in names
+
+
+def _under(longer: str, shorter: str) -> bool:
+    if HIERARCHY_BY_SEGMENTS:
+        return longer == shorter or longer.startswith(shorter.removesuffix("/") + "/")
+    return longer.startswith(shorter)
 
 
 def _date(value: str, node: Node) -> bool:
@@ -304,7 +316,9 @@ def order_of(parameter: SearchParameter, node: Node) -> list[Any]:
             return [node.value]
         case "date":
             found = interval(node)
-            return [] if found is None else [found.low]
+            if found is None:
+                return []
+            return [found.high[0] if found.low == LOWEST and OPEN_START_IS_SORTED_BY_ITS_END else found.low[0]]
         case "number" | "quantity":
             return [number(node.value["value"] if isinstance(node.value, dict) else node.value)]
     raise NotImplementedError(parameter.type)

@@ -23,6 +23,7 @@ LEFT_OUT: Final = ("phonetic", "near", "_lastUpdated", "_source", "item-subject"
 NOT_SORTED: Final = (
     "version",
     "lot-number",
+    "_profile",
     "onset-age",
     "abatement-age",
     "context-quantity",
@@ -31,7 +32,8 @@ NOT_SORTED: Final = (
     "combo-value-quantity",
     "component-value-quantity",
 )
-"""Texts without case that are no strings, and values that are no points: the standard does not say how they come."""
+"""Strings that are tokens, canonicals with and without a version, values that are no points: the standard does not say
+where they come."""
 COUNTS: Final = (1, 2, 5, 10, 50, 50, 200, 1000)
 MOST_PAGES: Final = 6
 DEEPEST: Final = 3

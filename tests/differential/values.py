@@ -24,6 +24,7 @@ from tests.differential.matching import (
     tokens,
 )
 from tests.differential.pools import DAYS, NUMBERS, SYSTEMS, TIMES, UNITS
+from tests.differential.readings import COMPOSITES_TAKE_A_SYSTEM_ALONE
 
 DATE_PREFIXES: Final = ("", *PREFIXES[:-1])
 """Approximately, of a date, depends on today."""
@@ -122,7 +123,8 @@ class Values:
         if not coded:
             return modifier, code
         system = escaped(self.one(token.system or "", token.system or "", *SYSTEMS))
-        return modifier, self.one(code, code, f"{system}|{code}", f"{system}|{code}", f"|{code}", f"{SYSTEMS[1]}|")
+        some = f"{self.one(*SYSTEMS)}|"
+        return modifier, self.one(code, code, f"{system}|{code}", f"{system}|{code}", f"|{code}", some)
 
     # References and URIs
 
@@ -222,7 +224,7 @@ class Values:
             node = same if self.rng.random() < 0.7 else self.rng.choice(nodes)
             found = within(node, expression)
             made = self.made(definition, found, "") if found else None
-            if made is None:
+            if made is None or (made[1][-1] == "|" and not COMPOSITES_TAKE_A_SYSTEM_ALONE):
                 return None
             parts.append(made[1])
         return "", "$".join(parts)

@@ -125,7 +125,7 @@ async def asked_of(query: Query, hops: Hops) -> Predicate:
     parts: list[Predicate] = [one_of(Field.TYPE, *query.types)]
     for clause in query.clauses:
         if isinstance(clause, RecordNamed):
-            parts.append(clause.predicate(hops.scope.resolved))
+            parts.append(await hops.record_named(clause, query.types))
         elif isinstance(clause, DEFERRED):
             parts.append(await hops.resolve(clause, query.types))
         else:

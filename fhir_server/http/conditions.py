@@ -25,12 +25,15 @@ _ETAG: Final = re.compile(r'(?:W/)?"([^"]{1,64})"')
 _CHANGES: Final = frozenset({Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
 
 
-def take_conditions(exchange: Exchange, route: Route, headers: Mapping[str, str]) -> None:
-    """Note the conditions of a write."""
+def take_conditions(exchange: Exchange, route: Route, headers: Mapping[str, str], line: bytes) -> None:
+    """Note the conditions of a write; the trail keeps a condition to create as it was asked."""
     exchange.if_match = _version_of(headers.get("if-match"), "If-Match")
     if route.interaction in _CHANGES:
         exchange.if_none_match = _versions_of(headers.get("if-none-match"), "If-None-Match")
-    exchange.if_none_exist = headers.get("if-none-exist")
+    unless = headers.get("if-none-exist")
+    if route.interaction is Interaction.CREATE and unless is not None:
+        exchange.if_none_exist = unless
+        exchange.account.query = line + b"\nIf-None-Exist: " + unless.encode()
 
 
 def is_current(headers: Mapping[str, str], answer: Answer) -> bool:

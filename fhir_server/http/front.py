@@ -176,7 +176,7 @@ class Front:
             pairs = request.pairs()
             format, pretty = _representation(pairs)
             exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
-            take_conditions(exchange, route, request.headers)
+            take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
@@ -247,7 +247,7 @@ class Front:
             headers = dict(call.headers)
             line = f"{call.method} /{call.url}".encode()
             exchange.account = _account(route, line)
-            take_conditions(exchange, route, headers)
+            take_conditions(exchange, route, headers, line)
             if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
                 raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
             body = call.body or b""

@@ -75,14 +75,13 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
 
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
-    """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
+    """A search as a condition (`interactions.condition`): nothing of it may be left out, and it must ask something."""
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = _parse(exchange, type, pairs, strict=True)
     if not query.clauses:
-        raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
+        raise Invalid("The condition asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
     scope = await open_scope(exchange, type, query)
-    exchange.account.named = {}  # the trace tells what was created, not what the condition names
     return Condition(asked_of(query, scope), scope.visible, _order(query, scope))
 
 

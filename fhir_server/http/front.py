@@ -35,6 +35,7 @@ from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import Call, batch
 from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.exchange import Account, Exchange, Server
@@ -279,7 +280,7 @@ async def perform(  # noqa: C901, PLR0912 - one case for each interaction
     if route.operation is not None:
         return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
     type, id = route.type or "", route.id or ""
-    if route.interaction not in _SEARCHES and pairs:
+    if route.interaction not in _SEARCHES and not route.on_condition and pairs:
         told = ", ".join(name[:40] for name, _ in pairs[:5])
         raise Invalid(f"This interaction takes no parameters here; not understood: {told}.")
     match route.interaction:
@@ -289,10 +290,16 @@ async def perform(  # noqa: C901, PLR0912 - one case for each interaction
             return await vread(exchange, type, id, route.version or "")
         case Interaction.CREATE:
             return await create(exchange, type, body)
+        case Interaction.UPDATE if route.on_condition:
+            return await conditional_update(exchange, type, pairs, body)
         case Interaction.UPDATE:
             return await update(exchange, type, id, body)
+        case Interaction.PATCH if route.on_condition:
+            return await conditional_patch(exchange, type, pairs, body)
         case Interaction.PATCH:
             return await patch(exchange, type, id, body)
+        case Interaction.DELETE if route.on_condition:
+            return await conditional_delete(exchange, type, pairs)
         case Interaction.DELETE:
             return await delete(exchange, type, id)
         case Interaction.HISTORY_INSTANCE:
@@ -309,11 +316,11 @@ async def perform(  # noqa: C901, PLR0912 - one case for each interaction
 
 
 def _account(route: Route, line: bytes) -> Account:
-    """What is known of a request before anything is looked up; of an operation, which one it is."""
+    """What is known of a request before anything is looked up; of an operation or a condition, which one it is."""
     account = Account(route.interaction.value, route.type)
     if route.id is not None:
         account.target = f"{route.type}/{route.id}"
-    if route.operation is not None:
+    if route.operation is not None or route.on_condition:
         account.query = line
     return account
 

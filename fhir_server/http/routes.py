@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import NotAllowed, NotFound
@@ -58,6 +59,13 @@ SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
 }
 """The methods and path shapes of each interaction; each operation has its own (`operations.operation`)."""
 
+ON_CONDITION: Final[Mapping[Interaction, tuple[str, str]]] = {
+    Interaction.UPDATE: ("PUT", "type"),
+    Interaction.PATCH: ("PATCH", "type"),
+    Interaction.DELETE: ("DELETE", "type"),
+}
+"""The same on what a search finds: https://hl7.org/fhir/R4/http.html#cond-update"""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -70,14 +78,26 @@ class Route:
     method: str = ""
     operation: Offered | None = None
 
+    @property
+    def on_condition(self) -> bool:
+        """Whether the query says what it is done to."""
+        return self.id is None and self.interaction in ON_CONDITION
+
 
 class Routes:
     """All routes there are, found in two look-ups."""
 
     def __init__(
-        self, system: Iterable[str], types: Mapping[str, Iterable[str]], operations: Iterable[Offered] = ()
+        self,
+        system: Iterable[str],
+        types: Mapping[str, Iterable[str]],
+        operations: Iterable[Offered] = (),
+        conditional: Mapping[str, Iterable[Interaction]] = MappingProxyType({}),
     ) -> None:
-        """From the interactions declared for the whole system and for each resource type, and the operations."""
+        """From the interactions declared for the whole system and for each resource type, and the operations.
+
+        ``conditional`` are the interactions of each type that are offered on a condition too.
+        """
         self._types = frozenset(types)
         self._routes: dict[tuple[str, str | None], dict[str, Interaction]] = {}
         for code in (*system, "capabilities"):
@@ -85,6 +105,10 @@ class Routes:
         for type, codes in types.items():
             for code in codes:
                 self._bind(Interaction(code), type)
+        for type, interactions in conditional.items():
+            for interaction in interactions:
+                method, shape = ON_CONDITION[interaction]
+                self._routes.setdefault((shape, type), {})[method] = interaction
         self._operations: dict[tuple[str, str | None], Offered] = {}
         for operation in operations:
             for method, shape in operation.routes():

@@ -39,8 +39,12 @@ def load(
     base_url: str,
     version: str,
     cors: bool,
+    deletes_several: bool = False,
 ) -> Capability:
-    """Read the declaration; a code, type or operation this server does not have stops the start-up."""
+    """Read the declaration; a code, type or operation this server does not have stops the start-up.
+
+    ``deletes_several`` is the operator's choice, which the declaration then tells in place of its own.
+    """
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     rest = declared["rest"][0]
     types: dict[str, list[str]] = {
@@ -53,6 +57,8 @@ def load(
     routes = routes_of(rest, operations)
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
+        if deletes_several and resource["conditionalDelete"] == "single":
+            resource["conditionalDelete"] = "multiple"
     declared["software"]["version"] = version
     rest["security"]["cors"] = cors
     declared["implementation"] = {"description": declared["description"], "url": base_url}

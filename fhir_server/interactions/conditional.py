@@ -9,11 +9,13 @@ very version that was found. Where nothing is found, an update creates, serialis
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import lead_on, met_by, several
 from fhir_server.interactions.create import Overtaken, must_be_open_to_create, store_new
 from fhir_server.interactions.delete import must_be_his_to_delete, withdraw
@@ -31,12 +33,14 @@ from fhir_server.interactions.update import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fhir_server.interactions.answer import Answer
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
     from fhir_server.interactions.search import Condition
     from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Stored
+
+MOST_DELETED: Final = 100
+"""So many one conditional delete deletes, where the operator allows more than one; of more, none (412)."""
 
 
 async def conditional_update(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: bytes) -> Answer:
@@ -64,18 +68,29 @@ async def conditional_patch(exchange: Exchange, type: str, pairs: Sequence[tuple
 
 
 async def conditional_delete(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]]) -> Answer:
-    """Delete the one match."""
+    """Delete the one match, or all where the operator allows it; each is decided before the first is deleted."""
     exchange.closed(type, Act.DELETE_OWN, "d")
-    found = (await met_by(exchange, type, pairs)).found
+    most = MOST_DELETED if exchange.server.deletes_several else 1
+    found = (await met_by(exchange, type, pairs, most=most)).found
     if not found:
         raise NotFound(_nothing(type))
-    if len(found) > 1:
-        raise several("deleted")
-    await lead_on(exchange, "delete", found[0].key)
-    facts, old = await _as_found(exchange, found[0])
-    must_match(exchange, old)
-    await must_be_his_to_delete(exchange, facts, old)
-    return await withdraw(exchange, old)
+    if len(found) > most:
+        raise several("deleted") if most == 1 else _too_many()
+    if len(found) > 1 and exchange.if_match not in (None, "*"):
+        raise PreconditionFailed("If-Match names a version of one resource; several match. Nothing was deleted.")
+    await lead_on(exchange, "delete")
+    due: list[tuple[Account, Stored]] = []
+    for one in found:
+        exchange.account = Account("delete", type, one.key)
+        facts, old = await _as_found(exchange, one)
+        must_match(exchange, old)
+        await must_be_his_to_delete(exchange, facts, old)
+        due.append((exchange.account, old))
+    answers: list[Answer] = []
+    for account, old in due:
+        exchange.account = account
+        answers.append(await withdraw(exchange, old))
+    return answers[0] if len(answers) == 1 else Answer(204)
 
 
 async def _update(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: bytes) -> Answer:
@@ -141,3 +156,8 @@ async def _as_found(exchange: Exchange, match: Stored) -> tuple[Facts, Stored]:
 
 def _nothing(type: str) -> str:
     return f"No {type} that you may see matches the condition."
+
+
+def _too_many() -> PreconditionFailed:
+    sentence = f"More than {MOST_DELETED} resources match the condition; nothing was deleted."
+    return PreconditionFailed(sentence, code=IssueType.TOO_COSTLY)

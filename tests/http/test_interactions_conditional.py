@@ -15,13 +15,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from fhir_server.interactions.conditional import MOST_DELETED
 from tests.answers import refused
-from tests.conformance.own_record import ids
+from tests.conformance.own_record import ids, own_record
 from tests.http.conditional import FRENCH, SYSTEM, basic, by, found, made, patch, put
-from tests.http.test_gate_regressions import queries
+from tests.http.test_gate_regressions import queries, told
 from tests.minimal import minimal
 from tests.parallel import together
-from tests.served import FHIR_JSON, JSON_PATCH, Served
+from tests.served import FHIR_JSON, JSON_PATCH, Served, serving
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,59 @@ def test_the_one_match_is_deleted(client: httpx.Client, number: str) -> None:
 )
 def test_what_is_never_changed_is_not_changed_on_a_condition(client: httpx.Client, verb: str, url: str) -> None:
     refused(client.request(verb, url, json=minimal(url.partition("?")[0]), headers=FHIR_JSON), 405, "not-supported")
+
+
+# Several
+
+
+@pytest.fixture(scope="module")
+def several(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that deletes all that match."""
+    environment = {"FHIR_CONDITIONAL_DELETE": "multiple", "FHIR_DATABASE": "several"}
+    folder = tmp_path_factory.mktemp("several") / "data"
+    with serving(folder, "--mongodb-uri", mongo_uri, env=environment) as running:
+        yield running
+
+
+def test_an_operator_may_let_several_be_deleted(several: Served, number: str) -> None:
+    client = several.as_("conformance")
+    with several.client() as nobody:
+        declared = {one["type"]: one for one in nobody.get("metadata").json()["rest"][0]["resource"]}
+    assert declared["Basic"]["conditionalDelete"] == "multiple"
+    assert declared["Consent"]["conditionalDelete"] == "not-supported"
+    keys = {f"Basic/{one['id']}" for one in made(client, number, number, number)}
+    refused(client.delete(by(number), headers={"If-Match": 'W/"1"'}), 412, "conflict")
+    refused(put(client, by(number), basic(number)), 412, "multiple-matches")
+    answer = client.delete(by(number), headers={"If-Match": "*"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert found(client, by(number)) == []
+    traces = client.get("AuditEvent?subtype=delete&_sort=-date&_count=3").json()["entry"]
+    assert {key for one in traces for key in told(one["resource"])} == keys, "each has a trace of its own"
+    refused(client.delete(by(number)), 404, "not-found")
+
+
+def test_so_many_are_deleted_and_no_more(several: Served, number: str) -> None:
+    client = several.as_("conformance")
+    entries = [
+        {"request": {"method": "POST", "url": "Basic"}, "resource": basic(number)} for _ in range(MOST_DELETED + 1)
+    ]
+    client.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries}, headers=FHIR_JSON)
+    refused(client.delete(by(number)), 412, "too-costly", str(MOST_DELETED))
+    assert len(found(client, f"{by(number)}&_count=200")) == MOST_DELETED + 1
+    (last,) = found(client, f"{by(number)}&_count=1")
+    assert client.delete(f"Basic/{last['id']}").status_code == 204
+    assert client.delete(by(number)).status_code == 204
+    assert found(client, by(number)) == []
+
+
+def test_all_of_several_are_decided_before_the_first_is_deleted(several: Served, number: str) -> None:
+    record = own_record(several)
+    carried = [{"system": SYSTEM, "value": number}]
+    own = record.deposit(by="patient", identifier=carried, date="2026-04-01T10:00:00Z")  # the newer one is found first
+    mixed = {own, record.deposit(identifier=carried, date="2026-03-01T10:00:00Z")}
+    holder, url = record.as_("patient"), by(number, "DocumentReference")
+    refused(holder.delete(url), 403, "forbidden")
+    assert {one["id"] for one in found(holder, url)} == mixed
 
 
 # What is no condition

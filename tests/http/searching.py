@@ -48,7 +48,7 @@ def stored(client: httpx.Client, resources: Sequence[dict[str, Any]]) -> Iterato
     """These resources are stored, in their order, and gone at the end."""
     entries = [{"resource": one, "request": {"method": "PUT", "url": key(one)}} for one in resources]
     told = batch(client, entries)
-    wrong = [(entries[at], one) for at, one in enumerate(told) if one["response"]["status"] not in ("200", "201")]
+    wrong = [(one, entries[at]) for at, one in enumerate(told) if one["response"]["status"] not in ("200", "201")]
     assert not wrong, wrong[0]
     try:
         yield

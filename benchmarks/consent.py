@@ -31,11 +31,14 @@ from fhir_server.identity.systems import INS_NIR_TEST
 from fhir_server.record.facts import Document, Facts, facts_of, new_record
 from fhir_server.record.telling import with_resource
 from fhir_server.search.predicate import Field, all_of, one_of
+from fhir_server.search.sorting import NEWEST_FIRST
 from fhir_server.search.visible import Visible
 from fhir_server.store import indexes
 from fhir_server.store.connection import connect, database
 from fhir_server.store.embedded import EmbeddedMongo
-from fhir_server.store.reading import Order, Reading
+from fhir_server.store.finding import Finding
+from fhir_server.store.ordering import Order
+from fhir_server.store.reading import Reading
 from tests.build import (
     HELENE,
     NOW,
@@ -53,7 +56,7 @@ from tests.build import (
 )
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-NEWEST: Final = Order("on", descending=True)
+NEWEST: Final = Order(NEWEST_FIRST)
 WHO: Final = {
     "doctor, authorised": professional(),
     "nurse, authorised": nurse(SPECIALIST),
@@ -132,7 +135,7 @@ async def _pages(patients: int, rounds: int, runs: int) -> list[str]:
         held = database(client, "fhir")
         await indexes.create(held)
         seeded = await seed(uri, "http://localhost/fhir", patients)
-        ways = _ways(Reading(held), seeded)
+        ways = _ways(Reading(held), Finding(held), seeded)
         found: dict[str, list[float]] = {name: [] for name in ways}
         for run in range(runs + 1):
             for name, way in ways.items():
@@ -150,7 +153,7 @@ async def _pages(patients: int, rounds: int, runs: int) -> list[str]:
     ]
 
 
-def _ways(reading: Reading, seeded: Seeded) -> dict[str, Callable[[int], Awaitable[object]]]:
+def _ways(reading: Reading, finding: Finding, seeded: Seeded) -> dict[str, Callable[[int], Awaitable[object]]]:
     requester, tables = professional(), law()
     asked = one_of(Field.TYPE, "DocumentReference")
     records = seeded.patients
@@ -170,17 +173,17 @@ def _ways(reading: Reading, seeded: Seeded) -> dict[str, Callable[[int], Awaitab
 
     async def bare(number: int) -> object:
         within = Visible(all_of([one_of(Field.RECORD, records[number % len(records)])]))
-        return await reading.search(asked, visible=within, order=NEWEST, limit=20)
+        return await finding.search(asked, visible=within, order=NEWEST, limit=20)
 
     async def decided(number: int) -> object:
         here = number % len(records)
         if here not in known:
             known[here] = visible(await reading.facts(records[here]))
-        return await reading.search(asked, visible=known[here], order=NEWEST, limit=20)
+        return await finding.search(asked, visible=known[here], order=NEWEST, limit=20)
 
     async def whole(number: int) -> object:
         facts = await reading.facts(records[number % len(records)])
-        return await reading.search(asked, visible=visible(facts), order=NEWEST, limit=20)
+        return await finding.search(asked, visible=visible(facts), order=NEWEST, limit=20)
 
     return {"bare": bare, "with the decision in the query": decided, "facts, decision and query": whole}
 

@@ -209,6 +209,8 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
         await upkeep.upgrade_facts(held, zone=ZoneInfo(settings.time_zone), authorisation=_authorisation(settings))
+        if not await upkeep.entries_are_current(held, declared.parameters):
+            _logger.warning("search parameters changed: what was stored before is not found by all; run reindex")
         await journal.open()
         await recovery.recover(journal, dead_since=settings.alone_since)
         server = await _server(settings, declared, clock, client, held, internal, journal)
@@ -340,8 +342,8 @@ async def _must_understand(held: Database) -> None:
         raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
 
 
-async def reindex(settings: Settings, told: Callable[[int, int], None]) -> int:
-    """Rebuild every index entry and every fact from the stored bodies; answer how many resources were rebuilt."""
+async def reindex(settings: Settings, told: Callable[[int, int], None]) -> upkeep.Reindexed:
+    """Rebuild every index entry and every fact from the stored bodies."""
     client, held = _connect(settings)
     try:
         declared = _declared(settings)
@@ -412,6 +414,7 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
         declared = _declared(settings)
         await _must_understand(held)
         await indexes.create(held)
+        await upkeep.entries_are_current(held, declared.parameters)
         return await seed(
             client,
             held,

@@ -56,12 +56,15 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
     "professions": {"interactions/directory.py:Directory.must_agree": "a token may not contradict the directory"},
     "records_beside": {"interactions/exchange.py:Exchange._where_else": "what belongs to several records needs each"},
     "records_of": {"interactions/prepare.py:provenance_records": "a Provenance belongs where its targets do"},
-    "referred_to": {"interactions/scope.py:_unseen": "a query finds nothing by a reference that is not shown"},
+    "referred_to": {
+        "interactions/scope.py:hidden_from_order": "nothing is ordered by a reference that is not shown",
+        "interactions/scope.py:look": "a query finds nothing by a reference that is not shown",
+    },
     "told_of": {"interactions/exchange.py:Exchange._told_and_shown": "what only tells of hidden things is hidden too"},
     "records_asked": {"interactions/scope.py:_records_of_answers": "in which records a query is decided"},
     "records_of_person": {
         "interactions/prepare.py:complete_subject": "a publisher names the patient by INS",
-        "interactions/scope.py:_resolve": "a query names the patient by INS",
+        "interactions/scope.py:records_of_identifiers": "a query names the patient by INS",
     },
     "named": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
     "schema_is_newer": {"app.py:_must_understand": "refuses a database of a newer server"},
@@ -74,6 +77,29 @@ PASSES_INTERNAL: Final[Callers] = {
     "interactions/directory.py:Directory.__init__": "the directory asks it for professions",
 }
 """Who may hand the whole of it on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A class whose methods read what a decision must allow; whoever holds one calls it by ``name``."""
+
+    name: str
+    file: str
+    cls: str
+    harmless: frozenset[str]
+    """What it may answer without a decision: no body is in it."""
+
+
+READERS: Final = (
+    Reader(
+        "reading",
+        "store/reading.py",
+        "Reading",
+        frozenset({"Held", "list[Held]", "Facts", "int", "bool", "None"}),
+    ),
+    # Also how many there are, and under which keys, is told of what is allowed alone.
+    Reader("finding", "store/finding.py", "Finding", frozenset()),
+)
 
 Violation: TypeAlias = tuple[str, int, str]
 
@@ -112,10 +138,13 @@ def sources(root: Path) -> dict[str, Source]:
 def check(modules: Mapping[str, Source]) -> list[Violation]:
     """Every violation, in order."""
     internal = _methods(modules["store/internal.py"], "Internal")
-    reading = _methods(modules["store/reading.py"], "Reading")
-    gated = {name for name, method in reading.items() if "visible" in _required(method)}
+    gated: dict[str, set[str]] = {}
     used: set[str] = set()
-    found = list(_reading_is_gated(modules["store/reading.py"], reading))
+    found: list[Violation] = []
+    for reader in READERS:
+        methods = _methods(modules[reader.file], reader.cls)
+        gated[reader.name] = {name for name, method in methods.items() if "visible" in _required(method)}
+        found += _reader_is_gated(reader, methods)
     for source in modules.values():
         found += _visible_is_made_by_the_decision(source)
         if source.path.startswith(RULES):
@@ -147,20 +176,17 @@ def _required(method: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
     }
 
 
-_HARMLESS: Final = ("Held", "list[Held]", "Facts", "int", "bool", "None")
-"""What a read may answer without a decision: no body is in it."""
-
-
-def _reading_is_gated(
-    source: Source, reading: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
+def _reader_is_gated(
+    reader: Reader, methods: Mapping[str, ast.FunctionDef | ast.AsyncFunctionDef]
 ) -> Iterator[Violation]:
-    """Whatever `Reading` answers that could hold a body needs ``visible``, required and of type `Visible`."""
-    if not reading:
-        yield source.path, 1, "there is no class Reading to check"
-    for name, method in reading.items():
+    """Whatever a reader answers that is not harmless needs ``visible``, required and of type `Visible`."""
+    if not methods:
+        yield reader.file, 1, f"there is no class {reader.cls} to check"
+    for name, method in methods.items():
         answer = ast.unparse(method.returns) if method.returns else ""
-        if answer not in _HARMLESS and _required(method).get("visible") != "Visible":
-            yield source.path, method.lineno, f"Reading.{name} answers {answer} and demands no `*, visible: Visible`"
+        if answer not in reader.harmless and _required(method).get("visible") != "Visible":
+            sentence = f"{reader.cls}.{name} answers {answer} and demands no `*, visible: Visible`"
+            yield reader.file, method.lineno, sentence
 
 
 def _visible_is_made_by_the_decision(source: Source) -> Iterator[Violation]:
@@ -212,17 +238,20 @@ def _internal_has_its_callers(source: Source, methods: frozenset[str], used: set
             yield source.path, node.lineno, "the internal store is reached by getattr"
 
 
-def _reads_pass_a_decision(source: Source, gated: set[str]) -> Iterator[Violation]:
+def _reads_pass_a_decision(source: Source, gated: Mapping[str, set[str]]) -> Iterator[Violation]:
     for node in ast.walk(source.tree):
-        if not isinstance(node, ast.Attribute) or node.attr not in gated or _name(node.value) != "reading":
+        if not isinstance(node, ast.Attribute):
+            continue
+        reader = _name(node.value) or ""
+        if node.attr not in gated.get(reader, ()):
             continue
         call = source.parents[node]
         if not isinstance(call, ast.Call) or call.func is not node:
-            yield source.path, node.lineno, f"reading.{node.attr} is handed on instead of called"
+            yield source.path, node.lineno, f"{reader}.{node.attr} is handed on instead of called"
             continue
         passed = [word.value for word in call.keywords if word.arg == "visible"]
         if not passed or (isinstance(passed[0], ast.Constant)):
-            yield source.path, node.lineno, f"reading.{node.attr} is called without visible="
+            yield source.path, node.lineno, f"{reader}.{node.attr} is called without visible="
 
 
 def _rules_do_not_try(source: Source) -> Iterator[Violation]:

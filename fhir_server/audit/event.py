@@ -98,6 +98,8 @@ def event(access: Access, observer: Observer) -> Event:
         user = _user(agent, kind.user)
         agents.append(user.json)
         terms.extend(user.terms)
+    else:
+        terms.append(_ONLY_SHOWN_AGENT)
     told = [
         b'","meta":{"versionId":"1","lastUpdated":"',
         recorded,
@@ -197,7 +199,7 @@ def _kind_json(interaction: str, profile: str | None, emergency: bool) -> bytes:
 def _kind_terms(interaction: str, profile: str | None, outcome: str, emergency: bool) -> tuple[str, ...]:  # noqa: FBT001
     terms = [
         *token.extract("type", REST.json(), "Coding"),
-        *token.extract("subtype", {"system": RESTFUL_INTERACTION, "code": interaction}, "Coding"),
+        *token.extract("subtype", Coding(RESTFUL_INTERACTION, interaction, interaction).json(), "Coding"),
         *token.extract("action", KINDS[interaction].action, "code"),
         *token.extract("outcome", outcome, "code"),
     ]
@@ -222,6 +224,7 @@ def _server(observer: Observer, role: Coding) -> _Part:
         (
             *string.extract("address", observer.address, "string"),
             *token.extract("site", observer.site, "string"),
+            "source:any",
         ),
     )
 
@@ -241,6 +244,10 @@ def _client(address: str, role: Coding, agent: Agent | None, terms: list[str]) -
         b"false" if agent else b"true",
         _encode(address),
     )
+
+
+_ONLY_SHOWN_AGENT: Final = "agent:any"
+"""Where no agent has a reference or an identifier: there are agents, and nothing finds them."""
 
 
 @lru_cache(maxsize=2048)
@@ -276,6 +283,8 @@ def _user(agent: Agent, role: Coding) -> _Part:
         of: JsonObject = {"identifier": _identifier(agent.organisation)}
         agents.append({"type": {"coding": [PROVIDER.json()]}, "who": of, "requestor": False})
         terms.extend(reference.extract("agent", of, "Reference"))
+    if not any(term.startswith(("agent=", "agent:")) for term in terms):
+        terms.append(_ONLY_SHOWN_AGENT)
     return _Part(_encode(agents)[1:-1], tuple(terms))
 
 
@@ -310,6 +319,8 @@ def _entities(access: Access, patient: str | Identifier | None, terms: list[str]
             terms.append(f"patient={access.target}")
     elif access.query is None:
         told.append(_entity({"type": access.type} if access.type else {"display": "system"}, DATA, terms))
+        if patient is None and access.request_id is None:
+            terms.append("entity:any")
     if access.request_id is not None:
         who: JsonObject = {"identifier": {"value": access.request_id}}
         told.append(b'{"what":%b,"type":%b}' % (_encode(who), REQUEST_ID.bytes))

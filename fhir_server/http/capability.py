@@ -48,6 +48,7 @@ def load(
     routes = routes_of(rest, operations)
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
+    rest["searchParam"] = _on_every_type(parameters)
     declared["software"]["version"] = version
     rest["security"]["cors"] = cors
     declared["implementation"] = {"description": declared["description"], "url": base_url}
@@ -81,6 +82,25 @@ def _compartment(url: str) -> str:
     return known[url]
 
 
+_EVERYWHERE: Final = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
+_BESIDE: Final = {
+    "_filter": "An expression: docs/interactions/search.md.",
+    "_has": "A reverse chain: _has:Type:reference:parameter.",
+    "_list": "The id of a List.",
+    "_type": "Of a search of several types: which ones.",
+}
+"""Parameters of every search that no SearchParameter of R4 describes for each type."""
+
+
+def _on_every_type(parameters: Parameters) -> list[Mapping[str, str]]:
+    """What a search of several types takes: the parameters of Resource, and those that are no element's."""
+    known = parameters.of("Basic")
+    told: list[Mapping[str, str]] = [
+        {"name": code, "definition": known[code].url, "type": known[code].type} for code in _EVERYWHERE
+    ]
+    return told + [{"name": name, "type": "special", "documentation": text} for name, text in _BESIDE.items()]
+
+
 def _searches(type: str, interactions: list[str], parameters: Parameters) -> Mapping[str, Any]:
     if Interaction.SEARCH_TYPE not in interactions:
         return {}
@@ -93,7 +113,7 @@ def _searches(type: str, interactions: list[str], parameters: Parameters) -> Map
     }
     references = sorted(f"{type}:{one.code}" for one in supported if one.type == "reference")
     if references:
-        told["searchInclude"] = references
+        told["searchInclude"] = ["*", f"{type}:*", *references]
     pointing = sorted(
         f"{other}:{one.code}"
         for other in parameters.resource_types
@@ -101,5 +121,5 @@ def _searches(type: str, interactions: list[str], parameters: Parameters) -> Map
         if one.supported and one.type == "reference" and type in one.targets
     )
     if pointing:
-        told["searchRevInclude"] = pointing
+        told["searchRevInclude"] = ["*", *pointing]
     return told

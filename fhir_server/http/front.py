@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from fhir_server.fhir.errors import FhirError, Invalid, NotAllowed, Unavailable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
+from fhir_server.http.conditions import is_current, take_conditions
 from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
 from fhir_server.http.request import (
     ClientGone,
@@ -28,7 +28,6 @@ from fhir_server.http.request import (
     read_body,
     read_request,
     request_id_of,
-    version_of,
 )
 from fhir_server.http.response import Response, not_modified, of_answer, of_error
 from fhir_server.http.routes import Interaction, Route, Routes
@@ -48,7 +47,7 @@ from fhir_server.interactions.update import patch, update
 from fhir_server.search.subset import SUBSET_PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     from fhir_server.identity.requester import Requester
     from fhir_server.identity.token import Verifier
@@ -179,7 +178,7 @@ class Front:
             pairs = request.pairs()
             format, pretty = _representation(pairs)
             exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
-            exchange.if_match = version_of(request.headers.get("if-match"), "If-Match")
+            take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
@@ -194,7 +193,7 @@ class Front:
             raise
         if not exchange.account.announced and route.interaction is not Interaction.BATCH:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and _is_current(request.headers, answer):
+        if route.interaction in _READS and is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
@@ -214,7 +213,6 @@ class Front:
             account=account,
             strict=preferred.get("handling") == "strict",
             return_preference=preferred.get("return", "representation"),
-            if_none_exist=headers.get("if-none-exist"),
         )
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
@@ -251,8 +249,7 @@ class Front:
             headers = dict(call.headers)
             line = f"{call.method} /{call.url}".encode()
             exchange.account = _account(route, line)
-            exchange.if_match = version_of(headers.get("if-match"), "ifMatch")
-            exchange.if_none_exist = headers.get("if-none-exist")
+            take_conditions(exchange, route, headers, line)
             if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
                 raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
             body = call.body or b""
@@ -272,7 +269,7 @@ class Front:
             ) from None
         if not exchange.account.announced:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and _is_current(headers, answer):
+        if route.interaction in _READS and is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
 
@@ -366,22 +363,6 @@ def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]
     if pretty not in ("true", "false"):
         raise Invalid("_pretty must be true or false.", expression=("http._pretty",))
     return format, pretty == "true"
-
-
-def _is_current(headers: Mapping[str, str], answer: Answer) -> bool:
-    """Conditional read: the client holds this version already. https://hl7.org/fhir/R4/http.html#cread"""
-    known = headers.get("if-none-match")
-    if known is not None and answer.version is not None:
-        return known.strip() == "*" or f'"{answer.version}"' in {
-            part.strip().removeprefix("W/") for part in known.split(",")
-        }
-    since = headers.get("if-modified-since")
-    if since is None or answer.at is None:
-        return False
-    try:
-        return answer.at // 1_000_000 <= int(parsedate_to_datetime(since).timestamp())
-    except (ValueError, TypeError, OverflowError):
-        return False
 
 
 async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:

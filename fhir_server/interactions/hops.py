@@ -9,7 +9,7 @@ most :data:`MOST_HOPPED` answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from fhir_server.consent.circumstances import Act
@@ -19,6 +19,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import LocalReference
 from fhir_server.interactions.scope import look, records_of_identifiers
 from fhir_server.interactions.value_sets import codes_of
+from fhir_server.record.actors import INS
 from fhir_server.search import codes, terms
 from fhir_server.search.clause import (
     Around,
@@ -66,7 +67,7 @@ class Hops:
         """The clause as a condition on entries of these types, as far as the requester sees."""
         match clause:
             case RecordNamed():
-                return await self._record_named(clause, types)
+                return await self.record_named(clause, types)
             case Chained() | Having() | Listed() | InValueSet() | Around():
                 return await self._looked_up(clause, types)
             case ByType(each):
@@ -93,7 +94,7 @@ class Hops:
                 return await self._listed(ids, types)
             case InValueSet(parameter, urls, negated):
                 told = [await codes_of(self.exchange, url, await self.visible(VALUE_SETS)) for url in urls]
-                found = codes.among(parameter, told, self.exchange.server.terminology)
+                found = codes.among(parameter, told)
                 return negate(found) if negated else found
             case Around():
                 return await self._around(clause)
@@ -123,10 +124,17 @@ class Hops:
         unseen = await look(self.exchange, types, [asked], place, records)
         return unseen.rewrite(asked) if unseen is not None else asked
 
-    async def _record_named(self, clause: RecordNamed, types: Sequence[str]) -> Predicate:
+    async def record_named(self, clause: RecordNamed, types: Sequence[str]) -> Predicate:
+        """Entries of the records named: by id, by an INS, or by whatever else a Patient that is seen is known by."""
         if tuple(types) == ("Patient",):
             return clause.of_patient()
-        return clause.predicate(await records_of_identifiers(self.exchange, clause.identifiers))
+        named = clause.predicate(await records_of_identifiers(self.exchange, clause.identifiers))
+        others = tuple(one for one in clause.identifiers if one[0] not in INS)
+        if not others:
+            return named
+        keys = await self._keys(("Patient",), replace(clause, ids=frozenset(), identifiers=others).of_patient())
+        known = frozenset(key.partition("/")[2] for key in keys)
+        return any_of([named, replace(clause, ids=known, identifiers=()).predicate()])
 
     async def _keys(self, types: Sequence[str], asked: Predicate) -> list[str]:
         """The ``Type/id`` of what is asked of these types, as far as the requester sees it."""
@@ -203,7 +211,7 @@ class Hops:
         raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
 
 
-VALUE_SETS: Final = ("ValueSet",)
+VALUE_SETS: Final = ("ValueSet", "CodeSystem")
 
 
 def local(key: str) -> LocalReference:

@@ -164,12 +164,14 @@ async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts
 
 
 def must_match(exchange: Exchange, old: Stored) -> None:
-    """``If-Match``, after the gate: 412 when the stored version is another."""
+    """``If-Match`` and ``If-None-Match``, after the gate: 412 when the stored version is another, or is that one."""
     if exchange.if_match not in (None, "*", str(old.version)):
         raise PreconditionFailed(
             f"The current version is {old.version}; your change was made to version {exchange.if_match}. "
             "Read it again and repeat your change."
         )
+    if old.body is not None and exchange.if_none_match & {"*", str(old.version)}:
+        raise PreconditionFailed(f"{old.key} is there, in version {old.version}, which If-None-Match excludes.")
 
 
 async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | None) -> Answer:

@@ -7,6 +7,7 @@ A stored ValueSet is found by its URL or its id, through the gate; what it impor
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
@@ -43,26 +44,27 @@ async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
 
 
 async def _expanded(exchange: Exchange, value_set: JsonObject, visible: Visible) -> Codes:
-    """Expand it, fetching what it turns out to need, until nothing more is missing."""
-    fetched: dict[str, JsonObject | None] = {}
-    for _ in range(_MOST_IMPORTED):
-        missing: list[str] = []
+    """Expand it, fetching what it turns out to need, until nothing more is asked for."""
+    fetched: dict[tuple[str, str], JsonObject | None] = {}
+    while len(fetched) <= _MOST_IMPORTED:
+        missing: list[tuple[str, str]] = []
 
-        def look_up(url: str, missing: list[str] = missing) -> JsonObject | None:
-            if url not in fetched:
-                missing.append(url)
-            return fetched.get(url)
+        def look_up(type: str, missing: list[tuple[str, str]], url: str) -> JsonObject | None:
+            if (type, url) not in fetched:
+                missing.append((type, url))
+            return fetched.get((type, url))
 
+        others, systems = (partial(look_up, type, missing) for type in ("ValueSet", "CodeSystem"))
         try:
-            found = expand(value_set, exchange.server.terminology, look_up)
+            found = expand(value_set, exchange.server.terminology, others, systems)
         except NotExpandable as error:
             if not missing:
-                raise Invalid(str(error), code=IssueType.NOT_SUPPORTED) from None
+                raise Invalid(str(error), code=error.issues[0].code) from None
         else:
             if not missing:
                 return found
-        for url in missing:
-            fetched[url] = await _stored(exchange, _of_url(url), visible)
+        for type, url in missing:
+            fetched[type, url] = await _stored(exchange, _of_url(url), visible, type)
     raise Invalid(f"The value set rests on more than {_MOST_IMPORTED} others.", code=IssueType.TOO_COSTLY)
 
 
@@ -70,8 +72,8 @@ def _of_url(url: str) -> Predicate:
     return one_of(Field.TERMS, f"url={terms.bounded(url.partition('|')[0])}")
 
 
-async def _stored(exchange: Exchange, asked: Predicate, visible: Visible) -> JsonObject | None:
-    whole = all_of([one_of(Field.TYPE, "ValueSet"), asked])
+async def _stored(exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet") -> JsonObject | None:
+    whole = all_of([one_of(Field.TYPE, type), asked])
     page = await exchange.server.finding.search(whole, visible=visible, order=BY_ID, limit=1)
     body = page.resources[0].body if page.resources else None
     return json.decode_object(body) if body is not None else None

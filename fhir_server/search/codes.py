@@ -20,27 +20,28 @@ from fhir_server.terminology import Codes, Terminology
 
 def around(parameter: Parameter, wanted: Sequence[Token], terminology: Terminology, *, below: bool) -> Predicate:
     """Entries with one of these codes, or with one under it, or above it."""
-    found: list[Predicate] = []
+    found: list[Codes] = []
     for one in wanted:
         if one.code is None:
             raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
-        if one.system is None:
-            found.append(token.predicate(parameter.code, [one]))
-        told = (terminology.below if below else terminology.above)(one.system or None, one.code)
-        found.append(among(parameter, [told], terminology))
-    return any_of(found)
+        told = (terminology.below if below else terminology.above)(one.system, one.code)
+        found.append(told)
+    return among(parameter, found)
 
 
-def among(parameter: Parameter, told: Collection[Codes], terminology: Terminology) -> Predicate:
+def among(parameter: Parameter, told: Collection[Codes]) -> Predicate:
     """Entries with one of these codes, under whichever of its names a resource writes the system."""
     words: set[str] = set()
-    systems: set[str] = set()
+    # a code without a binding has no system to compare
+    bare = parameter.codes_only and not parameter.implied
     for codes in told:
-        systems |= {name for system in codes.systems for name in terminology.spellings(system)}
         for coding in codes.codings:
-            for name in terminology.spellings(coding.system):
-                words.update(token.spelled(parameter.code, Token(name, coding.code), parameter.implied))
-    for system in systems:
-        words.update(token.spelled(parameter.code, Token(system, None), parameter.implied))
+            if bare:
+                words.add(f"{parameter.code}#{terms.bounded(coding.code)}")
+            words.update(token.spelled(parameter.code, Token(coding.system, coding.code), parameter.implied))
+        for system in codes.systems:
+            words.update(token.spelled(parameter.code, Token(system, None), parameter.implied))
+        words.update(f"{parameter.code}#{terms.bounded(code)}" for code in codes.anywhere)
+    systems = {system for codes in told for system in codes.systems}
     beginnings = [Prefix(f"{parameter.code}={terms.system(system)}|") for system in sorted(systems)]
     return any_of([one_of(Field.TERMS, *words), *beginnings])

@@ -53,31 +53,45 @@ def comparison(asked: Asked, parameter: Parameter, type: str, context: Context) 
         raise Invalid(f"A filter compares with operators; the modifier {asked.suffix!r} has no place in it.")
     if not parameter.supported and asked.code != "_id":
         raise NotSupported(f"Search by {asked.code!r} ({parameter.type}) is not supported.")
-    match operator:
-        case Operator.EQ:
-            return _equal(plain, parameter, type, context)
-        case Operator.NE:
-            if asked.code in {"_id", "_lastUpdated"}:
-                return Without(_equal(plain, parameter, type, context))
-            return Every((present(parameter), Without(_equal(plain, parameter, type, context))))
-        case Operator.PR:
-            return clause(replace(plain, suffix=":missing", raw=_inverse(asked.raw)), parameter, type, context)
-        case Operator.SW if parameter.type == "string" and not parameter.is_phonetic:
-            return clause(plain, parameter, type, context)
-        case Operator.RE if parameter.type == "reference":
-            return clause(plain, parameter, type, context)
-        case Operator.PO if parameter.type == "date" and asked.code != "_lastUpdated":
-            wanted = date.parse(asked.raw, context.microseconds)
-            if wanted.relation is not Relation.EQ:
-                raise Invalid("A date in a filter has no prefix: the operator says how it is compared.")
-            return spans(parameter.code, replace(wanted, relation=Relation.AP))
-        case _ if operator in _PREFIXES and parameter.type in _ORDERED:
-            return clause(replace(plain, raw=f"{operator}{asked.raw}"), parameter, type, context)
-        case _ if operator in _MODIFIERS and _MODIFIERS[operator][1] == parameter.type:
-            return clause(replace(plain, suffix=f":{_MODIFIERS[operator][0]}"), parameter, type, context)
-        case Operator.EW:
-            raise NotSupported("The operator ew (ends with) is not supported: nothing is indexed by its end.")
+    if operator in (Operator.EQ, Operator.NE):
+        return _equality(plain, parameter, type, context, equal=operator is Operator.EQ)
+    if operator is Operator.PR:
+        return clause(replace(plain, suffix=":missing", raw=_inverse(asked.raw)), parameter, type, context)
+    if operator is Operator.PO and parameter.type == "date" and asked.code != "_lastUpdated":
+        return _overlapping(asked, parameter, context)
+    told = _as_search(plain, operator, parameter)
+    if told is not None:
+        return clause(told, parameter, type, context)
+    if operator is Operator.EW:
+        raise NotSupported("The operator ew (ends with) is not supported: nothing is indexed by its end.")
     raise Invalid(f"The operator {operator} does not go with {asked.code!r}, which is a {parameter.type}.")
+
+
+def _as_search(asked: Asked, operator: Operator | None, parameter: Parameter) -> Asked | None:
+    """The comparison as a search says it: as it is, with a prefix, or with a modifier; nothing where it has no way."""
+    is_text = parameter.type == "string" and not parameter.is_phonetic
+    if (operator is Operator.SW and is_text) or (operator is Operator.RE and parameter.type == "reference"):
+        return asked
+    if operator in _PREFIXES and parameter.type in _ORDERED:
+        return replace(asked, raw=f"{operator}{asked.raw}")
+    modifier, kind = _MODIFIERS.get(operator, ("", "")) if operator is not None else ("", "")
+    return replace(asked, suffix=f":{modifier}") if modifier and parameter.type == kind else None
+
+
+def _overlapping(asked: Asked, parameter: Parameter, context: Context) -> Clause:
+    wanted = date.parse(asked.raw, context.microseconds)
+    if wanted.relation is not Relation.EQ:
+        raise Invalid("A date in a filter has no prefix: the operator says how it is compared.")
+    return spans(parameter.code, replace(wanted, relation=Relation.AP))
+
+
+def _equality(asked: Asked, parameter: Parameter, type: str, context: Context, *, equal: bool) -> Clause:
+    same = _equal(asked, parameter, type, context)
+    if equal:
+        return same
+    if asked.code in {"_id", "_lastUpdated"}:
+        return Without(same)
+    return Every((present(parameter), Without(same)))
 
 
 def _equal(asked: Asked, parameter: Parameter, type: str, context: Context) -> Clause:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 
 from fhir_server.definitions.tables import Definitions, SearchParameter
@@ -100,6 +101,8 @@ class Parameters:
                 code: compiled(type, parameter, definitions, known, element, several=several)
                 for code, parameter in defined.items()
             }
+        self.fingerprint = _fingerprint(definitions, extra, sort_dates)
+        """Changes when any resource may be found by something else than before, so that it must be indexed anew."""
         self.sort_dates = dict(sort_dates)
         for type, code in sort_dates.items():
             sorting = self.get(type, code)
@@ -214,6 +217,12 @@ class Parameters:
                     of_record=parameter.of_record,
                     names_record=parameter.names_record,
                 )
+
+
+def _fingerprint(definitions: Definitions, extra: Iterable[SearchParameter], sort_dates: Mapping[str, str]) -> str:
+    standard = {(one.url, one) for of_type in definitions.search_parameters.values() for one in of_type.values()}
+    told = [*(repr(one) for _, one in standard), *(f"own {one!r}" for one in extra), repr(sorted(sort_dates.items()))]
+    return sha256("\n".join(sorted(told)).encode()).hexdigest()
 
 
 def _moment(low: int, high: int) -> int:

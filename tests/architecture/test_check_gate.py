@@ -35,7 +35,7 @@ def sources() -> dict[str, Any]:
 
 def found(sources: dict[str, Any], file: str, text: str) -> list[str]:
     """What is wrong when one file reads otherwise."""
-    needed = {name: sources[name] for name in ("store/internal.py", "store/reading.py")}
+    needed = {name: sources[name] for name in ("store/internal.py", "store/reading.py", "store/finding.py")}
     changed = {**needed, file: gate.Source(file, ast.parse(text))}
     return [f"{path}: {sentence}" for path, _, sentence in gate.check(changed)]
 
@@ -112,13 +112,13 @@ PLANTED = {
     ),
     "a search without a decision": (
         "interactions/read.py",
-        "async def f(exchange):\n    return await exchange.server.reading.search(1, order=2, limit=3)",
-        "reading.search is called without visible=",
+        "async def f(exchange):\n    return await exchange.server.finding.search(1, order=2, limit=3)",
+        "finding.search is called without visible=",
     ),
     "a count of everything": (
         "interactions/read.py",
-        "async def f(reading):\n    return await reading.count(1, visible=None)",
-        "reading.count is called without visible=",
+        "async def f(finding):\n    return await finding.count(1, visible=None)",
+        "finding.count is called without visible=",
     ),
     "a decision that may be in a mapping": (
         "interactions/read.py",
@@ -127,8 +127,38 @@ PLANTED = {
     ),
     "a search handed on": (
         "interactions/read.py",
-        "def f(reading):\n    return reading.search",
-        "reading.search is handed on instead of called",
+        "def f(finding):\n    return finding.search",
+        "finding.search is handed on instead of called",
+    ),
+    "a history handed on": (
+        "interactions/read.py",
+        "def f(reading):\n    return reading.history",
+        "reading.history is handed on instead of called",
+    ),
+    "the keys of a chain": (
+        "interactions/hops.py",
+        "async def f(self):\n    return await self.exchange.server.finding.keys(1, most=2)",
+        "finding.keys is called without visible=",
+    ),
+    "the URLs of a chain": (
+        "interactions/hops.py",
+        "async def f(finding):\n    return await finding.urls(1, visible=None, most=2)",
+        "finding.urls is called without visible=",
+    ),
+    "the records of a reverse chain": (
+        "interactions/hops.py",
+        "async def f(finding, words):\n    return await finding.records(1, **words)",
+        "finding.records is called without visible=",
+    ),
+    "what a reverse chain points to": (
+        "interactions/hops.py",
+        "async def f(finding):\n    return await finding.pointed_to(1, heads=(), most=2)",
+        "finding.pointed_to is called without visible=",
+    ),
+    "a method of another name": (
+        "interactions/hops.py",
+        "def f(finding):\n    return map(finding.keys, ())",
+        "finding.keys is handed on instead of called",
     ),
     "a rule that swallows": (
         "consent/rules/mask.py",
@@ -149,7 +179,7 @@ def test_what_is_planted_is_caught(sources: dict[str, Any], name: str) -> None:
     assert f"{file}: {sentence}" in found(sources, file, f"{source_of(file)}\n\n{code}\n")
 
 
-READING = "store/reading.py"
+READING, FINDING = "store/reading.py", "store/finding.py"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +208,44 @@ def test_a_new_way_to_read_needs_a_decision(sources: dict[str, Any], method: str
     assert marker in source_of(READING)
     text = source_of(READING).replace(marker, f"{method}\n\n{marker}", 1)
     assert f"{READING}: {sentence}" in found(sources, READING, text)
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        (
+            "    async def how_many(self, asked: Predicate) -> int: ...",
+            "Finding.how_many answers int and demands no `*, visible: Visible`",
+        ),
+        (
+            "    async def is_there(self, asked: Predicate, visible: Visible) -> bool: ...",
+            "Finding.is_there answers bool and demands no `*, visible: Visible`",
+        ),
+        (
+            "    async def all_keys(self, asked: Predicate, *, visible: Visible | None = None) -> list[str]: ...",
+            "Finding.all_keys answers list[str] and demands no `*, visible: Visible`",
+        ),
+    ],
+)
+def test_a_new_way_to_find_needs_a_decision_whatever_it_answers(
+    sources: dict[str, Any], method: str, sentence: str
+) -> None:
+    marker = "    async def search("
+    assert marker in source_of(FINDING)
+    text = source_of(FINDING).replace(marker, f"{method}\n\n{marker}", 1)
+    assert f"{FINDING}: {sentence}" in found(sources, FINDING, text)
+
+
+def test_each_way_to_find_demands_a_decision(sources: dict[str, Any]) -> None:
+    methods = gate._methods(sources[FINDING], "Finding")
+    assert {name for name, one in methods.items() if gate._required(one).get("visible") == "Visible"} == methods.keys()
+    assert methods.keys() >= {"search", "count", "keys", "urls", "records", "pointed_to"}
+
+
+@pytest.mark.parametrize(("file", "name"), [(READING, "Reading"), (FINDING, "Finding")])
+def test_a_reader_that_is_not_there_is_reported(sources: dict[str, Any], file: str, name: str) -> None:
+    text = source_of(file).replace(f"class {name}:", "class Other:")
+    assert f"{file}: there is no class {name} to check" in found(sources, file, text)
 
 
 def test_an_entry_nobody_uses_is_reported(sources: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

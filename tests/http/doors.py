@@ -138,7 +138,7 @@ async def history_of_instance(ask: Ask, type: str) -> None:
 @door("PUT type/id", writes=True)
 async def update(ask: Ask, type: str) -> None:
     url, body = f"/{type}/{ask.place.id(type)}", json.dumps(target(type, ask.place) | {"language": "fr"})
-    for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
+    for condition in ({"If-None-Match": "*"}, {"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
         await ask.send("PUT", url, content=body, headers=FHIR_JSON | condition)
 
 
@@ -550,6 +550,7 @@ async def batch(ask: Ask, type: str) -> None:
             _entry("GET", f"{each}?_id={place.id(each)}&_summary=count"),
             _entry("GET", f"{each}/_history"),
             _entry("PUT", url, target(each, place), ifMatch='W/"9"'),
+            _entry("PUT", url, target(each, place), ifNoneMatch="*"),
             _entry("PUT", url, target(each, place)),
             _entry("DELETE", url),
         ]

@@ -26,8 +26,18 @@ VALUES = {
     "string": "a",
     "date": "2026",
     "uri": "urn:a",
+    "number": "5",
+    "quantity": "5",
 }
 """A value that a parameter of each type can take."""
+
+COMPOSITES = {
+    "quantity": "a$5",
+    "coordinate": "a$5$5",
+    "date": "a$2026",
+    "relationship": "a$DocumentReference/a",
+}
+"""The same of composites, by the last word of their name; of all others two codes."""
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +106,47 @@ def test_a_search_parameter_is_taken_exactly_when_declared(
     """All those declared in one search; those of R4 that are not declared in another, each of them refused."""
     declared = next(one for one in rest["resource"] if one["type"] == type)
     names: dict[str, str] = {one["name"]: one["type"] for one in declared["searchParam"]}
-    asked: list[tuple[str, str | int | float | bool | None]] = [(name, VALUES[kind]) for name, kind in names.items()]
+    composites = {name: COMPOSITES.get(name.rpartition("-")[2], "a$a") for name in names}
+    asked: list[tuple[str, str | int | float | bool | None]] = [
+        (name, VALUES.get(kind, composites[name])) for name, kind in names.items()
+    ]
     strict = {"Prefer": "handling=strict"}
     for first in range(0, len(asked), 90):
         answer = client.get(type, params=asked[first : first + 90], headers=strict)
         assert answer.status_code == 200, answer.text
         assert [issue for entry in answer.json().get("entry", []) for issue in entry.get("issue", [])] == []
 
-    others = [name for name in load().search_parameters[type] if name not in names]
-    if others:
-        answer = client.get(type, params=[(name, "1") for name in others], headers=strict)
-        refused(answer, 400, "not-supported")
-        assert [issue["expression"] for issue in answer.json()["issue"]] == [[f"http.{name}"] for name in others]
+    everywhere = {one["name"] for one in rest["searchParam"]}
+    others = [name for name in load().search_parameters[type] if name not in names and name not in everywhere]
+    answer = client.get(type, params=[(name, "1") for name in others], headers=strict)
+    refused(answer, 400, "not-supported")
+    told = answer.json()["issue"]
+    assert {issue["code"] for issue in told} == {"not-supported"}
+    assert sorted(issue["expression"][0] for issue in told) == sorted(f"http.{name}" for name in others)
+
+
+def test_what_every_search_takes(client: httpx.Client, rest: dict[str, Any]) -> None:
+    values = {"_filter": "_id eq a", "_has:Observation:subject:status": "final", "_list": "a", "_type": "Patient,Group"}
+    declared = {one["name"] for one in rest["searchParam"]}
+    asked = [(name, values.pop(name, "2026")) for name in declared if name != "_has"] + [*values.items()]
+    answer = client.get("", params=asked, headers={"Prefer": "handling=strict"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["total"] == 0
+
+
+@pytest.mark.parametrize("type", ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"])
+def test_a_compartment_is_declared_and_there(client: httpx.Client, rest: dict[str, Any], type: str) -> None:
+    name = type[0].lower() + type[1:]
+    assert f"http://hl7.org/fhir/CompartmentDefinition/{name}" in rest["compartment"]
+    for path in (f"{type}/absent/*", f"{type}/absent/Communication"):
+        assert client.get(path).json()["total"] == 0
+    refused(client.get(f"{type}/absent/Binary"), 404, "not-found")
+
+
+def test_what_is_no_compartment_is_not_there(client: httpx.Client, rest: dict[str, Any]) -> None:
+    assert len(rest["compartment"]) == 5
+    refused(client.get("Organization/absent/Encounter"), 404, "not-found")
+    refused(client.get("Organization/absent/*"), 404, "not-found")
 
 
 @pytest.mark.parametrize("type", ["Patient", "DocumentReference", "Observation", "List", "Practitioner"])
@@ -135,7 +174,7 @@ def test_flags_of_a_type(client: httpx.Client, rest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["$everything", "Patient/demo-1/$everything", "Patient/$match", "$meta", "Basic/$x"]
+    "operation", ["$everything", "Group/demo-1/$everything", "Patient/$match", "$meta", "Basic/$x"]
 )
 def test_an_operation_that_is_not_declared_is_not_there(client: httpx.Client, operation: str) -> None:
     refused(client.get(operation), 404, "not-found")

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.definitions.load import load
 from fhir_server.fhir.date import MAX, MIN, Interval
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import JsonObject
-from fhir_server.record.elements import SEARCHED
-from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import Predicate, matches
-from fhir_server.search.query import Context, RecordNamed, parse
-from fhir_server.search.sort_dates import SORT_DATES
+from fhir_server.search.query import parse
 from fhir_server.search.types import date, string
+from fhir_server.search.types.ordered import Relation, Wanted
 from fhir_server.search.values import escape, split, unescape
-
-BASE = "https://serveur.example/fhir"
-PARAMETERS = Parameters(load(), SEARCHED, sort_dates=SORT_DATES, base_url=BASE)
-CONTEXT = Context(now=datetime(2026, 11, 22, tzinfo=UTC), base_url=BASE, max_count=100, default_count=20)
+from tests.searching import BASE, CONTEXT, PARAMETERS, found
 
 # What a FHIR string may hold, and a query carry.
 texts = st.text(
@@ -32,15 +23,6 @@ texts = st.text(
 )
 words = texts.filter(lambda text: bool(string.fold(text)))
 ids = st.from_regex(r"[A-Za-z0-9\-.]{1,64}", fullmatch=True)
-
-
-def found(type: str, resource: JsonObject, *pairs: tuple[str, str], record: str | None = None) -> bool:
-    index = PARAMETERS.index(type, resource)
-    entry: dict[str, Any] = {"record": record, "ix": {"s": index.terms, "r": index.ranges}}
-    query = parse(PARAMETERS, type, pairs, strict=True, context=CONTEXT)
-    asked = [one.predicate() if isinstance(one, RecordNamed) else one for one in query.clauses]
-    assert asked
-    return all(matches(one, entry) for one in asked)
 
 
 @given(system=texts, code=texts, other=texts)
@@ -117,7 +99,7 @@ open_ended = st.one_of(
 )
 
 
-def brute_force(relation: date.Relation, query: Interval, value: Interval) -> bool:
+def brute_force(relation: Relation, query: Interval, value: Interval) -> bool:
     """The standard's words, instant by instant."""
     instants = range(-1, 8)
     query_holds = {instant for instant in instants if query.low <= instant < query.high}
@@ -125,49 +107,44 @@ def brute_force(relation: date.Relation, query: Interval, value: Interval) -> bo
     above = {instant for instant in instants if instant >= query.high}
     below = {instant for instant in instants if instant < query.low}
     match relation:
-        case date.Relation.EQ:
+        case Relation.EQ:
             return value_holds <= query_holds
-        case date.Relation.NE:
+        case Relation.NE:
             return not value_holds <= query_holds
-        case date.Relation.GT:
+        case Relation.GT:
             return bool(above & value_holds)
-        case date.Relation.LT:
+        case Relation.LT:
             return bool(below & value_holds)
-        case date.Relation.GE:
+        case Relation.GE:
             return bool(above & value_holds) or value_holds <= query_holds
-        case date.Relation.LE:
+        case Relation.LE:
             return bool(below & value_holds) or value_holds <= query_holds
-        case date.Relation.SA:
+        case Relation.SA:
             return value_holds <= above
-        case date.Relation.EB:
+        case Relation.EB:
             return value_holds <= below
-        case date.Relation.AP:
+        case Relation.AP:
             return bool(query_holds & value_holds)
 
 
-@given(relation=st.sampled_from(date.Relation), query=small, values=st.lists(open_ended, max_size=3))
-def test_prefixes_are_the_words_of_the_standard(
-    relation: date.Relation, query: Interval, values: list[Interval]
-) -> None:
+@given(relation=st.sampled_from(Relation), query=small, values=st.lists(open_ended, max_size=3))
+def test_prefixes_are_the_words_of_the_standard(relation: Relation, query: Interval, values: list[Interval]) -> None:
     """Of several values one must satisfy all."""
     entry = {"ix": {"r": [{"p": "d", "lo": value.low, "hi": value.high} for value in values]}}
-    asked: Predicate = date.predicate("d", [date.Wanted(relation, query)])
+    asked: Predicate = date.predicate("d", [Wanted(relation, query.low, query.high)])
     assert matches(asked, entry) is any(brute_force(relation, query, value) for value in values)
 
 
-@given(relation=st.sampled_from(date.Relation), query=small, at=points, stray=st.integers(0, 999))
-def test_last_updated_is_a_date_of_one_millisecond(
-    relation: date.Relation, query: Interval, at: int, stray: int
-) -> None:
-    in_microseconds = Interval(query.low * 1000, query.high * 1000)
-    asked = date.last_updated([date.Wanted(relation, in_microseconds)])
+@given(relation=st.sampled_from(Relation), query=small, at=points, stray=st.integers(0, 999))
+def test_last_updated_is_a_date_of_one_millisecond(relation: Relation, query: Interval, at: int, stray: int) -> None:
+    asked = date.last_updated([Wanted(relation, query.low * 1000, query.high * 1000)])
     assert matches(asked, {"at": at * 1000 + stray}) is brute_force(relation, query, Interval(at, at + 1))
 
 
-@given(relation=st.sampled_from(date.Relation), low=st.integers(0, 3000), length=st.integers(1, 3000), at=points)
-def test_last_updated_of_a_finer_query(relation: date.Relation, low: int, length: int, at: int) -> None:
+@given(relation=st.sampled_from(Relation), low=st.integers(0, 3000), length=st.integers(1, 3000), at=points)
+def test_last_updated_of_a_finer_query(relation: Relation, low: int, length: int, at: int) -> None:
     """The same spans as any other date, for a query of microseconds too."""
-    wanted = [date.Wanted(relation, Interval(low, low + length))]
+    wanted = [Wanted(relation, low, low + length)]
     as_date = {"ix": {"r": [{"p": "d", "lo": at * 1000, "hi": at * 1000 + 1000}]}}
     assert matches(date.last_updated(wanted), {"at": at * 1000}) is matches(date.predicate("d", wanted), as_date)
 
@@ -235,7 +212,7 @@ def test_any_text_is_read_or_refused(type: str | None, pairs: list[tuple[str, st
         pairs = [("_type", "Patient,List,AuditEvent"), *pairs]
     refused: FhirError | None = None
     try:
-        query = parse(PARAMETERS, type, pairs, strict=strict, context=CONTEXT)
+        query = parse(type, pairs, strict=strict, context=CONTEXT)
     except FhirError as error:
         refused = error
     if refused is not None:

@@ -15,9 +15,11 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.identity.requester import Requester
 from fhir_server.record.facts import Facts
 from fhir_server.search.predicate import Field, Prefix, one_of
+from fhir_server.search.sorting import NEWEST_FIRST
 from fhir_server.store import indexes
 from fhir_server.store.connection import Database, connect, database
-from fhir_server.store.reading import Order, Reading
+from fhir_server.store.finding import Finding
+from fhir_server.store.ordering import BY_ID, Order
 from tests.build import (
     HOSPITAL,
     NOW,
@@ -40,6 +42,7 @@ from tests.build import (
 )
 
 RECORDS, DOCUMENTS = 30, 60
+NEWEST = Order(NEWEST_FIRST)
 LABELS = ("N", "MASQUE_PS", "INVISIBLE_PATIENT")
 CONSENTS = [authorisation(SPECIALIST), block("89900000099"), emergency_choice("MASKED", "permit")]
 WHO: dict[str, tuple[Requester, Facts]] = {
@@ -95,13 +98,13 @@ async def told(stored: Database) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("who", WHO)
-@pytest.mark.parametrize("order", [Order("on", descending=True), Order("_id", descending=False)], ids=["newest", "id"])
+@pytest.mark.parametrize("order", [NEWEST, BY_ID], ids=["newest", "id"])
 async def test_a_page_looks_at_the_documents_of_its_record_alone(stored: Database, who: str, order: Order) -> None:
     requester, facts = WHO[who]
     visible = decision(requester, facts=facts, act=Act.CONSULT).visible
     await told(stored)
     asked = one_of(Field.TYPE, "DocumentReference")
-    await Reading(stored).search(asked, visible=visible, order=order, limit=20)
+    await Finding(stored).search(asked, visible=visible, order=order, limit=20)
     found = await told(stored)
     assert found, "also what shows nothing asks the database"
     for one in found:
@@ -116,8 +119,8 @@ async def test_a_count_and_a_token_too(stored: Database, who: str) -> None:
     visible = decision(requester, facts=facts, act=Act.CONSULT).visible
     await told(stored)
     asked = one_of(Field.TERMS, "status=|current")
-    await Reading(stored).count(asked, visible=visible)
-    await Reading(stored).search(Prefix("status="), visible=visible, order=Order("on", descending=True), limit=20)
+    await Finding(stored).count(asked, visible=visible)
+    await Finding(stored).search(Prefix("status="), visible=visible, order=NEWEST, limit=20)
     found = await told(stored)
     assert len(found) >= 2
     for one in found:

@@ -220,7 +220,7 @@ def test_reindex_rebuilds_what_bodies_tell_and_keeps_what_they_do_not(
 def test_what_an_older_server_stored_names_nothing_hidden_and_is_upgraded(
     served: Served, record: OwnRecord, stored: Database
 ) -> None:
-    """Before shape 2 a document did not carry what it refers to."""
+    """Before shape 2 a document did not carry what it refers to, before shape 3 not the texts of its codes."""
     record.chosen(authorisation(NUMBERS["specialiste"], patient=record.id).resource)
     masked, shown = record.deposit("MASQUE_PS"), record.deposit()
     relations = [{"code": "appends", "target": {"reference": f"DocumentReference/{id}"}} for id in (masked, shown)]
@@ -228,9 +228,11 @@ def test_what_an_older_server_stored_names_nothing_hidden_and_is_upgraded(
     content = [{"attachment": {"contentType": "application/octet-stream", "url": binary}}]
     key = f"DocumentReference/{record.deposit(relatesTo=relations, content=content)}"
     new = held(stored, key)
-    assert (new["schema"], new["owns"]) == (2, [binary])
+    assert (new["schema"], new["owns"]) == (3, [binary])
     assert set(new["refers"]) == {binary, f"DocumentReference/{masked}", f"DocumentReference/{shown}"}
-    older: dict[str, Any] = {"$set": {"schema": 1, "refers": []}, "$unset": {"owns": ""}}
+    plain = [term for term in new["ix"]["s"] if ":text=" not in term and ":exact=" not in term and "$" not in term]
+    assert len(plain) < len(new["ix"]["s"])
+    older: dict[str, Any] = {"$set": {"schema": 1, "refers": [], "ix.s": plain}, "$unset": {"owns": ""}}
     stored["resources"].update_one({"_id": key}, older)
     specialist = record.as_("specialiste")
     for _ in range(2):

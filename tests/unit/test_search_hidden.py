@@ -20,8 +20,10 @@ OWN: Final = one_of(Field.DEPOSIT_BY, "me")
 ITEM: Final = "item=DocumentReference/hidden"
 
 
-def unseen(*keys: str, codes: tuple[str, ...] = (), shown: tuple[str, ...] = ()) -> Unseen:
-    return Unseen(frozenset(keys), frozenset(codes), frozenset(shown), OWN, BASE)
+def unseen(
+    *keys: str, codes: tuple[str, ...] = (), shown: tuple[str, ...] = (), present: tuple[str, ...] = ()
+) -> Unseen:
+    return Unseen(frozenset(keys), frozenset(codes), frozenset(shown), frozenset(present), OWN, BASE)
 
 
 def entry(*terms: str, by: str = "other", refers: tuple[str, ...] = ()) -> dict[str, object]:
@@ -117,7 +119,10 @@ def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
             for code, parameter in parameters.of(type).items():
                 defined = definitions.search_parameters[type].get(code)
                 told = defined.expression if defined is not None and parameter.supported else ""
-                within = any(part.strip(" (").startswith(f"{element.path}.") for part in told.split("|"))
+                spoken = [part.strip(" ()") for part in told.split("|")]
+                within = any(part.startswith(f"{element.path}.") for part in spoken)
+                # what a composite joins lies within the element that it speaks of
+                within |= parameter.type == "composite" and element.path in spoken
                 if within and parameter.type not in {"reference", "uri"}:
                     found.setdefault(type, set()).add(code)
     assert found.pop("Composition") == {"related-id"}  # a target that is an identifier is no reference

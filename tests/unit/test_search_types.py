@@ -13,6 +13,7 @@ from fhir_server.fhir.reference import LocalReference
 from fhir_server.search import terms
 from fhir_server.search.predicate import NEVER, Field, Not, Prefix, matches, one_of
 from fhir_server.search.types import date, reference, string, token, uri
+from fhir_server.search.types.ordered import Relation
 from fhir_server.search.types.token import Token
 from fhir_server.search.values import split, unescape
 
@@ -28,10 +29,25 @@ BASE = "https://serveur.example/fhir"
         (
             {"coding": [{"code": "a"}, {"system": "s", "code": "b"}], "text": "t"},
             "CodeableConcept",
-            ["p=|a", "p#a", "p=s|b", "p#b"],
+            ["p=|a", "p#a", "p=s|b", "p#b", "p:text=t"],
         ),
-        ({"text": "t"}, "CodeableConcept", []),
+        ({"text": "Été\u00a0 2024"}, "CodeableConcept", ["p:text=ete 2024"]),
+        ({"text": "\u0301"}, "CodeableConcept", []),
+        ({"text": "x" * 300}, "CodeableConcept", ["p:text=" + "x" * 200]),
+        ({"code": "c", "display": "É"}, "Coding", ["p=|c", "p#c", "p:text=e"]),
+        ({"coding": [{"display": "Seul"}]}, "CodeableConcept", ["p:text=seul"]),
         ({"system": "s", "value": "V"}, "Identifier", ["p=s|V", "p#V"]),
+        (
+            {
+                "system": "s",
+                "value": "V",
+                "type": {"coding": [{"system": "t|", "code": "MR"}, {"code": "x"}, None], "text": "Dossier"},
+            },
+            "Identifier",
+            ["p=s|V", "p#V", "p:text=dossier", "p:of-type=t\\||MR|V"],
+        ),
+        ({"type": {"coding": [{"system": "t", "code": "MR"}]}}, "Identifier", []),
+        ({"value": "V", "type": "MR"}, "Identifier", ["p=|V", "p#V"]),
         ({"system": "phone", "value": "01"}, "ContactPoint", ["p=phone|01", "p#01"]),
         ("current", "code", ["p#current"]),
         (True, "boolean", ["p#true"]),
@@ -40,6 +56,8 @@ BASE = "https://serveur.example/fhir"
         (3, "integer", []),
         ({"coding": 3}, "CodeableConcept", []),
         ({"coding": [None]}, "CodeableConcept", []),
+        ({"value": "x"}, "Quantity", []),
+        ("x", "Coding", []),
     ],
 )
 def test_token_terms(element: Json, type: str, expected: list[str]) -> None:
@@ -129,14 +147,24 @@ def test_string_terms() -> None:
     name: Json = {"text": "Dr Ève", "family": "Œil", "given": ["Ève", None, "Zoé"], "prefix": ["Dr"], "period": {}}
     assert list(string.extract("name", name, "HumanName")) == [
         "name=dr eve",
+        "name:exact=Dr Ève",
         "name=oeil",
+        "name:exact=Œil",
         "name=eve",
+        "name:exact=Ève",
         "name=zoe",
+        "name:exact=Zoé",
         "name=dr",
+        "name:exact=Dr",
     ]
     address: Json = {"line": ["3 rue X"], "city": "Évry", "postalCode": "91000", "use": "home"}
-    assert list(string.extract("a", address, "Address")) == ["a=3 rue x", "a=evry", "a=91000"]
-    assert list(string.extract("s", "É" * 300, "markdown")) == ["s=" + "e" * 200]
+    found = ["a=3 rue x", "a:exact=3 rue X", "a=evry", "a:exact=Évry", "a=91000", "a:exact=91000"]
+    assert list(string.extract("a", address, "Address")) == found
+    assert list(string.extract("s", "É" * 300, "markdown")) == [
+        "s=" + "e" * 200,
+        f"s:exact={terms.bounded('É' * 300)}",
+    ]
+    assert list(string.extract("s", "\u0301", "string")) == []
     assert list(string.extract("s", 3, "string")) == []
     assert list(string.extract("s", {"family": "X"}, "Coding")) == []
 
@@ -206,24 +234,25 @@ def test_date_prefixes(ends: tuple[str | None, str | None], expected: str) -> No
     entry = {"ix": {"r": [{"p": "d", "lo": value.low, "hi": value.high}]}}
     now = _read(DAY).low
     finding = [
-        relation for relation in date.Relation if matches(date.predicate("d", [date.parse(relation + DAY, now)]), entry)
+        relation for relation in Relation if matches(date.predicate("d", [date.parse(relation + DAY, now)]), entry)
     ]
-    assert " ".join(finding) == " ".join(one for one in date.Relation if one in expected.split())
+    assert " ".join(finding) == " ".join(one for one in Relation if one in expected.split())
 
 
 def test_approximately_is_a_tenth_of_the_gap() -> None:
     """Ten days before now: one day on either side."""
     now = _read("2024-05-12").low
     wanted = date.parse("ap2024-05-01", now)
-    assert wanted.interval == Interval(_read("2024-04-30").low, _read("2024-05-03").low)
-    assert date.parse("ap2024-05-12", now).interval == _read("2024-05-12")
+    assert (wanted.low, wanted.high) == (_read("2024-04-30").low, _read("2024-05-03").low)
+    within = date.parse("ap2024-05-12", now)
+    assert Interval(int(within.low), int(within.high)) == _read("2024-05-12")
     future = date.parse("ap2024-05-22", now)
-    assert future.interval == Interval(_read("2024-05-21").low, _read("2024-05-24").low)
+    assert (future.low, future.high) == (_read("2024-05-21").low, _read("2024-05-24").low)
 
 
 def test_a_value_without_date_is_never_found() -> None:
     entry: dict[str, object] = {"ix": {"r": []}}
-    for relation in date.Relation:
+    for relation in Relation:
         assert not matches(date.predicate("d", [date.parse(f"{relation}2024", 0)]), entry)
 
 
@@ -260,9 +289,7 @@ def test_last_updated_is_told_to_the_millisecond() -> None:
 
     def finding(text: str) -> str:
         now = _read(text).low
-        return " ".join(
-            one for one in date.Relation if matches(date.last_updated([date.parse(one + text, now)]), entry)
-        )
+        return " ".join(one for one in Relation if matches(date.last_updated([date.parse(one + text, now)]), entry))
 
     assert finding("2024-05-02T10:00:00.123Z") == "eq ge le ap"
     assert finding("2024-05-02") == "eq ge le ap"

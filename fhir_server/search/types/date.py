@@ -1,6 +1,7 @@
 """date: intervals in time, compared by a prefix. https://hl7.org/fhir/R4/search.html#date
 
-``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC); how it is compared tells
+``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is a
+microsecond here; how it is compared tells
 :mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by a tenth of the gap between now and it, by
 nothing when now is within it.
 """
@@ -28,7 +29,8 @@ def extract(element: Json, type: str) -> Iterator[Interval]:
     """The interval an element covers; of a Period its ends, of a Timing its outermost ends."""
     if isinstance(element, str):
         if type in TYPES and (found := interval(element)) is not None:
-            yield found
+            # an instant is a point, however few digits it is written with
+            yield Interval(found.low, found.low + 1) if type == "instant" else found
     elif isinstance(element, dict):
         found = _period(element) if type == "Period" else _timing(element) if type == "Timing" else None
         if found is not None:

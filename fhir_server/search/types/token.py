@@ -1,6 +1,7 @@
 """token: a code, perhaps within a system. https://hl7.org/fhir/R4/search.html#token
 
-- Codes, systems and values of identifiers are compared exactly, case included.
+- Codes, systems and values of identifiers are compared exactly, case included; a ``string``, such as a version,
+  whatever its case.
 - A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A
   ``boolean``, ``string``, ``uri`` or ``id`` has none: it is found by the code alone, by ``system|code`` or ``|code``
   never.
@@ -71,6 +72,8 @@ def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
     elif type in PRIMITIVES and isinstance(element, str | bool):
         code = element if isinstance(element, str) else "true" if element else "false"
         yield f"{parameter}#{terms.bounded(code)}"
+        if type == "string" and (folded := code.casefold()) != code:
+            yield f"{parameter}#{terms.bounded(folded)}"
 
 
 def parse(raw: str) -> Token:

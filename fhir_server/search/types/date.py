@@ -1,9 +1,8 @@
 """date: intervals in time, compared by a prefix. https://hl7.org/fhir/R4/search.html#date
 
-``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is a
-microsecond here; how it is compared tells
-:mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by a tenth of the gap between now and it, by
-nothing when now is within it.
+``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is
+a microsecond here; how it is compared tells :mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by
+a tenth of the gap between now and it, by nothing when now is within it.
 """
 
 from __future__ import annotations

@@ -145,11 +145,12 @@ def _uri(asked: Asked, parameter: Parameter, type: str, context: Context) -> Pre
     wanted = asked.each(uri.parse)
     if parameter.code != "url" or asked.suffix or context.parameters.get(type, "version") is None:
         return uri.predicate(parameter.code, wanted, asked.modifier)
-    found: list[Predicate] = []
+    found = [uri.predicate("url", wanted)]
     for text in wanted:
         url, _, version = text.partition("|")
-        of_version = token.predicate("version", [token.Token(None, version.casefold())]) if version else ALWAYS
-        found.append(all_of([uri.predicate("url", [url if version else text]), of_version]))
+        if version:
+            of_version = token.predicate("version", [token.Token(None, version.casefold())])
+            found.append(all_of([uri.predicate("url", [url]), of_version]))
     return any_of(found)
 
 

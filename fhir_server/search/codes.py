@@ -24,9 +24,11 @@ def around(parameter: Parameter, wanted: Sequence[Token], terminology: Terminolo
     for one in wanted:
         if one.code is None:
             raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
-        if one.system is None:
+        if not one.system:
             found.append(token.predicate(parameter.code, [one]))
-        told = (terminology.below if below else terminology.above)(one.system or None, one.code)
+        if one.system == "":
+            continue  # of a code without a system nobody says what lies under it
+        told = (terminology.below if below else terminology.above)(one.system, one.code)
         found.append(among(parameter, [told], terminology))
     return any_of(found)
 

@@ -55,7 +55,7 @@ from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
 from fhir_server.search.subset import Subsetter
-from fhir_server.settings import DeclarationMedecinTraitant
+from fhir_server.settings import ConditionalDelete, DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
@@ -182,6 +182,7 @@ def _declared(settings: Settings) -> _Declared:
         base_url=settings.base_url,
         version=__version__,
         cors=bool(settings.cors_origins),
+        deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
     )
     return _Declared(definitions, parameters, terminology, law, promised)
 
@@ -209,6 +210,8 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
         await upkeep.upgrade_facts(held, zone=ZoneInfo(settings.time_zone), authorisation=_authorisation(settings))
+        if not await upkeep.entries_are_current(held, declared.parameters):
+            _logger.warning("search parameters changed: what was stored before is not found by all; run reindex")
         await journal.open()
         await recovery.recover(journal, dead_since=settings.alone_since)
         server = await _server(settings, declared, clock, client, held, internal, journal)
@@ -261,6 +264,7 @@ async def _server(
         default_count=settings.default_count,
         max_count=settings.max_count,
         capability=declared.capability.statement,
+        deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,
     )
 
@@ -340,8 +344,8 @@ async def _must_understand(held: Database) -> None:
         raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
 
 
-async def reindex(settings: Settings, told: Callable[[int, int], None]) -> int:
-    """Rebuild every index entry and every fact from the stored bodies; answer how many resources were rebuilt."""
+async def reindex(settings: Settings, told: Callable[[int, int], None]) -> upkeep.Reindexed:
+    """Rebuild every index entry and every fact from the stored bodies."""
     client, held = _connect(settings)
     try:
         declared = _declared(settings)
@@ -412,6 +416,7 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
         declared = _declared(settings)
         await _must_understand(held)
         await indexes.create(held)
+        await upkeep.entries_are_current(held, declared.parameters)
         return await seed(
             client,
             held,

@@ -28,6 +28,7 @@ DOCUMENTATION = {
     "Binary": "Read through the gate of its owner; asked for as what it is, it is answered as such.",
     "Patient": "A professional searches by INS; an emergency also by the complete traits.",
 }
+COMPARTMENTS = ["device", "encounter", "patient", "practitioner", "relatedPerson"]
 SYSTEM = ["batch", "search-system", "history-system"]
 
 
@@ -43,8 +44,8 @@ def resource(type: str) -> dict[str, Any]:
     told["updateCreate"] = False
     told["conditionalCreate"] = "create" in interactions
     told["conditionalRead"] = "full-support"
-    told["conditionalUpdate"] = False
-    told["conditionalDelete"] = "not-supported"
+    told["conditionalUpdate"] = "update" in interactions
+    told["conditionalDelete"] = "single" if "delete" in interactions else "not-supported"
     told["referencePolicy"] = ["literal", "logical"]
     operations = [{"name": one.code, "definition": one.url} for one in OPERATIONS if one.resource == type]
     if operations:
@@ -89,6 +90,7 @@ def statement() -> dict[str, Any]:
                 },
                 "resource": [resource(type) for type in load().resource_types],
                 "interaction": [{"code": code} for code in SYSTEM],
+                "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name}" for name in COMPARTMENTS],
             }
         ],
     }

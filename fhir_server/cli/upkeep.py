@@ -22,7 +22,7 @@ _Uri = Annotated[str | None, typer.Option("--mongodb-uri", help="The replica set
 
 
 def reindex_command(*, data: _Data = None, mongodb_uri: _Uri = None) -> None:
-    """Rebuild every index entry from the stored bodies."""
+    """Rebuild every index entry from the stored bodies; a run that was cut is continued."""
     from fhir_server import app  # noqa: PLC0415 - heavy, and only for this command
 
     with one_sentence():
@@ -40,7 +40,11 @@ def reindex_command(*, data: _Data = None, mongodb_uri: _Uri = None) -> None:
                 rebuilt = asyncio.run(app.reindex(ready, told))
             except app.NewerDatabase as error:
                 raise Stop(str(error), Exit.START) from None
-        typer.echo(f"{rebuilt} resources indexed anew.")
+        for key in rebuilt.refused:
+            typer.echo(f"{key} cannot be indexed and was left as it was.")
+        typer.echo(f"{rebuilt.resources} resources indexed anew.")
+        if rebuilt.refused:
+            raise Stop(f"{len(rebuilt.refused)} resources could not be indexed.", Exit.FOUND_FAULTS)
 
 
 def audit_verify_command(*, data: _Data = None, mongodb_uri: _Uri = None) -> None:

@@ -46,8 +46,17 @@ def _search_parameter(resource: JsonObject) -> SearchParameter:
         base=bases,
         expression=_text(resource, "expression"),
         targets=_texts(resource.get("target")),
-        components=(),
+        components=_components(resource.get("component")),
     )
+
+
+def _components(value: Json) -> tuple[tuple[str, str], ...]:
+    """Of a composite: the definition and the expression of each part."""
+    listed = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    found = [(one.get("definition"), one.get("expression")) for one in listed]
+    if not all(isinstance(definition, str) and isinstance(expression, str) for definition, expression in found):
+        raise ValueError("a component has no definition or no expression.")
+    return tuple((str(definition), str(expression)) for definition, expression in found)
 
 
 def _text(resource: JsonObject, name: Literal["url", "code", "type", "expression"]) -> str:

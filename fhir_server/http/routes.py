@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import NotAllowed, NotFound
@@ -35,6 +36,8 @@ class Interaction(StrEnum):
     SEARCH_TYPE = "search-type"
     HISTORY_SYSTEM = "history-system"
     SEARCH_SYSTEM = "search-system"
+    SEARCH_COMPARTMENT = "search-compartment"
+    """Declared as a compartment of the server, not as an interaction: R4 has no code for it."""
     BATCH = "batch"
     CAPABILITIES = "capabilities"
     OPERATION = "operation"
@@ -52,11 +55,30 @@ SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
     Interaction.SEARCH_TYPE: (("GET", "type"), ("HEAD", "type"), ("POST", "type/_search")),
     Interaction.HISTORY_SYSTEM: (("GET", "_history"), ("HEAD", "_history")),
     Interaction.SEARCH_SYSTEM: (("GET", ""), ("HEAD", ""), ("POST", "_search")),
+    Interaction.SEARCH_COMPARTMENT: (
+        ("GET", "type/id/*"),
+        ("HEAD", "type/id/*"),
+        ("POST", "type/id/_search"),
+        ("GET", "type/id/type"),
+        ("HEAD", "type/id/type"),
+        ("POST", "type/id/type/_search"),
+    ),
     Interaction.BATCH: (("POST", ""),),
     Interaction.CAPABILITIES: (("GET", "metadata"), ("HEAD", "metadata")),
     Interaction.OPERATION: (),
 }
 """The methods and path shapes of each interaction; each operation has its own (`operations.operation`)."""
+
+ON_CONDITION: Final[Mapping[Interaction, tuple[str, str]]] = {
+    Interaction.UPDATE: ("PUT", "type"),
+    Interaction.PATCH: ("PATCH", "type"),
+    Interaction.DELETE: ("DELETE", "type"),
+}
+"""The same on what a search finds: https://hl7.org/fhir/R4/http.html#cond-update"""
+
+
+_BELOW: Final = frozenset({"_history", "_search", "*"})
+"""What may stand below one resource, beside operations and types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +91,30 @@ class Route:
     version: str | None = None
     method: str = ""
     operation: Offered | None = None
+    member: str | None = None
+    """Of a compartment: the type of resource that is searched in it; all of them, where there is none."""
+
+    @property
+    def on_condition(self) -> bool:
+        """Whether the query says what it is done to."""
+        return self.id is None and self.interaction in ON_CONDITION
 
 
 class Routes:
     """All routes there are, found in two look-ups."""
 
     def __init__(
-        self, system: Iterable[str], types: Mapping[str, Iterable[str]], operations: Iterable[Offered] = ()
+        self,
+        system: Iterable[str],
+        types: Mapping[str, Iterable[str]],
+        operations: Iterable[Offered] = (),
+        compartments: Iterable[str] = (),
+        conditional: Mapping[str, Iterable[Interaction]] = MappingProxyType({}),
     ) -> None:
-        """From the interactions declared for the whole system and for each resource type, and the operations."""
+        """From the interactions declared for the whole system and each resource type, operations and compartments.
+
+        ``conditional`` are the interactions of each type that are offered on a condition too.
+        """
         self._types = frozenset(types)
         self._routes: dict[tuple[str, str | None], dict[str, Interaction]] = {}
         for code in (*system, "capabilities"):
@@ -85,6 +122,12 @@ class Routes:
         for type, codes in types.items():
             for code in codes:
                 self._bind(Interaction(code), type)
+        for type in compartments:
+            self._bind(Interaction.SEARCH_COMPARTMENT, type)
+        for type, interactions in conditional.items():
+            for interaction in interactions:
+                method, shape = ON_CONDITION[interaction]
+                self._routes.setdefault((shape, type), {})[method] = interaction
         self._operations: dict[tuple[str, str | None], Offered] = {}
         for operation in operations:
             for method, shape in operation.routes():
@@ -104,7 +147,7 @@ class Routes:
 
     def find(self, method: str, segments: Sequence[str]) -> Route:
         """The route; 404 for a path that leads nowhere, 405 with Allow for a method that is not offered there."""
-        shape, type, id, version = self._shape(segments)
+        shape, type, id, last = self._shape(segments)
         methods = self._routes.get((shape, type))
         if methods is None:
             raise NotFound(f"/{'/'.join(segments)[:200]} is not a path of this server.")
@@ -112,7 +155,9 @@ class Routes:
         if interaction is None:
             offered = ", ".join(sorted(methods))
             raise NotAllowed(f"{method} is not offered here; {offered} is.", headers=(("Allow", offered),))
-        return Route(interaction, type, id, version, method, self._operations.get((shape, type)))
+        if interaction is Interaction.SEARCH_COMPARTMENT:
+            return Route(interaction, type, id, method=method, member=last)
+        return Route(interaction, type, id, last, method, self._operations.get((shape, type)))
 
     def _shape(self, segments: Sequence[str]) -> tuple[str, str | None, str | None, str | None]:
         if not segments or segments[0] in ("_history", "_search", "metadata"):
@@ -127,8 +172,10 @@ class Routes:
                 return f"type/{last}", type, None, None
             case [id] if ID.fullmatch(id):
                 return "type/id", type, id, None
-            case [id, last] if ID.fullmatch(id) and (last == "_history" or last.startswith("$")):
+            case [id, last] if ID.fullmatch(id) and (last in _BELOW or last.startswith("$")):
                 return f"type/id/{last}", type, id, None
+            case [id, member, *search] if ID.fullmatch(id) and member in self._types and search in ([], ["_search"]):
+                return "/".join(["type/id/type", *search]), type, id, member
             case [id, "_history", version] if ID.fullmatch(id) and ID.fullmatch(version):
                 return "type/id/_history/vid", type, id, version
             case [id, *_] if not ID.fullmatch(id):

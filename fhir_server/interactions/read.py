@@ -1,6 +1,9 @@
 """FHIR read and vread: ``GET [base]/[type]/[id]``, ``GET [base]/[type]/[id]/_history/[vid]``.
 
 https://hl7.org/fhir/R4/http.html#read · https://hl7.org/fhir/R4/http.html#vread
+
+A part of the resource may be asked for, with ``_summary`` or ``_elements``. It is told by the request alone what part
+that is, and whether there is such a part, before anything is looked up; and it is cut out of what is shown.
 """
 
 from __future__ import annotations
@@ -9,11 +12,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
-from fhir_server.fhir.errors import Gone, NotFound
+from fhir_server.fhir.errors import Gone, Invalid, NotFound
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.shown import body_of, note_trace
+from fhir_server.search.subset import Subset, Summary, elements, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
@@ -23,21 +29,27 @@ _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 """More digits will never be, and would not fit the whole numbers of the trail."""
 
 
-async def read(exchange: Exchange, type: str, id: str) -> Answer:
-    """The current version."""
+async def read(
+    exchange: Exchange, type: str, id: str, pairs: Sequence[tuple[str, str]] = (), raw: bytes = b""
+) -> Answer:
+    """The current version, or the part of it that ``pairs`` ask for; ``raw`` is the request as the trail keeps it."""
+    part = _part(exchange, type, pairs, raw)
     held, facts, decision = await hold(exchange, type, id)
-    return await _answer(exchange, held.read(decision.visible), facts, decision, f"{type}/{id}")
+    return await _answer(exchange, held.read(decision.visible), facts, decision, f"{type}/{id}", part)
 
 
-async def vread(exchange: Exchange, type: str, id: str, version: str) -> Answer:
-    """One version; the labels of the current version decide."""
+async def vread(
+    exchange: Exchange, type: str, id: str, version: str, pairs: Sequence[tuple[str, str]] = (), raw: bytes = b""
+) -> Answer:
+    """One version, or a part of it; the labels of the current version decide."""
     number = int(version) if _VERSION.fullmatch(version) else None
     exchange.account.version = number
+    part = _part(exchange, type, pairs, raw)
     held, facts, decision = await hold(exchange, type, id)
     found = None
     if number is not None:
         found = await exchange.server.reading.version(held, number, visible=decision.visible)
-    return await _answer(exchange, found, facts, decision, f"{type}/{id}/_history/{version}")
+    return await _answer(exchange, found, facts, decision, f"{type}/{id}/_history/{version}", part)
 
 
 async def hold(exchange: Exchange, type: str, id: str) -> tuple[Held, Facts, Decision]:
@@ -51,7 +63,37 @@ async def hold(exchange: Exchange, type: str, id: str) -> tuple[Held, Facts, Dec
     return held, facts, decision
 
 
-async def _answer(exchange: Exchange, found: Stored | None, facts: Facts, decision: Decision, asked: str) -> Answer:
+def _part(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: bytes) -> Subset:
+    """The part asked for; 400 where there is none, for a read has no place to name what was left out."""
+    if not pairs:
+        return Subset.whole()
+    exchange.account.query = raw
+    asked = dict(pairs)
+    if len(asked) < len(pairs):
+        raise Invalid("_summary and _elements can be given once each.")
+    told = summary(asked["_summary"]) if "_summary" in asked else Summary.FALSE
+    if told is Summary.COUNT:
+        raise Invalid("_summary=count is for searches: a read has nothing to count.", expression=("http._summary",))
+    part = Subset.of(told)
+    if "_elements" in asked:
+        if told is not Summary.FALSE:
+            raise Invalid("Either _summary or _elements says which part is asked for.", expression=("http._elements",))
+        part, unknown = elements(asked["_elements"], (type,), exchange.server.definitions)
+        if unknown:
+            names = ", ".join(repr(name[:80]) for name in unknown[:5])
+            raise Invalid(f"_elements: {type} has no element {names}.", expression=("http._elements",))
+    if exchange.accept_native and not part.is_whole(type):
+        raise Invalid(
+            "A Binary in its own format has no elements to choose from: ask for it as FHIR, or without "
+            f"{' and '.join(asked)}.",
+            expression=tuple(f"http.{name}" for name in asked),
+        )
+    return part
+
+
+async def _answer(
+    exchange: Exchange, found: Stored | None, facts: Facts, decision: Decision, asked: str, part: Subset
+) -> Answer:
     if found is None:
         raise NotFound(f"{asked} is not known.")
     if found.body is None:
@@ -70,4 +112,5 @@ async def _answer(exchange: Exchange, found: Stored | None, facts: Facts, decisi
             content_type=found.content.content_type,
             owner=found.document.get("owner"),
         )
-    return Answer(200, await body_of(exchange, found, facts, decision), found.version, found.at)
+    shown = await body_of(exchange, found, facts, decision)
+    return Answer(200, exchange.server.subsetter.cut(shown, found.type, part), found.version, found.at)

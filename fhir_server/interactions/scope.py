@@ -42,6 +42,7 @@ NAME_THE_PATIENT: Final = (
     "Name the patient: a search by a professional is about one record. Use patient=[id], "
     "patient.identifier=[INS system]|[INS], or _id or identifier of a resource."
 )
+ONE_PATIENT: Final = "A search by a professional is about one record; name one patient."
 COMPLETE_TRAITS: Final = frozenset({"family", "given", "birthdate", "gender"})
 """By which an emergency may look for a Patient, and get an answer only when exactly one matches."""
 _ANY_RECORD: Final = frozenset({Kind.CONFORMANCE, Kind.SUPPORT})
@@ -182,9 +183,9 @@ async def hidden_from_order(
 async def _note_attempt(exchange: Exchange, query: Query) -> None:
     """Of a refused search that names one patient: whose trail it belongs in."""
     clauses = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
-    if sum(len(clause.ids) + len(clause.identifiers) for clause in clauses) != 1:
+    if sum(len(clause.ids) + len(clause.identifiers) for clause in clauses) + len(query.records) != 1:
         return
-    named = {*clauses[0].ids, *await _resolve(exchange, query)}
+    named = {*query.records, *(id for one in clauses for id in one.ids), *await _resolve(exchange, query)}
     if len(named) == 1:
         exchange.account.record = (await exchange.facts(named.pop())).record
 
@@ -221,6 +222,8 @@ async def _resolve(exchange: Exchange, query: Query) -> list[str]:
         found += await records_of_identifiers(exchange, clause.identifiers)
         if len(clause.ids) == 1:
             exchange.account.patient = f"Patient/{next(iter(clause.ids))}"
+    if query.records:
+        exchange.account.patient = f"Patient/{min(query.records)}"
     return list(dict.fromkeys(found))
 
 
@@ -243,8 +246,8 @@ async def _records(
     if kind in PATIENT_SIDE:
         return await _own_record(exchange, query, resolved)
     named = [clause for clause in query.clauses if isinstance(clause, RecordNamed)]
-    if named:
-        ids = {id for clause in named for id in clause.ids}
+    if named or query.records:
+        ids = {id for clause in named for id in clause.ids} | query.records
         return list(dict.fromkeys([*ids, *resolved]))
     if type == "Patient" and _asks_by_traits(exchange, query):
         traits = all_of([_whole(clause) for clause in ready_of(query.clauses)])
@@ -263,7 +266,7 @@ async def _own_record(exchange: Exchange, query: Query, resolved: Sequence[str])
     facts = await exchange.own_facts()
     exchange.account.record = facts.record
     named = {id for clause in query.clauses if isinstance(clause, RecordNamed) for id in clause.ids}
-    for record in sorted(named | set(resolved)):
+    for record in sorted(named | set(resolved) | query.records):
         if record != facts.record and (await exchange.facts(record)).exists:
             exchange.account.elsewhere.append(Elsewhere(record))
     return [facts.record] if facts.record is not None else []
@@ -285,7 +288,7 @@ def _check_named(exchange: Exchange, query: Query) -> None:
     """Of a professional one patient in each clause, of anybody not too many: by the query, not by what is stored."""
     named = [len(clause.ids) + len(clause.identifiers) for clause in query.clauses if isinstance(clause, RecordNamed)]
     if exchange.requester.kind not in PATIENT_SIDE | _ANY_RECORD and any(number > 1 for number in named):
-        raise Forbidden("A search by a professional is about one record; name one patient.")
+        raise Forbidden(ONE_PATIENT)
     if sum(named) > _MOST_NAMED:
         sentence = f"The query names {sum(named)} patients; this server takes {_MOST_NAMED}."
         raise Invalid(sentence, code=IssueType.TOO_COSTLY)

@@ -24,7 +24,7 @@ from fhir_server.interactions.include import included
 from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.search.clause import DEFERRED, RecordNamed
-from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.search.predicate import ALWAYS, NEVER, Field, Predicate, all_of, one_of
 from fhir_server.search.query import Context, Query, SortField, SortKey, Total, parse
 from fhir_server.search.visible import Visible
 from fhir_server.store.finding import Page
@@ -54,16 +54,14 @@ async def search(exchange: Exchange, type: str | None, pairs: Sequence[tuple[str
     account = exchange.account
     account.type, account.query = type, raw
     query = parse(type, pairs, strict=exchange.strict, context=context_of(exchange))
-    return await answer(exchange, query, type or "")
+    return await answer(exchange, query, type, type or "")
 
 
-async def answer(exchange: Exchange, query: Query, path: str, within: Predicate | None = None) -> Answer:
-    """A page of a query that was read; ``path`` is where it was asked, ``within`` what its entries are within."""
-    scope = await open_scope(exchange, path if path in query.types else None, query)
+async def answer(exchange: Exchange, query: Query, type: str | None, path: str) -> Answer:
+    """A page of a query of one type, or of several; ``path`` is where it was asked, below the base."""
+    scope = await open_scope(exchange, type, query)
     hops = Hops(exchange, scope)
     asked = await asked_of(query, hops)
-    if within is not None:
-        asked = all_of([asked, within])
     used = urlencode(query.used)
     bound = _bound(exchange, path, used)
     finding = exchange.server.finding
@@ -93,14 +91,16 @@ async def answer(exchange: Exchange, query: Query, path: str, within: Predicate 
 
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
-    """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
+    """A search as a condition (`interactions.condition`): nothing of it may be left out, and it must ask something."""
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = parse(type, pairs, strict=True, context=context_of(exchange))
-    if not query.clauses:
-        raise Invalid("If-None-Exist asks nothing: it needs a search parameter.", code=IssueType.REQUIRED)
+    if all(clause == ALWAYS for clause in query.clauses) or NEVER in query.clauses:
+        raise Invalid(
+            "The condition asks nothing: it needs a search parameter that tells resources apart.",
+            code=IssueType.REQUIRED,
+        )
     scope = await open_scope(exchange, type, query)
-    exchange.account.named = {}  # the trace tells what was created, not what the condition names
     asked = await asked_of(query, Hops(exchange, scope))
     return Condition(asked, scope.visible, await _order(exchange, query, scope, asked))
 
@@ -124,7 +124,7 @@ async def asked_of(query: Query, hops: Hops) -> Predicate:
     parts: list[Predicate] = [one_of(Field.TYPE, *query.types)]
     for clause in query.clauses:
         if isinstance(clause, RecordNamed):
-            parts.append(clause.predicate(hops.scope.resolved))
+            parts.append(await hops.record_named(clause, query.types))
         elif isinstance(clause, DEFERRED):
             parts.append(await hops.resolve(clause, query.types))
         else:

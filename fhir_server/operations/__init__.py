@@ -12,6 +12,7 @@ from fhir_server.operations import (
     authorize,
     block,
     emergency_preferences,
+    everything,
     explain_access,
     mask,
     revoke,
@@ -32,4 +33,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     statut_dmp.OPERATION,
     mask.MASK,
     mask.UNMASK,
+    everything.OF_PATIENT,
+    everything.OF_ENCOUNTER,
 )

@@ -8,6 +8,7 @@ parameter that is passed over would be a wish nobody follows.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -171,8 +172,14 @@ def _unknown(name: str, where: str, takes: Sequence[OperationParameter]) -> Issu
     return error(IssueType.NOT_SUPPORTED, sentence, where)
 
 
+_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,9})")
+
+
 def _from_text(type: str | None, text: str) -> Json:
-    return {"true": True, "false": False}.get(text, text) if type == "boolean" else text
+    """The JSON of a primitive a query tells; what is none stays a text, which the validator refuses by its type."""
+    if type == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    return int(text) if type == "integer" and _WHOLE.fullmatch(text) else text
 
 
 def _of_query(issue: Issue, listed: Sequence[JsonObject]) -> Issue:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from fhir_server.definitions.tables import Definitions
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import Invalid
+from fhir_server.search.filter_grammar import Operator
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.values import split
 from fhir_server.terminology import Terminology
@@ -56,13 +57,15 @@ class Asked:
     suffix: str
     """What follows the code: ``:not``, ``:Patient.identifier``, ``.identifier``, or nothing."""
     raw: str
+    operator: Operator | None = None
+    """Of a comparison in a ``_filter``: the value is one, and this says how it is compared."""
 
     @classmethod
-    def read(cls, name: str, value: str) -> Asked:
+    def read(cls, name: str, value: str, operator: Operator | None = None) -> Asked:
         """Take ``code:modifier`` or ``code.chain`` apart."""
         ends = [position for separator in ":." if (position := name.find(separator)) >= 0]
         end = min(ends, default=len(name))
-        return cls(name[:end], name[end:], value)
+        return cls(name[:end], name[end:], value, operator)
 
     @property
     def name(self) -> str:
@@ -76,6 +79,8 @@ class Asked:
 
     def values(self) -> list[str]:
         """The alternatives, their escapes still in them."""
+        if self.operator is not None:
+            return [self.raw]
         parts = split(self.raw, ",")
         if len(parts) > MAX_VALUES:
             raise Invalid(f"There are {len(parts)} values; this server takes {MAX_VALUES} for one parameter.")

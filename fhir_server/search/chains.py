@@ -16,8 +16,9 @@ from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID
 from fhir_server.search.asked import Asked, Context, NotSupported
-from fhir_server.search.clause import ByType, Chained, Clause, Having, Listed
+from fhir_server.search.clause import Around, ByType, Chained, Clause, Having, InValueSet, Listed, Subsumed
 from fhir_server.search.clauses import clause, record_named
+from fhir_server.search.comparison import comparison
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.values import unescape
 
@@ -56,10 +57,10 @@ def read(asked: Asked, type: str, context: Context, hops: int = 0) -> Clause:
     if parameter is None:
         raise UnknownParameter(f"{asked.code[:_SHOWN]!r} is not a search parameter of {type}.")
     if "." not in asked.suffix:
-        return clause(asked, parameter, type, context)
+        return (clause if asked.operator is None else comparison)(asked, parameter, type, context)
     if parameter.type != "reference":
         raise Invalid(f"A chain goes over a reference, and {asked.code!r} of {type} is a {parameter.type}.")
-    if hops == 0 and (named := record_named(asked, parameter)) is not None:
+    if hops == 0 and asked.operator is None and (named := record_named(asked, parameter)) is not None:
         return named
     return _chained(asked, parameter, context, hops)
 
@@ -76,7 +77,7 @@ def _chained(asked: Asked, parameter: Parameter, context: Context, hops: int) ->
         if modifier not in targets:
             raise Invalid(f"{parameter.code!r} cannot point to {modifier}, so the chain leads nowhere.")
         targets = (modifier,)
-    following = Asked.read(rest, asked.raw)
+    following = Asked.read(rest, asked.raw, asked.operator)
     inner = _on_each(following, targets, context, hops + 1)
     if not inner.each:
         told = ", ".join(targets[:5]) + (", …" if len(targets) > 5 else "")  # noqa: PLR2004 - as many as one reads
@@ -120,6 +121,8 @@ def look_ups(clause: Clause) -> int:
             return 1 + look_ups(inner)
         case ByType(each):
             return sum(look_ups(one) for _, one in each)
+        case InValueSet() | Subsumed() | Around():
+            return 1
         case _:
             return 0
 
@@ -140,7 +143,7 @@ def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:
     if type not in parameter.targets:
         raise Invalid(f"{source}:{code} cannot point to {type}.")
     try:
-        inner = read(Asked.read(rest, asked.raw), source, context, hops + 1)
+        inner = read(Asked.read(rest, asked.raw, asked.operator), source, context, hops + 1)
     except UnknownParameter as error:
         raise Invalid(str(error)) from None
     return Having(source, parameter, (type,), inner)

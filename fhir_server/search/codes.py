@@ -7,42 +7,41 @@ What a code lies under, and what a value set holds, says the terminology package
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from typing import Final
 
-from fhir_server.fhir.errors import Invalid
 from fhir_server.search import terms
 from fhir_server.search.parameter import Parameter
-from fhir_server.search.predicate import Field, Predicate, Prefix, any_of, one_of
+from fhir_server.search.predicate import NEVER, Field, Predicate, Prefix, any_of, one_of
 from fhir_server.search.types import token
 from fhir_server.search.types.token import Token
-from fhir_server.terminology import Codes, Terminology
+from fhir_server.terminology import Codes
+
+_PARAMETERS: Final = (";", " ")
+"""What stands between a media type and its parameters: ``text/xml; charset=UTF-8`` lies under ``text/xml``."""
 
 
-def around(parameter: Parameter, wanted: Sequence[Token], terminology: Terminology, *, below: bool) -> Predicate:
-    """Entries with one of these codes, or with one under it, or above it."""
-    found: list[Predicate] = []
-    for one in wanted:
-        if one.code is None:
-            raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
-        if not one.system:
-            found.append(token.predicate(parameter.code, [one]))
-        if one.system == "":
-            continue  # of a code without a system nobody says what lies under it
-        told = (terminology.below if below else terminology.above)(one.system, one.code)
-        found.append(among(parameter, [told], terminology))
-    return any_of(found)
+def below_media_types(parameter: Parameter, wanted: Collection[Token]) -> Predicate:
+    """Entries with one of these media types and parameters: no terminology lists them."""
+    media = [one.code for one in wanted if one.system is None and one.code and "/" in one.code]
+    if not parameter.codes_only:
+        return NEVER
+    return any_of([Prefix(f"{parameter.code}#{code}{mark}") for code in media for mark in _PARAMETERS])
 
 
-def among(parameter: Parameter, told: Collection[Codes], terminology: Terminology) -> Predicate:
+def among(parameter: Parameter, told: Collection[Codes]) -> Predicate:
     """Entries with one of these codes, under whichever of its names a resource writes the system."""
     words: set[str] = set()
-    systems: set[str] = set()
+    # a code without a binding has no system to compare
+    bare = parameter.codes_only and not parameter.implied
     for codes in told:
-        systems |= {name for system in codes.systems for name in terminology.spellings(system)}
         for coding in codes.codings:
-            for name in terminology.spellings(coding.system):
-                words.update(token.spelled(parameter.code, Token(name, coding.code), parameter.implied))
-    for system in systems:
-        words.update(token.spelled(parameter.code, Token(system, None), parameter.implied))
+            if bare:
+                words.add(f"{parameter.code}#{terms.bounded(coding.code)}")
+            words.update(token.spelled(parameter.code, Token(coding.system, coding.code), parameter.implied))
+        for system in codes.systems:
+            words.update(token.spelled(parameter.code, Token(system, None), parameter.implied))
+        words.update(f"{parameter.code}#{terms.bounded(code)}" for code in codes.anywhere)
+    systems = {system for codes in told for system in codes.systems}
     beginnings = [Prefix(f"{parameter.code}={terms.system(system)}|") for system in sorted(systems)]
     return any_of([one_of(Field.TERMS, *words), *beginnings])

@@ -70,9 +70,19 @@ class Parameter:
         return (self.type in TYPES_OF_ELEMENTS or bool(self.components)) and bool(self.paths)
 
     @property
+    def refers(self) -> bool:
+        """Whether it is found in References, beside which an identifier may stand."""
+        return any(use.code == "Reference" for path in self.paths for use in path.uses)
+
+    @property
     def is_phonetic(self) -> bool:
         """Whether it compares by sound."""
         return self.code == PHONETIC and self.type == "string"
+
+    @property
+    def of_strings(self) -> bool:
+        """Whether it is a token of texts alone, which are compared without case."""
+        return self.type == "token" and all(use.code == "string" for path in self.paths for use in path.uses)
 
     @property
     def codes_only(self) -> bool:

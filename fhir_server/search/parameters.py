@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from fhir_server.definitions.tables import Definitions, SearchParameter
@@ -104,6 +105,8 @@ class Parameters:
                 code: compiled(type, parameter, definitions, known, element, several=several)
                 for code, parameter in defined.items()
             }
+        self.fingerprint = _fingerprint(definitions, extra, sort_dates)
+        """Changes when any resource may be found by something else than before, so that it must be indexed anew."""
         self.sort_dates = dict(sort_dates)
         for type, code in sort_dates.items():
             sorting = self.get(type, code)
@@ -191,6 +194,12 @@ def _index(gathered: Gathered, sort_date: str | None) -> Index:
         if parameter == sort_date:
             on = max(on, _moment(low, high))
     return Index(sorted(gathered.terms), ranges, sorted(gathered.texts), on)
+
+
+def _fingerprint(definitions: Definitions, extra: Iterable[SearchParameter], sort_dates: Mapping[str, str]) -> str:
+    standard = {(one.url, one) for of_type in definitions.search_parameters.values() for one in of_type.values()}
+    told = [*(repr(one) for _, one in standard), *(f"own {one!r}" for one in extra), repr(sorted(sort_dates.items()))]
+    return sha256("\n".join(sorted(told)).encode()).hexdigest()
 
 
 def _moment(low: int, high: int) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information, warning
-from fhir_server.search import chains, sorting, subset
+from fhir_server.search import chains, filtering, sorting, subset
 from fhir_server.search import result_parameters as result
 from fhir_server.search.asked import Asked, Context, NotSupported
 from fhir_server.search.clause import DEFERRED, ByType, Clause, Having, RecordNamed
@@ -77,10 +77,19 @@ class Query:
     """The pairs that made this query, without the page: for the self link."""
     issues: tuple[Issue, ...]
     """What was left out, and what was capped."""
+    records: frozenset[str] = frozenset()
+    """The records that the path names, beside those of the clauses."""
 
 
-def parse(type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool, context: Context) -> Query:
-    """Read a search of one type, or of the types that ``_type`` names (of all, when it names none).
+def parse(
+    type: str | None,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    strict: bool,
+    context: Context,
+    among: tuple[str, ...] | None = None,
+) -> Query:
+    """Read a search of one type, or of the types that ``_type`` names, of all where it names none (or all ``among``).
 
     Raises :class:`~fhir_server.fhir.errors.Invalid` with every issue there is.
     """
@@ -89,7 +98,8 @@ def parse(type: str | None, pairs: Sequence[tuple[str, str]], *, strict: bool, c
         raise Invalid(sentence, code=IssueType.TOO_COSTLY)
     for name, value in pairs:
         _check_text(name, value)
-    reading = _Reading(_types(context.parameters, pairs) if type is None else (type,), context)
+    types = _types(context.parameters, pairs, among) if type is None else (type,)
+    reading = _Reading(types, context)
     for name, value in pairs:
         if type is not None or name != "_type":
             reading.take(Asked.read(name, value))
@@ -211,19 +221,30 @@ class _Reading:
 
     def _take_search(self, asked: Asked) -> None:
         if asked.code in result.NOT_SUPPORTED:
-            raise NotSupported(f"{asked.code} is not supported.")
+            if asked.code == "_query":
+                raise Invalid("Named queries are not supported.", code=IssueType.NOT_SUPPORTED)
+            if (asked.code, asked.raw, asked.suffix) != ("_contained", "false", ""):
+                raise NotSupported(f"{asked.code} is not supported.")
+            return  # contained resources are never searched: that is what it asks for
         clauses: dict[str, Clause] = {}
         for type in self.types:
             try:
-                clauses[type] = chains.read(asked, type, self.context)
+                if asked.code == "_filter":
+                    clauses[type] = filtering.read(asked.raw, type, self.context)
+                else:
+                    clauses[type] = chains.read(asked, type, self.context)
             except chains.UnknownParameter as unknown:
                 if len(self.types) == 1:
                     raise
-                raise NotSupported(f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched.") from unknown
+                raise NotSupported(
+                    f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched."
+                ) from unknown
         if not asked.suffix and asked.code in {"_id", "identifier", "masterIdentifier"}:
             self.names_resource = True
         parameter = self.context.parameters.get(self.types[0], asked.code)
-        self.clauses.append((_LAST if parameter is None or asked.suffix in _WIDE else rank(parameter), _of_types(clauses)))
+        self.clauses.append(
+            (_LAST if parameter is None or asked.suffix in _WIDE else rank(parameter), _of_types(clauses))
+        )
 
 
 _WIDE: Final = frozenset({":not", ":missing", ":not-in"})
@@ -258,8 +279,8 @@ def _of_types(clauses: dict[str, Clause]) -> Clause:
     return any_of([all_of([one_of(Field.TYPE, *types), one]) for one, types in by_condition.items()])
 
 
-def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """The types of a search of the whole system."""
+def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The types of a search of the whole system, or of a compartment."""
     given = [value for name, value in pairs if name == "_type"]
     if len(given) > 1:
         raise Invalid("_type: It is given twice.", expression=("http._type",))
@@ -268,7 +289,10 @@ def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]]) -> tuple[st
     if unknown:
         told = ", ".join(repr(part[:_SHOWN]) for part in unknown[:5])
         raise Invalid(f"_type: {told} is not a resource type.", expression=("http._type",))
-    return tuple(dict.fromkeys(asked)) or parameters.resource_types
+    outside = [part for part in dict.fromkeys(asked) if among is not None and part not in among]
+    if outside:
+        raise Invalid(f"_type: {outside[0]} is never in this compartment.", expression=("http._type",))
+    return tuple(dict.fromkeys(asked)) or among or parameters.resource_types
 
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -6,6 +6,7 @@ No body leaves the store this way.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
@@ -15,10 +16,10 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
-from fhir_server.fhir.errors import Unprocessable
+from fhir_server.fhir.errors import FhirError, Unprocessable
 from fhir_server.record.facts import SHAPE, new_record
 from fhir_server.record.telling import TELLING, with_resource
-from fhir_server.store.document import WITH_REFERENCES, document, keeps_records, records_in
+from fhir_server.store.document import SCHEMA, WITH_REFERENCES, document, keeps_records, records_in
 from fhir_server.store.erasure import ERASED
 from fhir_server.store.writing import CONSENT_FIELDS
 
@@ -36,6 +37,16 @@ _KEPT: Final = ("body", "owner", "owns", "unowned", "content", "trace", "touched
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What came of indexing everything anew."""
+
+    resources: int
+    """Looked at, by this run and those it continued."""
+    refused: tuple[str, ...]
+    """``Type/id`` of those that are left as they were, for they cannot be indexed."""
+
+
 async def reindex(
     database: Database,
     parameters: Parameters,
@@ -43,34 +54,58 @@ async def reindex(
     *,
     zone: tzinfo,
     authorisation: timedelta,
-) -> int:
+) -> Reindexed:
     """Rebuild each document from its body, keeping what the body does not tell; then the facts of every record.
 
-    Safe beside a running server: a document that was written meanwhile is left as it is, for it is new already.
+    Safe beside a running server: a document that was written meanwhile is left as it is, for it is new already. It
+    goes in the order of ``_id`` and remembers how far it came, so that a run that was cut is continued by the next one;
+    one for other search parameters begins again.
     """
-    resources = database["resources"]
+    resources, shapes = database["resources"], database["shapes"]
+    wanted = entries_of(parameters)
+    begun = await shapes.find_one({"_id": "reindex", "entries": wanted}) or {"after": "", "done": 0, "refused": []}
+    after, done, refused = str(begun["after"]), int(begun["done"]), list(begun["refused"])
     total = await resources.estimated_document_count()
-    done = rebuilt = 0
-    changes: list[ReplaceOne[Document]] = []
-    async for stored in resources.find({"gone": None}, batch_size=_BATCH):
-        done += 1
-        again = rebuild(stored, parameters)
-        if stored["schema"] < WITH_REFERENCES:
-            again |= await _owns(database, again)
-        if again != stored:
-            # a Binary gets its owner, and follows it, without a new version
-            same = {name: stored.get(name) for name in ("_id", "version", "owner", *CONSENT_FIELDS)}
-            changes.append(ReplaceOne(same, again))
-            rebuilt += 1
-        if len(changes) == _BATCH:
+    while batch := await resources.find({"_id": {"$gt": after}, "gone": None}).sort("_id", 1).limit(_BATCH).to_list():
+        changes: list[ReplaceOne[Document]] = []
+        for stored in batch:
+            try:
+                again = rebuild(stored, parameters)
+            except FhirError:
+                refused.append(stored["_id"])
+                continue
+            if stored["schema"] < WITH_REFERENCES:
+                again |= await _owns(database, again)
+            if again != stored:
+                # a Binary gets its owner, and follows it, without a new version
+                same = {name: stored.get(name) for name in ("_id", "version", "owner", *CONSENT_FIELDS)}
+                changes.append(ReplaceOne(same, again))
+        if changes:
             await resources.bulk_write(changes, ordered=False)
-            changes = []
-            told(done, total)
-    if changes:
-        await resources.bulk_write(changes, ordered=False)
-    told(done, max(done, total))
+        after, done = str(batch[-1]["_id"]), done + len(batch)
+        place = {"entries": wanted, "after": after, "done": done, "refused": refused}
+        await shapes.replace_one({"_id": "reindex"}, place, upsert=True)
+        told(done, max(done, total))
+    told(done, max(done, 1))
     await rebuild_facts(database, zone=zone, authorisation=authorisation)
-    return done
+    await shapes.update_one({"_id": "entries"}, {"$set": {"entries": wanted}}, upsert=True)
+    await shapes.delete_one({"_id": "reindex"})
+    return Reindexed(done, tuple(refused))
+
+
+def entries_of(parameters: Parameters) -> str:
+    """What search entries are made of: the shape of a document and the search parameters."""
+    return f"{SCHEMA} {parameters.fingerprint}"
+
+
+async def entries_are_current(database: Database, parameters: Parameters) -> bool:
+    """Whether everything stored is indexed by these parameters; of an empty database it is, and is remembered."""
+    shapes, wanted = database["shapes"], entries_of(parameters)
+    known = await shapes.find_one({"_id": "entries"})
+    if known is None and await database["resources"].find_one({}, {"_id": 1}) is None:
+        await shapes.update_one({"_id": "entries"}, {"$setOnInsert": {"entries": wanted}}, upsert=True)
+        return True
+    return known is not None and known["entries"] == wanted
 
 
 async def _owns(database: Database, document: Document) -> dict[str, list[str]]:

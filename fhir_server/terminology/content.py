@@ -119,7 +119,7 @@ def _reached(edges: Mapping[str, frozenset[str]], start: str) -> frozenset[str]:
     reached = {start}
     pending = [start]
     while pending:
-        new = (edges.get(pending.pop(), frozenset()) - reached) if len(reached) < 3 else frozenset()
+        new = edges.get(pending.pop(), frozenset()) - reached
         reached |= new
         pending += new
     return frozenset(reached)

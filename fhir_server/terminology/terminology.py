@@ -91,8 +91,8 @@ class Terminology:
         """The code with those that are a kind of it. https://hl7.org/fhir/R4/search.html#modifiers, ``:below``
 
         Without a system: the code in whatever system, and what is below it in each system of the folder that has it.
-        A code or system that nobody defines here is just itself. ``code_systems`` gives stored CodeSystems, sought where
-        the folder has not all of a system; one that is not understood raises :class:`NotExpandable`.
+        A code or system that nobody defines here is just itself. ``code_systems`` gives stored CodeSystems, for systems
+        that the folder has not all of; one that is not understood raises :class:`NotExpandable`.
         """
         return self._related(system, code, code_systems, Content.below)
 

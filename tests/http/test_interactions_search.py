@@ -330,22 +330,22 @@ def test_of_the_whole_system(client: httpx.Client) -> None:
 
 
 def test_what_is_left_out_is_told(client: httpx.Client) -> None:
-    pairs = {"patient": PATIENT, "unheard-of": "1", "value-quantity": "5", "code": "8462-4", "_count": "1000"}
+    pairs = {"patient": PATIENT, "unheard-of": "1", "_content": "5", "code": "8462-4", "_count": "1000"}
     answer = client.get("Observation", params=pairs)
     assert answer.status_code == 200
     bundle = answer.json()
     assert len(ids(bundle)) == 42
     (outcome,) = [entry for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
     told = outcome["resource"]["issue"]
-    assert {issue["expression"][0] for issue in told} == {"http.unheard-of", "http.value-quantity"}
+    assert {issue["expression"][0] for issue in told} == {"http.unheard-of", "http._content"}
     assert {issue["severity"] for issue in told} == {"warning"}
     assert "unheard-of" not in (link(bundle, "self") or "")
-    assert "value-quantity" not in (link(bundle, "self") or "")
+    assert "_content" not in (link(bundle, "self") or "")
     assert client.get("Observation", params=pairs, headers={"Prefer": "handling=lenient"}).json() == bundle
 
     strict = client.get("Observation", params=pairs, headers=STRICT)
     refused(strict, 400, "not-supported")
-    assert {issue["expression"][0] for issue in strict.json()["issue"]} == {"http.unheard-of", "http.value-quantity"}
+    assert {issue["expression"][0] for issue in strict.json()["issue"]} == {"http.unheard-of", "http._content"}
 
 
 def test_the_self_link_tells_what_was_used(served: Served, client: httpx.Client) -> None:

@@ -531,7 +531,6 @@ NOT_SUPPORTED = [
     "nope=1",
     "_text=a",
     "_content=a",
-    "_query=a",
     "_contained=true",
     "_containedType=container",
     "_score=1",
@@ -555,10 +554,16 @@ def test_what_is_not_supported_is_named_or_refused(pair: str) -> None:
     assert refusal("DocumentReference", pair, strict=True).issues == (replace(issue, severity=Severity.ERROR),)
 
 
-def test_a_place_near_another_is_not_supported() -> None:
-    told = read("Location", "near=1|2", strict=False).issues
-    assert [(issue.code, issue.expression) for issue in told] == [(IssueType.NOT_SUPPORTED, ("http.near",))]
-    refusal("Location", "near=1|2", strict=True)
+@pytest.mark.parametrize(("type", "pair"), [("Location", "near=48|2|10|km"), ("Patient", "_query=a")])
+def test_what_would_change_the_whole_question_is_never_left_out(type: str, pair: str) -> None:
+    """Without it the answer would be everything there is."""
+    for strict in (True, False):
+        (issue,) = refusal(type, pair, strict=strict).issues
+        assert (issue.severity, issue.code) == (Severity.ERROR, IssueType.NOT_SUPPORTED)
+
+
+def test_contained_resources_are_never_searched() -> None:
+    assert read("Patient", "_contained=false").used == (("_contained", "false"),)
 
 
 NOW_SUPPORTED: list[tuple[str, str, type[object]]] = [

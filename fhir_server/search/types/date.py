@@ -1,8 +1,8 @@
 """date: intervals in time, compared by a prefix. https://hl7.org/fhir/R4/search.html#date
 
-``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC); how it is compared tells
-:mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by a tenth of the gap between now and it, by
-nothing when now is within it.
+``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is
+a microsecond here; how it is compared tells :mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by
+a tenth of the gap between now and it, by nothing when now is within it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def extract(element: Json, type: str) -> Covered | None:
     found: Interval | None = None
     if isinstance(element, str):
         found = interval(element) if type in TYPES else None
+        if found is not None and type == "instant":
+            found = Interval(found.low, found.low + 1)  # a point in time, however few digits it is written with
     elif isinstance(element, dict):
         found = _period(element) if type == "Period" else _timing(element) if type == "Timing" else None
     return Covered(found.low, found.high) if found is not None else None

@@ -1,6 +1,7 @@
 """token: a code, perhaps within a system. https://hl7.org/fhir/R4/search.html#token
 
-- Codes, systems and values of identifiers are compared exactly, case included.
+- Codes, systems and values of identifiers are compared exactly, case included; a ``string``, such as a version,
+  whatever its case.
 - A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A
   ``boolean``, ``string``, ``uri`` or ``id`` has none: it is found by the code alone, by ``system|code`` or ``|code``
   never.
@@ -62,7 +63,10 @@ def fragments(element: Json, type: str) -> list[str]:
         return _OF_TYPES[type](element) if type in _OF_TYPES else []
     if type in PRIMITIVES and isinstance(element, str | bool):
         code = element if isinstance(element, str) else "true" if element else "false"
-        return [f"#{terms.bounded(code)}"]
+        found = [f"#{terms.bounded(code)}"]
+        if type == "string" and (folded := code.casefold()) != code:
+            found.append(f"#{terms.bounded(folded)}")
+        return found
     return []
 
 

@@ -4,11 +4,11 @@ A canonical is found with its version and without.
 
 ===========  ======================================================================================================
 (none)       this
-``:below``   this, and what lies under it: ``http://acme.org/fhir`` and ``http://acme.org/fhir/ValueSet/1``
-``:above``   this, and what it lies under
+``:below``   this, and what starts with it: ``http://acme.org/fhir/`` and ``http://acme.org/fhir/ValueSet/1``
+``:above``   this, and what it starts with
 ===========  ======================================================================================================
 
-Only URLs lie under each other, part by part between slashes; a ``urn:`` is itself alone.
+They are for URLs alone; a ``urn:`` is itself alone. The standard compares texts, not the parts between slashes.
 """
 
 from __future__ import annotations
@@ -64,26 +64,19 @@ def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None
 
 
 def _below(parameter: str, text: str) -> Predicate:
-    itself = one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
     if not _is_url(text):
-        return itself
-    under = text if text.endswith("/") else f"{text}/"
-    if len(under.encode()) > terms.KEPT:
+        return one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
+    if len(text.encode()) > terms.KEPT:
         raise Invalid(f"A URL to look below has at most {terms.KEPT} bytes.")
-    return any_of([itself, Prefix(f"{parameter}={under}")])
+    return Prefix(f"{parameter}={text}")
 
 
 def _over(text: str) -> list[str]:
-    """The URL and each that it lies under, with and without a slash at the end."""
+    """The URL and each URL that it starts with."""
     if not _is_url(text):
         return [text]
-    found = [text]
-    scheme, _, path = text.partition("://")
-    parts = path.rstrip("/").split("/")
-    for length in range(len(parts), 0, -1):
-        over = f"{scheme}://{'/'.join(parts[:length])}"
-        found += [over, f"{over}/"]
-    return list(dict.fromkeys(one for one in found if len(one) <= len(text)))
+    start = text.index("://") + len("://")
+    return [text[:end] for end in range(start + 1, len(text) + 1)]
 
 
 def _is_url(text: str) -> bool:

@@ -275,7 +275,7 @@ class Front:
         return answer
 
 
-async def perform(  # noqa: C901 - one case for each interaction
+async def perform(  # noqa: C901, PLR0912 - one case for each interaction
     exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
 ) -> Answer:
     """Perform one interaction."""

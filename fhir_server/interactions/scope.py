@@ -149,8 +149,8 @@ async def look(
     if exchange.is_conformance:
         return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    references = {one.code for type in types for one in parameters.of(type).values() if one.type == "reference"}
-    there = present(clauses, references)
+    all_asked = [one for type in types for one in parameters.of(type).values()]
+    there = present(clauses, {one.code for one in all_asked if one.type in ("reference", "uri")}, base_url)
     if not (keys or codes or there):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
@@ -176,7 +176,8 @@ async def hidden_from_order(
         return frozenset(), {}
     referred = frozenset(await exchange.server.internal.referred_to(asked))
     shown = await exchange.shown(referred)
-    unseen = frozenset(f"{head}{key}" for head in pointing for key in referred - shown)
+    places = ("", f"{exchange.server.base_url}/")  # a uri is kept as it was written
+    unseen = frozenset(f"{head}{place}{key}" for head in pointing for place in places for key in referred - shown)
     return unseen, dict.fromkeys(beside_keys, shown)
 
 

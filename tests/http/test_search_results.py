@@ -40,7 +40,7 @@ SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValu
 NARRATIVE = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Tension</div>'}
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 

@@ -145,7 +145,7 @@ def retold(told: bytes, terms: Sequence[str], *, at: int, status: int) -> Event:
 
 
 def _entries(terms: Iterable[str], at: int) -> Entries:
-    return {"s": sorted(set(terms)), "r": [{"p": "date", "lo": at, "hi": at + 1000}]}
+    return {"s": sorted(set(terms)), "r": [{"p": "date", "lo": at, "hi": at + 1}]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,22 @@ def read(text: str) -> tuple[Decimal, Decimal]:
     """
     match = _NUMBER.fullmatch(text) if len(text) <= MOST_DIGITS else None
     number = Decimal(text) if match is not None else None
-    if match is None or number is None or abs(number.adjusted()) > _LARGEST:
+    if match is None or number is None or not measurable(number):
         raise Invalid(f"{text[:80]!r} is not a number, such as 5, 5.40 or 5.4e-3 (at most {MOST_DIGITS} characters).")
     digits, exponent = len(match["fraction"] or ""), int(match["exponent"] or 0)
     if match["exponent"] is not None:
         digits = max(digits, 1)
     return number, Decimal(5).scaleb(exponent - digits - 1, EXACT)
+
+
+def plain(text: str) -> Decimal | None:
+    """The number that a text is, as numbers are written in a resource; nothing for any other text."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def measurable(*numbers: Decimal) -> bool:
+    """Whether these can be reckoned with: none is beyond what anybody measures."""
+    return all(abs(number.adjusted()) <= _LARGEST for number in numbers)
 
 
 def precise(number: Decimal, half: Decimal) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from the least to the greatest of its samples; Money has its currency for a unit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -101,24 +101,19 @@ def _currency(money: JsonObject) -> tuple[str, ...]:
 
 def _sampled(element: JsonObject) -> Covered | None:
     """From the least to the greatest sample: ``origin + sample * factor``; ``L`` and ``U`` are past the limits."""
-    origin = element.get("origin")
+    origin, samples = element.get("origin"), element.get("data")
     start = number.as_number(origin.get("value")) if isinstance(origin, dict) else None
-    samples = element.get("data")
-    if start is None or not isinstance(samples, str):
+    factor = number.as_number(element.get("factor", 1))
+    words = set(samples.split()) if isinstance(samples, str) else set()
+    values = [value for word in words if (value := decimals.plain(word)) is not None]
+    for limit, word in (("lowerLimit", "L"), ("upperLimit", "U")):
+        if word in words and (value := number.as_number(element.get(limit))) is not None:
+            values.append(value)
+    if start is None or factor is None or not values or not decimals.measurable(start, factor, *values):
         return None
-    factor = number.as_number(element.get("factor"))
-    words = set(samples.split()) - {"E"}
-    values: list[Decimal] = []
-    for word in words - {"L", "U"}:
-        try:
-            values.append(Decimal(word))
-        except InvalidOperation:
-            continue
-    limits = [number.as_number(element.get(name)) for name in ("lowerLimit", "upperLimit")]
-    values += [limit for limit, word in zip(limits, ("L", "U"), strict=True) if word in words and limit is not None]
-    measured = [decimals.EXACT.fma(value, factor if factor is not None else Decimal(1), start) for value in values]
-    if not measured:
-        return None
-    low = decimals.LOWEST if "L" in words else decimals.below(min(measured))
-    high = decimals.HIGHEST if "U" in words else decimals.above(max(measured))
-    return Covered(low, high, _units(origin))
+    low, high = sorted(decimals.EXACT.fma(value, factor, start) for value in (min(values), max(values)))
+    return Covered(
+        decimals.LOWEST if "L" in words else decimals.below(low),
+        decimals.HIGHEST if "U" in words else decimals.above(high),
+        _units(origin),
+    )

@@ -31,7 +31,7 @@ PRACTICE_SETTINGS = (
 )
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 

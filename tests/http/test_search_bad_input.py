@@ -323,9 +323,9 @@ def test_nothing_of_a_query_reaches_the_database_as_an_operator(served: Served, 
 
 
 OURS: Final = frozenset(
-    "$addToSet $and $anyElementTrue $clusterTime $concat $concatArrays $cond $count $currentDate $db $each $elemMatch $eq"
-    " $exists $expr $filter $first $group $gt $gte $ifNull $in $inc $indexOfBytes $limit $literal $lookup $lt $lte $map"
-    " $match $max $min $ne $nin $nor $not $or $project $pull $push $readPreference $reduce $set $setDifference"
+    "$addToSet $and $anyElementTrue $clusterTime $concat $concatArrays $cond $count $currentDate $db $each $elemMatch"
+    " $eq $exists $expr $filter $first $group $gt $gte $ifNull $in $inc $indexOfBytes $limit $literal $lookup $lt $lte"
+    " $map $match $max $min $ne $nin $nor $not $or $project $pull $push $readPreference $reduce $set $setDifference"
     " $setIntersection $setIsSubset $setOnInsert $setUnion $skip $sort $sum $unset $unwind".split()
 )
 """What the server itself writes into commands: nothing that runs a script, and no regular expression."""

@@ -105,10 +105,11 @@ def world() -> list[dict[str, Any]]:
             performer=[{"identifier": {"system": "urn:rpps", "value": "899"}, "display": "Dr"}],
         ),
         made("Encounter", "stay", subject=PATIENT),
+        made("Procedure", "versioned", subject=PATIENT, encounter={"reference": f"Encounter/{WORLD}-stay/_history/1"}),
         made("ChargeItem", "factor", subject=PATIENT, factorOverride=1.5),
         made("ChargeItem", "plain", subject=PATIENT),
         value_set("123"),
-        value_set("124", version="2"),
+        value_set("124", version="2B-rc"),
         value_set("under", url=f"{ACME}/ValueSet/123/_history/5"),
         value_set("beside", url=f"{ACME}/ValueSet/1234"),
         value_set("urn", url="urn:oid:1.2.3.4.5"),
@@ -208,6 +209,7 @@ STRINGS: list[Case] = [
     ("Patient", "family:exact", "Évelyn,ÉVELYN", {"evelyn", "severine"}),
     ("Patient", "family", "carreno  quinones", {"eve"}),
     ("Patient", "family", "CARREÑO", {"eve"}),
+    ("Patient", "family", "quinones", set()),  # a name is found by its beginning, not by each of its words
     ("Patient", "family:contains", "quinones", {"eve"}),
     ("Patient", "name", "eve", PATIENTS - {"absent"}),
     ("Patient", "name:contains", "verine", {"severine"}),
@@ -250,6 +252,11 @@ TOKENS: list[Case] = [
     ("Condition", "code:text", "TENSION", set()),
     ("Condition", "code:text", "head,autre", {"headache"}),
     ("Condition", "code:not", "ha125", {"headache"}),
+    # a text has no case, a code has
+    ("ValueSet", "version", "2B-rc", {"124"}),
+    ("ValueSet", "version", "2b-RC", {"124"}),
+    ("ValueSet", "version", "2b", set()),
+    ("Patient", "gender", "FEMALE", set()),
     ("Observation", "category", "exam", {"all"}),
     # the negation applies to the set, not to each entry: `all` has another category besides
     ("Observation", "category:not", "exam", OBSERVATIONS - {"all"}),
@@ -277,7 +284,8 @@ URIS: list[Case] = [
     ("ValueSet", "url:below", "urn:oid:1.2.3.4", set()),
     ("ValueSet", "url:above", "urn:oid:1.2.3.4.5.6", set()),
     # a version after a bar is one of the resource
-    ("ValueSet", "url", f"{ACME}/ValueSet/124|2", {"124"}),
+    ("ValueSet", "url", f"{ACME}/ValueSet/124|2B-rc", {"124"}),
+    ("ValueSet", "url", f"{ACME}/ValueSet/124|2b-RC", {"124"}),
     ("ValueSet", "url", f"{ACME}/ValueSet/124|1", set()),
 ]
 
@@ -296,6 +304,7 @@ REFERENCES: list[Case] = [
     ("Observation", "encounter", f"Encounter/{WORLD}-stay", {"all"}),
     ("Observation", "encounter:Encounter", f"{WORLD}-stay", {"all"}),
     ("Observation", "encounter", "Encounter/unheard-of", set()),
+    ("Procedure", "encounter", f"Encounter/{WORLD}-stay", {"versioned"}),  # whatever version is referred to
     ("Observation", "subject:Patient", f"{WORLD}-eve", OBSERVATIONS),
     ("Observation", "subject:Group", f"{WORLD}-eve", set()),
     ("Observation", "performer:identifier", "urn:rpps|899", {"all"}),

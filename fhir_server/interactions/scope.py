@@ -19,10 +19,12 @@ from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
+from fhir_server.interactions.naming import namings, note
 from fhir_server.record.actors import INS, actor_key
+from fhir_server.record.elements import DIRECTORY
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.search.clause import DEFERRED, RecordNamed
-from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
+from fhir_server.search.hidden import BESIDE, Unseen, beside, named, open_ended, widest
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.sorting import OfTerms
 from fhir_server.search.values import split
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.search.clause import Clause
+    from fhir_server.search.parameter import Parameter
     from fhir_server.search.query import Query
     from fhir_server.search.sorting import SortKey
 
@@ -72,6 +75,11 @@ class Scope:
     def of_one(self) -> Facts:
         """The facts of the one record, where there is one."""
         return self.facts[0] if len(self.facts) == 1 else NO_RECORD
+
+    def ready(self, query: Query) -> Predicate:
+        """What the query asks, its chains left out, of what the requester sees."""
+        places = [one.predicate(self.resolved) for one in query.clauses if isinstance(one, RecordNamed)]
+        return all_of([*places, *(self.rewrite(one) for one in ready_of(query.clauses))])
 
     def rewrite(self, clause: Predicate) -> Predicate:
         """A clause as it is of what the requester sees.
@@ -118,18 +126,6 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     ready = ready_of(query.clauses)
     places = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
     unseen = await look(exchange, types, ready, all_of([*places, visible.predicate]), known)
-    if query.names_resource:
-        # a chain among the clauses is left out: the trace is then withheld for a resource the query may mean
-        asked = [*places, *(unseen.rewrite(one) if unseen else one for one in ready)]
-        if exchange.requester.kind in PATIENT_SIDE:
-            # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
-            asked.append(visible.predicate)
-        exchange.account.named = await exchange.server.internal.named(
-            all_of(asked),
-            types,
-            exchange.requester.realm.value,
-            records=None if exchange.is_conformance else known or [""],
-        )
     return Scope(visible, tuple(facts), only, tuple(resolved), unseen=unseen)
 
 
@@ -149,17 +145,22 @@ async def look(
     if exchange.is_conformance:
         return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    references = {one.code for type in types for one in parameters.of(type).values() if one.type == "reference"}
-    there = present(clauses, references)
-    if not (keys or codes or there):
+    pointing = {one.code for type in types for one in parameters.of(type).values() if may_point(type, one)}
+    whatever = open_ended(clauses, pointing, base_url)
+    if not (keys or codes or whatever):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
-    if codes or there:
+    if codes or whatever:
         possible = [widest(clause) for clause in clauses]
         asked = all_of([one_of(Field.TYPE, *types), *possible, place])
         shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
         shown |= {f"Patient/{record}" for record in records}
-    return Unseen(hidden, codes, shown, there, brought_by(exchange.requester), base_url)
+    return Unseen(hidden, codes, shown, whatever, brought_by(exchange.requester), base_url)
+
+
+def may_point(type: str, parameter: Parameter) -> bool:
+    """Whether a parameter may speak of what is hidden: a reference, or the URL of an attachment."""
+    return parameter.type == "reference" or (parameter.type == "uri" and type not in DIRECTORY)
 
 
 async def hidden_from_order(
@@ -169,14 +170,21 @@ async def hidden_from_order(
 
     An order tells what it is made of: rows must not stand where only a hidden reference puts them.
     """
-    pointing = [key.source.head for key in keys if isinstance(key.source, OfTerms) and key.source.points]
+    parameters, base_url = exchange.server.parameters, exchange.server.base_url
+    pointing = [
+        key.source.head
+        for key in keys
+        if isinstance(key.source, OfTerms)
+        and any(may_point(type, one) for type in types if (one := parameters.get(type, key.code)) is not None)
+    ]
     codes = frozenset(code for type in types for code in BESIDE.get(type, ()))
     beside_keys = [key.code for key in keys if key.code in codes]
     if exchange.is_conformance or not (pointing or beside_keys):
         return frozenset(), {}
     referred = frozenset(await exchange.server.internal.referred_to(asked))
     shown = await exchange.shown(referred)
-    unseen = frozenset(f"{head}{key}" for head in pointing for key in referred - shown)
+    spelled = [spelling for key in referred - shown for spelling in (key, f"{base_url}/{key}")]
+    unseen = frozenset(f"{head}{spelling}" for head in pointing for spelling in spelled)
     return unseen, dict.fromkeys(beside_keys, shown)
 
 
@@ -188,6 +196,9 @@ async def _note_attempt(exchange: Exchange, query: Query) -> None:
     named = {*query.records, *(id for one in clauses for id in one.ids), *await _resolve(exchange, query)}
     if len(named) == 1:
         exchange.account.record = (await exchange.facts(named.pop())).record
+        if exchange.requester.kind not in PATIENT_SIDE:
+            meant = namings(exchange, query, all_of(ready_of(query.clauses)))
+            await note(exchange, meant, records=[exchange.account.record or ""])
 
 
 def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> tuple[str, ...]:

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "Appointment": frozenset({"part-status"}),
     "ChargeItem": frozenset({"performer-function"}),
-    "DocumentReference": frozenset({"contenttype", "format", "language", "relation", "relationship"}),
+    "Claim": frozenset({"procedure-udi"}),
+    "DocumentReference": frozenset({"contenttype", "creation", "format", "language", "relation", "relationship"}),
+    "ExplanationOfBenefit": frozenset({"procedure-udi"}),
     "Group": frozenset({"characteristic", "characteristic-value", "exclude", "value"}),
     "Invoice": frozenset({"participant-role"}),
     "Provenance": frozenset({"agent-role", "agent-type"}),
@@ -57,8 +60,9 @@ class Unseen:
     """Of the parameters asked, those that speak of what goes with a reference."""
     shown: frozenset[str]
     """Of what the resources in question refer to, what is shown."""
-    present: frozenset[str]
-    """Of the parameters asked, those references of which only the presence is asked (``:missing``)."""
+    open_ended: frozenset[str]
+    """Of the parameters asked, those of which it is asked whether they point to anything, or to anything below a URL
+    (``:missing``, ``:below``)."""
     own: Predicate
     """What the requester is shown whole."""
     base_url: str
@@ -68,10 +72,10 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) if text[-1:] == "=" and text[:-1] in self.present:
-                return self._points_to_shown(clause, text)
             case Prefix(text) | Span(text) if _code(text) in self.codes:
                 return all_of([clause, self._whole()])
+            case Prefix(text) if _code(text) in self.open_ended and _asks_for_any(text, self.base_url):
+                return self._points_to_shown(clause, text)
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
             case AnyOf(parts):
@@ -85,12 +89,21 @@ class Unseen:
         """What refers to nothing that is hidden, and what the requester is shown whole."""
         return any_of([within(Field.REFERS, *self.shown), self.own])
 
-    def _points_to_shown(self, clause: Prefix, head: str) -> Predicate:
-        """What has such a reference to something shown, to the directory or elsewhere; his own deposits as they are."""
-        open_to_all = [Prefix(f"{head}{kind}/") for kind in sorted(DIRECTORY)]
-        elsewhere = [Prefix(f"{head}{scheme}") for scheme in ("http", "urn:")]
-        seen = one_of(Field.TERMS, *(f"{head}{key}" for key in self.shown))
-        return any_of([all_of([clause, self._whole()]), seen, *open_to_all, *elsewhere])
+    def _points_to_shown(self, clause: Prefix, text: str) -> Predicate:
+        """What points to something shown, to the directory or elsewhere; his own deposits as they are."""
+        head = f"{_code(text)}="
+        here = f"{head}{self.base_url}/"
+        named = [term for key in self.shown for term in (f"{head}{key}", f"{here}{key}") if term.startswith(text)]
+        directory = [f"{head}{kind}/" for kind in sorted(DIRECTORY)]
+        elsewhere = [all_of([Prefix(f"{head}http"), negate(Prefix(here))]), Prefix(f"{head}urn:")]
+        return any_of(
+            [
+                all_of([clause, self._whole()]),
+                one_of(Field.TERMS, *named),
+                *(Prefix(beginning) for beginning in directory if beginning.startswith(text)),
+                *(all_of([clause, one]) for one in elsewhere),
+            ]
+        )
 
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
@@ -117,10 +130,10 @@ def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[
     return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
 
 
-def present(clauses: Collection[Predicate], references: Collection[str]) -> frozenset[str]:
-    """Of these reference parameters, those of which clauses ask whether there is a value."""
-    heads = {term for clause in clauses for term in _asked(clause)}
-    return frozenset(code for code in references if f"{code}=" in heads)
+def open_ended(clauses: Collection[Predicate], codes: Collection[str], base_url: str) -> frozenset[str]:
+    """Of these parameters that point to something, those of which clauses ask for whatever begins so."""
+    beginnings = [text for clause in clauses for text in _beginnings(clause)]
+    return frozenset(code for text in beginnings if (code := _code(text)) in codes and _asks_for_any(text, base_url))
 
 
 def widest(clause: Predicate) -> Predicate:
@@ -159,8 +172,28 @@ def _code(term: str) -> str:
     return found[0] if found else ""
 
 
+def _beginnings(clause: Predicate) -> Iterator[str]:
+    match clause:
+        case Prefix(text):
+            yield text
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _beginnings(part)
+        case Not(part):
+            yield from _beginnings(part)
+        case _:
+            return
+
+
+def _asks_for_any(text: str, base_url: str) -> bool:
+    """Whether what begins so may be the URL of something here, of whatever resource."""
+    url = text.partition("=")[2]
+    here = f"{base_url}/"
+    return text.startswith(f"{_code(text)}=") and (here.startswith(url) or url.startswith(here))
+
+
 def _key(term: str, base_url: str) -> str | None:
-    """What a term of a reference or a uri names here; of a token, nothing: its system stands before a bar."""
+    """What a term of a reference or a uri names here; of a token, nothing: a system stands before its bar."""
     code = _code(term)
     text = term[len(code) + 1 :] if term[len(code) : len(code) + 1] == "=" else ""
-    return target(text, base_url) if text and "|" not in text else None
+    return target(text, base_url) if text else None

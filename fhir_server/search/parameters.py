@@ -18,6 +18,7 @@ from fhir_server.fhir.date import MAX, MIN
 from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.reference import LocalReference, local
+from fhir_server.record.pointers import target
 from fhir_server.search.parameter import Parameter, by_type, compiled, is_single
 from fhir_server.search.predicate import Predicate
 from fhir_server.search.steps import Found
@@ -131,17 +132,29 @@ class Parameters:
                 continue
             before = len(entries)
             self._enter(entries, parameter, found, resource, tailed=tailed)
-            # a composite is there when its components are; of all else, an element that gives nothing is there too
-            if (
-                (len(entries) > before)
-                if parameter.components
-                else (len(entries) == before and not parameter.of_record)
-            ):
+            if self._is_there(type, parameter, found, found_by=len(entries) > before):
                 entries.terms.add(f"{parameter.code}:any")
             if len(entries) > MOST_ENTRIES:
                 sentence = f"The resource would be found by more than {MOST_ENTRIES} search entries; it is not stored."
                 raise TooLarge(sentence)
         return entries.index(self.sort_dates.get(type))
+
+    def _is_there(self, type: str, parameter: Parameter, found: list[Found], *, found_by: bool) -> bool:
+        """Whether that there is an element must be told beside what these elements are found by.
+
+        A composite is there when its components are; of all else, an element that gives nothing is there too. This is
+        told beside a reference that may be hidden from who asks (of a trace, none is left out in this way).
+        """
+        if parameter.components:
+            return found_by
+        if parameter.of_record:
+            return False
+        if parameter.type != "reference" or len(found) == 1 or type == "AuditEvent":
+            return not found_by
+        each = [list(self._terms(parameter, element, kind, tailed=False)) for element, kind in found]
+        if all(each):
+            return False
+        return not found_by or any(target(term.partition("=")[2], self.base_url) for one in each for term in one)
 
     def references(self, type: str, code: str, resource: JsonObject) -> list[LocalReference]:
         """The local resources that this one points to under a reference parameter, for ``_include``; each once."""
@@ -149,11 +162,11 @@ class Parameters:
         found: dict[LocalReference, None] = {}
         for path in parameter.paths:
             for element, kind in path.walk(resource):
-                target = reference.literal(element, self.base_url) if isinstance(element, dict) else None
+                named = reference.literal(element, self.base_url) if isinstance(element, dict) else None
                 if isinstance(element, str) and kind in reference.TYPES:
-                    target = local(element, self.base_url)
-                if isinstance(target, LocalReference):
-                    found[LocalReference(target.type, target.id)] = None
+                    named = local(element, self.base_url)
+                if isinstance(named, LocalReference):
+                    found[LocalReference(named.type, named.id)] = None
         return list(found)
 
     def refers_to(self, type: str, code: str, targets: Iterable[LocalReference]) -> Predicate:
@@ -161,7 +174,7 @@ class Parameters:
         parameter = self._parameters[type][code]
         return reference.predicate(code, tuple(targets), of_record=parameter.of_record)
 
-    def _enter(
+    def _enter(  # noqa: C901 - one case for each type
         self, entries: _Entries, parameter: Parameter, found: list[Found], resource: JsonObject, *, tailed: bool
     ) -> None:
         """What a parameter finds in these elements."""

@@ -38,8 +38,6 @@ class OfTerms:
     head: str
     of_record: bool = False
     """A reference to the Patient of the record is no term: the entry's ``record`` stands for it."""
-    points: bool = False
-    """They are references, some of which the requester may not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,6 @@ def _of_parameter(parameter: Parameter) -> Source:
         case "token":
             return OfTerms(f"{code}#")
         case "reference":
-            return OfTerms(f"{code}=", of_record=parameter.of_record, points=True)
+            return OfTerms(f"{code}=", of_record=parameter.of_record)
         case _:
             return OfTerms(f"{code}=")

@@ -372,8 +372,8 @@ STATUS = SortKey(OfTerms("status#"), descending=False, code="status")
         ("-type", (SortKey(OfTerms("type#"), descending=True, code="type"),)),
         ("description", (SortKey(OfTerms("description="), descending=False, code="description"),)),
         ("-period", (SortKey(OfIntervals("period"), descending=True, code="period"),)),
-        ("author", (SortKey(OfTerms("author=", points=True), descending=False, code="author"),)),
-        ("subject", (SortKey(OfTerms("subject=", of_record=True, points=True), descending=False, code="subject"),)),
+        ("author", (SortKey(OfTerms("author="), descending=False, code="author"),)),
+        ("subject", (SortKey(OfTerms("subject=", of_record=True), descending=False, code="subject"),)),
     ],
 )
 def test_sort(raw: str, keys: tuple[SortKey, ...]) -> None:

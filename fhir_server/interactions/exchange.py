@@ -74,6 +74,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    deletes_several: bool = False
+    """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)
@@ -138,6 +140,8 @@ class Exchange:
     """``Prefer: handling=strict``."""
     return_preference: str = "representation"
     if_match: str | None = None
+    if_none_match: frozenset[str] = frozenset()
+    """Of a change: the versions that must not be the current one, ``*`` for any."""
     if_none_exist: str | None = None
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
@@ -413,6 +417,7 @@ class Exchange:
             self,
             account=Account(interaction),
             if_match=None,
+            if_none_match=frozenset(),
             if_none_exist=None,
             tells=None,
             _facts={},

@@ -21,10 +21,9 @@ from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.naming import namings, note
 from fhir_server.record.actors import INS, actor_key
-from fhir_server.record.elements import DIRECTORY
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.search.clause import DEFERRED, RecordNamed
-from fhir_server.search.hidden import BESIDE, Unseen, beside, named, open_ended, widest
+from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.sorting import OfTerms
 from fhir_server.search.values import split
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.search.clause import Clause
-    from fhir_server.search.parameter import Parameter
     from fhir_server.search.query import Query
     from fhir_server.search.sorting import SortKey
 
@@ -145,22 +143,17 @@ async def look(
     if exchange.is_conformance:
         return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    pointing = {one.code for type in types for one in parameters.of(type).values() if may_point(type, one)}
-    whatever = open_ended(clauses, pointing, base_url)
-    if not (keys or codes or whatever):
+    all_asked = [one for type in types for one in parameters.of(type).values()]
+    there = present(clauses, {one.code for one in all_asked if one.type in ("reference", "uri")}, base_url)
+    if not (keys or codes or there):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
-    if codes or whatever:
+    if codes or there:
         possible = [widest(clause) for clause in clauses]
         asked = all_of([one_of(Field.TYPE, *types), *possible, place])
         shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
         shown |= {f"Patient/{record}" for record in records}
-    return Unseen(hidden, codes, shown, whatever, brought_by(exchange.requester), base_url)
-
-
-def may_point(type: str, parameter: Parameter) -> bool:
-    """Whether a parameter may speak of what is hidden: a reference, or the URL of an attachment."""
-    return parameter.type == "reference" or (parameter.type == "uri" and type not in DIRECTORY)
+    return Unseen(hidden, codes, shown, there, brought_by(exchange.requester), base_url)
 
 
 async def hidden_from_order(
@@ -170,21 +163,15 @@ async def hidden_from_order(
 
     An order tells what it is made of: rows must not stand where only a hidden reference puts them.
     """
-    parameters, base_url = exchange.server.parameters, exchange.server.base_url
-    pointing = [
-        key.source.head
-        for key in keys
-        if isinstance(key.source, OfTerms)
-        and any(may_point(type, one) for type in types if (one := parameters.get(type, key.code)) is not None)
-    ]
+    pointing = [key.source.head for key in keys if isinstance(key.source, OfTerms) and key.source.points]
     codes = frozenset(code for type in types for code in BESIDE.get(type, ()))
     beside_keys = [key.code for key in keys if key.code in codes]
     if exchange.is_conformance or not (pointing or beside_keys):
         return frozenset(), {}
     referred = frozenset(await exchange.server.internal.referred_to(asked))
     shown = await exchange.shown(referred)
-    spelled = [spelling for key in referred - shown for spelling in (key, f"{base_url}/{key}")]
-    unseen = frozenset(f"{head}{spelling}" for head in pointing for spelling in spelled)
+    places = ("", f"{exchange.server.base_url}/")  # a uri is kept as it was written
+    unseen = frozenset(f"{head}{place}{key}" for head in pointing for place in places for key in referred - shown)
     return unseen, dict.fromkeys(beside_keys, shown)
 
 

@@ -26,7 +26,7 @@ from fhir_server.search.filter_grammar import (
 
 
 def read(raw: str, type: str, context: Context) -> Clause:
-    """The clause of a filter on the entries of one type; the patient it asks for is no record that it names."""
+    """The clause of a filter on the entries of one type. A filter names no record (ADR 0023)."""
     found = _clause(parse(raw), type, context)
     return Every((found,)) if isinstance(found, RecordNamed) else found
 

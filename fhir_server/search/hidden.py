@@ -18,6 +18,7 @@ from fhir_server.search.predicate import (
     NEVER,
     AllOf,
     AnyOf,
+    Contains,
     Field,
     Not,
     OneOf,
@@ -60,9 +61,8 @@ class Unseen:
     """Of the parameters asked, those that speak of what goes with a reference."""
     shown: frozenset[str]
     """Of what the resources in question refer to, what is shown."""
-    open_ended: frozenset[str]
-    """Of the parameters asked, those of which it is asked whether they point to anything, or to anything below a URL
-    (``:missing``, ``:below``)."""
+    present: frozenset[str]
+    """Beginnings of references and uris that are asked (:func:`present`)."""
     own: Predicate
     """What the requester is shown whole."""
     base_url: str
@@ -72,10 +72,10 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) | Span(text) if _code(text) in self.codes:
+            case Prefix(text) if text in self.present:
+                return self._points_to_shown(clause)
+            case Prefix(text) | Span(text) | Contains(text) if _code(text) in self.codes:
                 return all_of([clause, self._whole()])
-            case Prefix(text) if _code(text) in self.open_ended and _asks_for_any(text, self.base_url):
-                return self._points_to_shown(clause, text)
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
             case AnyOf(parts):
@@ -89,21 +89,17 @@ class Unseen:
         """What refers to nothing that is hidden, and what the requester is shown whole."""
         return any_of([within(Field.REFERS, *self.shown), self.own])
 
-    def _points_to_shown(self, clause: Prefix, text: str) -> Predicate:
-        """What points to something shown, to the directory or elsewhere; his own deposits as they are."""
-        head = f"{_code(text)}="
-        here = f"{head}{self.base_url}/"
-        named = [term for key in self.shown for term in (f"{head}{key}", f"{here}{key}") if term.startswith(text)]
-        directory = [f"{head}{kind}/" for kind in sorted(DIRECTORY)]
-        elsewhere = [all_of([Prefix(f"{head}http"), negate(Prefix(here))]), Prefix(f"{head}urn:")]
-        return any_of(
-            [
-                all_of([clause, self._whole()]),
-                one_of(Field.TERMS, *named),
-                *(Prefix(beginning) for beginning in directory if beginning.startswith(text)),
-                *(all_of([clause, one]) for one in elsewhere),
-            ]
-        )
+    def _points_to_shown(self, clause: Prefix) -> Predicate:
+        """What has such a reference to something shown, to the directory or elsewhere; his own deposits as they are."""
+        head = f"{_code(clause.text)}="
+        places = ("", f"{self.base_url}/")
+        seen = [f"{head}{place}{key}" for place in places for key in self.shown]
+        found: list[Predicate] = [one_of(Field.TERMS, *(term for term in seen if term.startswith(clause.text)))]
+        if clause.text == head:
+            found += [Prefix(f"{head}{place}{kind}/") for place in places for kind in sorted(DIRECTORY)]
+            found.append(Prefix(f"{head}urn:"))
+            found.append(all_of([Prefix(f"{head}http"), negate(Prefix(f"{head}{self.base_url}/"))]))
+        return any_of([all_of([clause, self._whole()]), *found])
 
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
@@ -130,10 +126,18 @@ def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[
     return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
 
 
-def open_ended(clauses: Collection[Predicate], codes: Collection[str], base_url: str) -> frozenset[str]:
-    """Of these parameters that point to something, those of which clauses ask for whatever begins so."""
-    beginnings = [text for clause in clauses for text in _beginnings(clause)]
-    return frozenset(code for text in beginnings if (code := _code(text)) in codes and _asks_for_any(text, base_url))
+def present(clauses: Collection[Predicate], pointing: Collection[str], base_url: str) -> frozenset[str]:
+    """Of these reference and uri parameters, what clauses ask them to begin with where hidden things begin so, too.
+
+    That is nothing (``:missing`` asks whether there is any), or what leads to this server (``:below``).
+    """
+    asked = {term for clause in clauses for term in _asked(clause)}
+    return frozenset(
+        term
+        for term in asked
+        for code, sign, text in [term.partition("=")]
+        if sign and code in pointing and "|" not in text and (base_url.startswith(text) or text.startswith(base_url))
+    )
 
 
 def widest(clause: Predicate) -> Predicate:
@@ -156,7 +160,7 @@ def _asked(clause: Predicate) -> Iterator[str]:
     match clause:
         case OneOf(Field.TERMS, values):
             yield from (str(value) for value in values)
-        case Prefix(text) | Span(text):
+        case Prefix(text) | Span(text) | Contains(text):
             yield text
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
@@ -172,28 +176,8 @@ def _code(term: str) -> str:
     return found[0] if found else ""
 
 
-def _beginnings(clause: Predicate) -> Iterator[str]:
-    match clause:
-        case Prefix(text):
-            yield text
-        case AllOf(parts) | AnyOf(parts):
-            for part in parts:
-                yield from _beginnings(part)
-        case Not(part):
-            yield from _beginnings(part)
-        case _:
-            return
-
-
-def _asks_for_any(text: str, base_url: str) -> bool:
-    """Whether what begins so may be the URL of something here, of whatever resource."""
-    url = text.partition("=")[2]
-    here = f"{base_url}/"
-    return text.startswith(f"{_code(text)}=") and (here.startswith(url) or url.startswith(here))
-
-
 def _key(term: str, base_url: str) -> str | None:
-    """What a term of a reference or a uri names here; of a token, nothing: a system stands before its bar."""
+    """What a term of a reference or a uri names here; of a token, nothing: what stands before its bar is a system."""
     code = _code(term)
     text = term[len(code) + 1 :] if term[len(code) : len(code) + 1] == "=" else ""
     return target(text, base_url) if text else None

@@ -38,8 +38,7 @@ class Order:
 
     keys: tuple[SortKey, ...]
     unseen: frozenset[str] = frozenset()
-    """Terms of references that the requester is not shown: nothing is sorted by them, whatever version or part of what
-    they point to they name."""
+    """Terms of references that the requester is not shown: nothing is sorted by them."""
     beside: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By code, parameters whose value goes with a reference that is hidden: it counts where the entry refers to nothing
     but these (`search.hidden`)."""
@@ -119,16 +118,20 @@ def _values(source: OfTerms | OfIntervals, order: Order) -> Any:  # noqa: ANN401
         return {"$map": {"input": mine, "as": "one", "in": start}}
     begins = {"$eq": [{"$indexOfBytes": ["$$one", {"$literal": source.head}]}, 0]}
     terms: Any = {"$filter": {"input": {"$ifNull": ["$ix.s", []]}, "as": "one", "cond": begins}}
-    if any(term.startswith(source.head) for term in order.unseen):
-        named: Any = "$$one"
-        for end in ("|", "#", "/_history/"):
-            named = {"$arrayElemAt": [{"$split": [named, end]}, 0]}
-        seen = {"$not": [{"$in": [named, {"$literal": sorted(order.unseen)}]}]}
-        terms = {"$filter": {"input": terms, "as": "one", "cond": seen}}
+    if order.unseen and source.points:
+        is_unseen = {"$in": [_named("$$one"), {"$literal": sorted(order.unseen)}]}
+        terms = {"$filter": {"input": terms, "as": "one", "cond": {"$not": [is_unseen]}}}
     if source.of_record:
         record = {"$concat": [{"$literal": f"{source.head}Patient/"}, f"${Field.RECORD}"]}
         terms = {"$concatArrays": [terms, [record]]}
     return terms
+
+
+def _named(term: Any) -> Any:  # noqa: ANN401 - same
+    """The term of a resource, whatever version or part of it a term names."""
+    for sign in ("|", "#", "/_history/"):
+        term = {"$arrayElemAt": [{"$split": [term, sign]}, 0]}
+    return term
 
 
 def _end() -> Any:  # noqa: ANN401 - same

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -189,7 +189,11 @@ TELLING: Final = {
         lambda key: {
             "derivedFrom": [to(f"{{base}}/{key}#part") | {"identifier": {"system": NUMBER, "value": "of-a-part"}}]
         },
-        ("derived-from={base}/{hidden}%23part", "derived-from:missing=false", f"derived-from:identifier={NUMBER}|of-a-part"),
+        (
+            "derived-from={base}/{hidden}%23part",
+            "derived-from:missing=false",
+            f"derived-from:identifier={NUMBER}|of-a-part",
+        ),
     ),
     "encounter": Telling(
         "Observation",
@@ -376,7 +380,9 @@ def document_content() -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("actor", ["inconnu", "specialiste", "medecin-traitant", "hopital", "samu"])
-def test_a_patient_named_in_a_chain_or_a_filter_alone_is_not_named(record: OwnRecord, actor: str, question: str) -> None:
+def test_a_patient_named_in_a_chain_or_a_filter_alone_is_not_named(
+    record: OwnRecord, actor: str, question: str
+) -> None:
     told = []
     for named in (record, OwnRecord(record.served, f"absent-{uuid4().hex[:12]}", new_ins())):
         shown = f"{named.id}-x"
@@ -457,12 +463,12 @@ class Named:
 
 def things(record: OwnRecord, *labels: str) -> Named:
     value = uuid4().hex
-    kind = {"coding": [{"system": "https://x.example/t", "code": "n"}]}
-    number = {"identifier": [{"system": NUMBER, "value": value, "type": kind}]}
+    coding = {"system": "https://x.example/t", "code": "n"}
+    number = {"identifier": [{"system": NUMBER, "value": value, "type": {"coding": [coding]}}]}
     document = written(record, "DocumentReference", *labels, **number)
     encounter = written(record, "Encounter", *labels, **number)
     written(record, "Observation", *labels, **number)
-    device, listed = (written(record, type, *labels, **number) for type in ("Device", "List"))
+    device, listed = (written(record, kind, *labels, **number) for kind in ("Device", "List"))
     return Named(record, document, encounter, device, listed, value)
 
 
@@ -516,7 +522,8 @@ def test_what_one_names_oneself_is_in_the_own_trail_as_what_is_not_there(
     watched: OwnRecord, actor: str, label: str
 ) -> None:
     client, hidden = watched.as_(actor), things(watched, label)
-    absent = Named(watched, *(f"X/absent-{uuid4().hex[:12]}" for _ in range(4)), value=uuid4().hex)
+    keys = [f"X/absent-{uuid4().hex[:12]}" for _ in range(4)]
+    absent = Named(watched, keys[0], keys[1], keys[2], keys[3], uuid4().hex)
     for question in INSIDE:
         told = []
         for named in (hidden, absent):
@@ -529,7 +536,7 @@ def test_what_one_names_oneself_is_in_the_own_trail_as_what_is_not_there(
 # Own deposits, several records, what tells of others
 
 
-def asked_of(client: httpx.Client, urls: list[str], *names: str) -> list[str]:
+def asked_of(client: httpx.Client, urls: Sequence[str], *names: str) -> list[str]:
     """What is answered, with nothing left of these names."""
     told = []
     for url in urls:

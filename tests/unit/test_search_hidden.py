@@ -11,9 +11,21 @@ from fhir_server.definitions.load import load
 from fhir_server.definitions.tables import Element
 from fhir_server.record.elements import DIRECTORY
 from fhir_server.record.redact import _NEEDED
-from fhir_server.search.hidden import BESIDE, Unseen, beside, named, open_ended
+from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
 from fhir_server.search.parameter import by_type
-from fhir_server.search.predicate import Field, Predicate, Prefix, all_of, any_of, matches, negate, one_of
+from fhir_server.search.predicate import (
+    ALWAYS,
+    Contains,
+    Field,
+    Predicate,
+    Prefix,
+    Span,
+    all_of,
+    any_of,
+    matches,
+    negate,
+    one_of,
+)
 from tests.searching import OWN as OWN_PARAMETERS
 from tests.searching import PARAMETERS
 
@@ -23,9 +35,9 @@ ITEM: Final = "item=DocumentReference/hidden"
 
 
 def unseen(
-    *keys: str, codes: tuple[str, ...] = (), shown: tuple[str, ...] = (), open_ended: tuple[str, ...] = ()
+    *keys: str, codes: tuple[str, ...] = (), shown: tuple[str, ...] = (), present: tuple[str, ...] = ()
 ) -> Unseen:
-    return Unseen(frozenset(keys), frozenset(codes), frozenset(shown), frozenset(open_ended), OWN, BASE)
+    return Unseen(frozenset(keys), frozenset(codes), frozenset(shown), frozenset(present), OWN, BASE)
 
 
 def entry(*terms: str, by: str = "other", refers: tuple[str, ...] = ()) -> dict[str, object]:
@@ -86,56 +98,92 @@ def test_a_condition_on_a_system_alone_too() -> None:
     assert unseen(codes=("format",)).rewrite(Prefix("type=http://loinc.org|")) == Prefix("type=http://loinc.org|")
 
 
-@pytest.mark.parametrize(
-    ("beginning", "asks"),
-    [
-        ("location=", True),
-        (f"location={BASE}/", True),
-        (f"location={BASE}/Binary/", True),
-        ("location=https://", True),
-        ("location=https://elsewhere.example/", False),
-        ("location:identifier=", False),
-        ("family=", False),
-    ],
-)
-def test_a_condition_on_whatever_begins_so(beginning: str, asks: bool) -> None:
-    asked = all_of([one_of(Field.TYPE, "DocumentReference"), negate(Prefix(beginning))])
-    assert open_ended([asked], ["location"], BASE) == ({"location"} if asks else frozenset())
+def test_a_condition_on_a_text_within_too() -> None:
+    """None of the parameters that go with a reference is a string today; one that is added must not be forgotten."""
+    asked = Contains("format=", "pdf")
+    assert beside([asked], ["DocumentReference"]) == {"format"}
+    seen = unseen(codes=("format",)).rewrite(asked)
+    assert matches(seen, entry("format=a pdf"))
+    assert not matches(seen, entry("format=a pdf", refers=("List/b",)))
+    assert matches(seen, entry("format=a pdf", refers=("List/b",), by="me"))
+
+
+def test_a_condition_on_an_interval_and_on_a_composite_too() -> None:
+    asked = any_of([Span("language", (("lo", "ge", 0),)), one_of(Field.TERMS, "relationship$#replaces\x02=List/b")])
+    assert beside([asked], ["DocumentReference"]) == {"language", "relationship"}
+    seen = unseen(codes=("language", "relationship")).rewrite(asked)
+    dated = {**entry(refers=("List/b",)), "ix": {"s": [], "r": [{"p": "language", "lo": 1, "hi": 2}]}}
+    assert not matches(seen, dated)
+    assert matches(seen, {**dated, "refers": []})
+    assert not matches(seen, entry("relationship$#replaces\x02=List/b", refers=("List/b",)))
+
+
+THERE: Final = any_of([Prefix("item="), Prefix("item#"), Prefix("item:")])
+
+
+def test_what_begins_as_something_hidden_may() -> None:
+    asked: list[Predicate] = [THERE, Prefix("url=https://dmp.example/"), negate(Prefix(f"url={BASE}/List/"))]
+    asked += [Prefix("url=https://dmp.autre/"), Prefix(f"code={BASE}/x|"), Prefix("name=https"), Prefix("name=")]
+    found = {"item=", "url=https://dmp.example/", f"url={BASE}/List/"}
+    assert present(asked, {"item", "url", "code", "other"}, BASE) == found
+    assert present(asked, {"other"}, BASE) == frozenset()
 
 
 @pytest.mark.parametrize(
-    ("term", "refers", "found"),
+    ("term", "shown"),
     [
-        ("location=Binary/hidden", ("Binary/hidden",), False),
-        (f"location={BASE}/Binary/hidden", ("Binary/hidden",), False),
-        ("location=Binary/shown", ("Binary/hidden", "Binary/shown"), True),
-        (f"location={BASE}/Binary/shown", ("Binary/hidden", "Binary/shown"), True),
-        ("location=Organization/o", ("Binary/hidden",), True),
-        ("location=https://elsewhere.example/x", ("Binary/hidden",), True),
-        ("location=urn:oid:1.2", ("Binary/hidden",), True),
-        ("location=Binary/shown/_history/2", ("Binary/shown",), True),
+        ("item=List/hidden", False),
+        ("item=List/shown", True),
+        (f"item={BASE}/List/hidden", False),
+        (f"item={BASE}/List/shown", True),
+        ("item=Practitioner/1", True),
+        (f"item={BASE}/Organization/1", True),
+        ("item=https://ailleurs.example/List/1", True),
+        ("item=urn:uuid:1", True),
+        ("item:identifier#1", True),
     ],
 )
-def test_whether_there_is_a_reference_is_asked_of_those_that_are_shown(
-    term: str, refers: tuple[str, ...], found: bool
-) -> None:
-    asked = unseen(open_ended=("location",), shown=("Binary/shown",)).rewrite(Prefix("location="))
-    assert matches(asked, entry(term, refers=refers)) is found
-    assert matches(asked, entry(term, refers=refers, by="me"))
+def test_whether_there_is_a_reference_is_asked_of_those_that_are_shown(term: str, shown: bool) -> None:
+    seen = unseen(present=("item=",), shown=("List/shown",))
+    hiding = entry(term, refers=("List/hidden", "List/shown"))
+    assert matches(seen.rewrite(THERE), hiding) is shown
+    assert matches(seen.rewrite(negate(THERE)), hiding) is not shown
+    assert matches(seen.rewrite(THERE), entry(term, refers=("List/hidden",), by="me")), "his own deposit, whole"
+    assert matches(seen.rewrite(THERE), entry(term, refers=("List/shown",))), "nothing hidden is in it"
 
 
-def test_what_lies_below_a_url_is_asked_of_what_is_shown() -> None:
-    rewrite = unseen(open_ended=("location",), shown=("Binary/shown",)).rewrite
-    below = rewrite(Prefix(f"location={BASE}/Binary/"))
-    hidden, shown = (f"location={BASE}/Binary/{id}" for id in ("hidden", "shown"))
-    assert not matches(below, entry(hidden, refers=("Binary/hidden",)))
-    assert matches(below, entry(hidden, shown, refers=("Binary/hidden", "Binary/shown")))
-    assert not matches(below, entry("location=Organization/o", refers=("Binary/hidden",)))
-    elsewhere = Prefix("location=https://elsewhere.example/")
-    assert rewrite(elsewhere) == elsewhere
-    web = rewrite(Prefix("location=https://"))
-    assert not matches(web, entry(hidden, refers=("Binary/hidden",)))
-    assert matches(web, entry("location=https://elsewhere.example/x", refers=("Binary/hidden",)))
+@pytest.mark.parametrize(
+    ("begins", "term", "shown"),
+    [
+        ("https://dmp.example/", f"url={BASE}/List/hidden", False),
+        (f"{BASE}/List/", f"url={BASE}/List/hidden", False),
+        (f"{BASE}/List/", f"url={BASE}/List/shown", True),
+        (f"{BASE}/Lis", f"url={BASE}/List/shown", True),
+        (f"{BASE}/Consent", f"url={BASE}/List/shown", False),
+    ],
+)
+def test_what_lies_under_a_url_of_this_server_is_what_is_shown(begins: str, term: str, shown: bool) -> None:
+    asked = Prefix(f"url={begins}")
+    seen = unseen(present=(asked.text,), shown=("List/shown",))
+    assert matches(seen.rewrite(asked), entry(term, refers=("List/hidden", "List/shown"))) is shown
+
+
+def test_what_is_denied_may_be_more_of_what_is_seen() -> None:
+    """The widest form of a condition holds of all that satisfies it, as asked or as seen."""
+    a, b = one_of(Field.TERMS, "a#1"), one_of(Field.TERMS, "b#1")
+    assert widest(all_of([a, negate(b)])) == a
+    assert widest(negate(b)) == ALWAYS
+    assert widest(any_of([a, b])) == any_of([a, b])
+    assert widest(any_of([a, negate(b)])) == ALWAYS
+
+
+def test_terms_of_both_kinds_are_told_apart() -> None:
+    asked = one_of(Field.TERMS, "relation#replaces", ITEM, "status#current")
+    seen = unseen("DocumentReference/hidden", codes=("relation",)).rewrite(asked)
+    assert matches(seen, entry("status#current", refers=("List/b",)))
+    assert not matches(seen, entry("relation#replaces", ITEM, refers=("List/b",)))
+    assert matches(seen, entry("relation#replaces", refers=("List/b",), by="me"))
+    assert matches(seen, entry(ITEM, by="me"))
 
 
 def test_other_conditions_stay_as_they_are() -> None:

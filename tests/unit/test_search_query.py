@@ -110,6 +110,7 @@ PATIENT = decode_object((TESTS / "examples" / "Patient-helene.json").read_bytes(
         "_id:missing=false",
         "_lastUpdated:missing=false",
         "_profile:below=https://interop.esante.gouv.fr/ig/fhir/pdsm",
+        "_profile:below=https://interop.esante.gouv.fr/ig/fhir/pd",
         "_profile:above=https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-simplified-publish/x",
         "relationship=replaces$DocumentReference/brouillon",
         "subject:missing=false",
@@ -137,7 +138,8 @@ def test_the_letter_is_found(pair: str) -> None:
         "_id:not=autre,lettre",
         "_id:missing=true",
         "_lastUpdated:missing=true",
-        "_profile:below=https://interop.esante.gouv.fr/ig/fhir/pd",
+        "_profile:below=https://interop.esante.gouv.fr/ig/fhir/pdz",
+        "_profile:below=urn:oid",
         "relationship=appends$DocumentReference/brouillon",
         "relationship=replaces$DocumentReference/autre",
         "subject:missing=true",
@@ -372,8 +374,8 @@ STATUS = SortKey(OfTerms("status#"), descending=False, code="status")
         ("-type", (SortKey(OfTerms("type#"), descending=True, code="type"),)),
         ("description", (SortKey(OfTerms("description="), descending=False, code="description"),)),
         ("-period", (SortKey(OfIntervals("period"), descending=True, code="period"),)),
-        ("author", (SortKey(OfTerms("author="), descending=False, code="author"),)),
-        ("subject", (SortKey(OfTerms("subject=", of_record=True), descending=False, code="subject"),)),
+        ("author", (SortKey(OfTerms("author=", points=True), descending=False, code="author"),)),
+        ("subject", (SortKey(OfTerms("subject=", of_record=True, points=True), descending=False, code="subject"),)),
     ],
 )
 def test_sort(raw: str, keys: tuple[SortKey, ...]) -> None:

@@ -14,6 +14,7 @@ from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.identity.requester import Kind
 from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
+from fhir_server.interactions.patch_format import PatchFormat
 from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
@@ -139,6 +140,8 @@ class Exchange:
     return_preference: str = "representation"
     if_match: str | None = None
     if_none_exist: str | None = None
+    patch_format: PatchFormat = PatchFormat.JSON_PATCH
+    """Of the body of a patch."""
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
     tells: Notification | None = None

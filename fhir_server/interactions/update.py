@@ -27,9 +27,9 @@ from fhir_server.interactions.change import (
     possible_acts,
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
-from fhir_server.interactions.json_patch import apply
 from fhir_server.interactions.masking import mask_by_default
 from fhir_server.interactions.notify import told_beside
+from fhir_server.interactions.patch_format import apply
 from fhir_server.interactions.prepare import (
     Draft,
     complete_subject,
@@ -68,7 +68,7 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
 
 
 async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
-    """Change the current version by a JSON Patch (RFC 6902)."""
+    """Change the current version by a JSON Patch (RFC 6902) or a FHIRPath Patch, as `exchange.patch_format` tells."""
     _begin(exchange, type, id)
     if exchange.requester.kind is Kind.FEEDER:
         # it tests and answers what is stored, which who feeds only may not read (R-09)
@@ -78,7 +78,8 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
         raise NotFound(f"{type}/{id} is not known.")
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
-    body = apply(raw, await with_data(exchange, shown.body, old.document))
+    before = await with_data(exchange, shown.body, old.document)
+    body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
     draft = read_body(exchange, type, body, id)
     _restore(draft, shown)
     return await _store(exchange, draft, facts, old)

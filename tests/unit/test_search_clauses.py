@@ -407,6 +407,7 @@ def test_a_comparison_that_means_nothing_is_refused(filter: str, told: str) -> N
 
 def test_a_filter_chains_and_has() -> None:
     assert isinstance(asked("DocumentReference", '_filter=author.name eq "a"'), Chained)
+    assert asked("DocumentReference", "_filter=_list eq a") == Listed(("a",))
     having = asked("DocumentReference", "_filter=_has:Provenance:target:agent re Practitioner/1")
     assert isinstance(having, Having)
 

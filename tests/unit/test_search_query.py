@@ -555,6 +555,22 @@ def test_what_is_not_supported_is_named_or_refused(pair: str) -> None:
     assert refusal("DocumentReference", pair, strict=True).issues == (replace(issue, severity=Severity.ERROR),)
 
 
+def test_a_parameter_without_an_expression_is_not_supported() -> None:
+    """The standard says what an age is and not where it is found."""
+    told = read("Patient", "age=3", strict=False).issues
+    assert [(issue.code, issue.expression) for issue in told] == [(IssueType.NOT_SUPPORTED, ("http.age",))]
+    assert "'age' (number) is not supported" in str(refusal("Patient", "age=3", strict=True))
+
+
+def test_a_page_is_not_empty() -> None:
+    assert "The value is empty" in str(refusal("Patient", "_page="))
+
+
+def test_a_parameter_has_at_most_so_many_values() -> None:
+    assert len(clauses("Patient", "gender=" + ",".join(["a"] * 200))) == 1
+    assert "There are 201 values" in str(refusal("Patient", "gender=" + ",".join(["a"] * 201)))
+
+
 @pytest.mark.parametrize(("type", "pair"), [("Location", "near=48|2|10|km"), ("Patient", "_query=a")])
 def test_what_would_change_the_whole_question_is_never_left_out(type: str, pair: str) -> None:
     """Without it the answer would be everything there is."""

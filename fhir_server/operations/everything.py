@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 _AROUND: Final = (Include("*", "*"),)
+_NOBODY: Final = ""
+"""The id of no Patient: that somebody has no record costs what it costs that his record is closed to who asks."""
 
 
 async def _of_patient(call: Invocation) -> Answer:
@@ -40,9 +42,7 @@ async def _of_patient(call: Invocation) -> Answer:
     if id is None:
         if exchange.requester.kind not in _PATIENT_SIDE:
             raise Forbidden(NAME_THE_PATIENT)
-        id = (await exchange.own_facts()).record
-        if id is None:
-            raise NotFound("There is no record of yours here.")
+        id = (await exchange.own_facts()).record or _NOBODY
     return await _everything(call, "Patient", id, on_type=call.id is None)
 
 
@@ -59,6 +59,11 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
     server = exchange.server
     held, _, decision = await hold(exchange, type, id)
     found = held.read(decision.visible)
+    if on_type and (found is None or found.body is None):
+        # he did not name it, so neither the answer nor his trail may
+        exchange.account.target = None
+        exchange.account.hidden_target = held.key if held.record is not None else None
+        raise NotFound("There is no record of yours here.")
     if found is None:
         raise NotFound(f"{type}/{id} is not known.")
     if found.body is None:

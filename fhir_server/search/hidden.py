@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "Appointment": frozenset({"part-status"}),
     "ChargeItem": frozenset({"performer-function"}),
-    "DocumentReference": frozenset({"contenttype", "format", "language", "relation", "relationship"}),
+    "Claim": frozenset({"procedure-udi"}),
+    "DocumentReference": frozenset({"contenttype", "creation", "format", "language", "relation", "relationship"}),
+    "ExplanationOfBenefit": frozenset({"procedure-udi"}),
     "Group": frozenset({"characteristic", "characteristic-value", "exclude", "value"}),
     "Invoice": frozenset({"participant-role"}),
     "Provenance": frozenset({"agent-role", "agent-type"}),
@@ -174,7 +177,7 @@ def _code(term: str) -> str:
 
 
 def _key(term: str, base_url: str) -> str | None:
-    """What a term of a reference or a uri names here; of a token, nothing: its system stands before a bar."""
+    """What a term of a reference or a uri names here; of a token, nothing: what stands before its bar is a system."""
     code = _code(term)
     text = term[len(code) + 1 :] if term[len(code) : len(code) + 1] == "=" else ""
-    return target(text, base_url) if text and "|" not in text else None
+    return target(text, base_url) if text else None

@@ -9,9 +9,10 @@ import pytest
 
 from fhir_server.definitions.load import load
 from fhir_server.definitions.tables import Element
-from fhir_server.record.elements import DIRECTORY, SEARCHED
+from fhir_server.record.elements import DIRECTORY
+from fhir_server.record.redact import _NEEDED
 from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
-from fhir_server.search.parameters import Parameters
+from fhir_server.search.parameter import by_type
 from fhir_server.search.predicate import (
     ALWAYS,
     Contains,
@@ -25,7 +26,8 @@ from fhir_server.search.predicate import (
     negate,
     one_of,
 )
-from fhir_server.search.sort_dates import SORT_DATES
+from tests.searching import OWN as OWN_PARAMETERS
+from tests.searching import PARAMETERS
 
 BASE: Final = "https://dmp.example/fhir"
 OWN: Final = one_of(Field.DEPOSIT_BY, "me")
@@ -64,6 +66,8 @@ def test_what_is_hidden_is_found_in_own_deposits_alone() -> None:
         ("code#List/1", None),
         ("item:identifier=https://x.example|1", None),
         ("item=https://elsewhere.example/List/1", None),
+        ("item=DocumentReference/d|2", "DocumentReference/d"),
+        (f"location={BASE}/Binary/b#part", "Binary/b"),
     ],
 )
 def test_what_a_condition_names(term: str, key: str | None) -> None:
@@ -193,7 +197,7 @@ def test_other_conditions_stay_as_they_are() -> None:
 def _required(structure: str, depth: int = 0) -> Iterator[Element]:
     """What a structure must have that may point to something of a record."""
     for element in load().structures[structure].elements:
-        if not element.min:
+        if not (element.min or element.path in _NEEDED):
             continue
         for use in element.types:
             of_record = not use.targets or not set(use.targets) <= DIRECTORY
@@ -205,7 +209,8 @@ def _required(structure: str, depth: int = 0) -> Iterator[Element]:
 
 def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
     """Whatever lies in an entry that is taken out with its reference, and is searched, and is not that reference."""
-    parameters, definitions = Parameters(load(), SEARCHED, sort_dates=SORT_DATES), load()
+    definitions = load()
+    own = by_type(OWN_PARAMETERS, definitions)
     found: dict[str, set[str]] = {}
     for structure in definitions.structures.values():
         type = structure.name.partition(".")[0]
@@ -213,17 +218,18 @@ def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
             continue
         for element in structure.elements:
             uses = [use.code for use in element.types if use.code.startswith(f"{type}.")]
-            points = [one.path for use in uses for one in _required(use)]
+            points = [one.path.removesuffix("[x]") for use in uses for one in _required(use)]
             if not points:
                 continue
-            for code, parameter in parameters.of(type).items():
-                defined = definitions.search_parameters[type].get(code)
+            for code, parameter in PARAMETERS.of(type).items():
+                defined = own.get(type, {}).get(code) or definitions.search_parameters[type].get(code)
                 told = defined.expression if defined is not None and parameter.supported else ""
                 spoken = [part.strip(" ()") for part in told.split("|")]
                 within = any(part.startswith(f"{element.path}.") for part in spoken)
                 # what a composite joins lies within the element that it speaks of
                 within |= parameter.type == "composite" and element.path in spoken
-                if within and parameter.type not in {"reference", "uri"}:
+                itself = parameter.type in {"reference", "uri"}
+                if within and not (itself and any(part.startswith(tuple(points)) for part in spoken)):
                     found.setdefault(type, set()).add(code)
     assert found.pop("Composition") == {"related-id"}  # a target that is an identifier is no reference
     assert found == {type: set(codes) for type, codes in BESIDE.items()}

@@ -77,7 +77,7 @@ def parse(body: bytes) -> Node:
         # Parser and handlers hold each other: with the body, they would stay until garbage is collected.
         parser.StartElementHandler = parser.EndElementHandler = None
         parser.CharacterDataHandler = parser.StartDoctypeDeclHandler = None
-    return parsing.document[2][0]
+    return parsing.root[2][0]
 
 
 def markup(node: Node) -> str:
@@ -101,10 +101,10 @@ class _Parsing:
     """One document while expat goes through it."""
 
     def __init__(self, parser: expat.XMLParserType, body: bytes) -> None:
-        self.document: Node = ("", [], [], 0)
+        self.root: Node = ("", [], [], 0)
         self._parser = parser
         self._body = body
-        self._open = [self.document]
+        self._open = [self.root]
         """The elements that are not closed yet, the document first, without those of XHTML."""
         self._scope: _Scope = {"xml": ("http://www.w3.org/XML/1998/namespace", 0)}
         self._is_plain = False

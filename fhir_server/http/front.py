@@ -42,6 +42,7 @@ from fhir_server.interactions.delete import delete
 from fhir_server.interactions.exchange import Account, Exchange, Server
 from fhir_server.interactions.history import history_instance, history_system, history_type
 from fhir_server.interactions.notify import conclude
+from fhir_server.interactions.patch_format import format_of, of_entry
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.search import parse_pairs, search
 from fhir_server.interactions.update import patch, update
@@ -210,6 +211,7 @@ class Front:
             agent=agent_of(requester),
             now=server.clock(),
             address=request.address,
+            patch_format=format_of(headers.get("content-type")),
             request_id=request.request_id,
             account=account,
             strict=preferred.get("handling") == "strict",
@@ -219,7 +221,7 @@ class Front:
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
         if request.method == "PATCH":
-            must_be(content_type, JSON_PATCH)
+            must_be(content_type, JSON_PATCH, FHIR_JSON)
         elif request.method == "POST" and route.interaction in _SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
@@ -255,7 +257,7 @@ class Front:
                 raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
             body = call.body or b""
             if route.interaction is Interaction.PATCH:
-                raise NotAllowed("A JSON Patch cannot be a batch entry; send it by itself.")  # noqa: TRY301
+                exchange.patch_format, body = of_entry(body)
             pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
             answer = await perform(exchange, route, pairs, body, line)
         except FhirError as error:

@@ -62,7 +62,7 @@ class Finding:
         """Search in this database; a query may take so many seconds."""
         self._database = database
         self._seconds = seconds
-        self._milliseconds = int(seconds * 1000)
+        self._milliseconds = max(1, round(seconds * 1000))
 
     async def search(
         self,

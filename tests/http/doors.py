@@ -7,6 +7,7 @@ test fail. A door asks the same in each world, of ids that differ in the key of 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -18,6 +19,12 @@ from fhir_server.identity.systems import G15, INS_NIR_TEST, RPPS
 from tests.build import block
 from tests.http.asking import FHIR_JSON, FORM, Ask
 from tests.http.worlds import NUMBERS, RELATIONS, WRITER, Place, Resource, shown, target
+from tests.patches import Part
+from tests.patches import add as adding
+from tests.patches import delete as deleting
+from tests.patches import insert as inserting
+from tests.patches import move as moving
+from tests.patches import replace as replacing
 
 JSON_PATCH: Final = {"Content-Type": "application/json-patch+json"}
 SYSTEM: Final = ""
@@ -160,6 +167,16 @@ async def patch(ask: Ask, type: str) -> None:
         await ask.send("PATCH", url, content=change, headers=JSON_PATCH | condition)
 
 
+@door("PATCH type/id", writes=True)
+async def patch_by_path(ask: Ask, type: str) -> None:
+    """A FHIRPath Patch, one that is none, and one that fits what is there alone."""
+    url = f"/{type}/{ask.place.id(type)}"
+    language = (deleting(f"{type}.language"), adding(type, "language", valueCode="fr"))
+    for change in ((deleting(f"{type}.unheard"),), (replacing(f"{type}.id", valueId="x"),), language):
+        for condition in ({"If-Match": 'W/"9"'}, {}):
+            await ask.send("PATCH", url, content=json.dumps(parameters(*change)), headers=FHIR_JSON | condition)
+
+
 @door("DELETE type/id", writes=True)
 async def delete(ask: Ask, type: str) -> None:
     for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}, {}):
@@ -296,6 +313,28 @@ async def change_what_refers(ask: Ask, type: str) -> None:
         {"op": "remove", "path": "/entry/1"},
     ):
         await ask.send("PATCH", url, content=json.dumps([probe]), headers=JSON_PATCH)
+
+
+@door("PATCH type/id", types=ALONE, writes=True)
+async def change_by_path_what_refers(ask: Ask, type: str) -> None:
+    """Whether a path selects tells nothing of what is hidden, which is neither counted nor moved.
+
+    Each probe fits the list with what is hidden in it, and not as it is shown; what fits is a change of what is seen.
+    """
+    place = ask.place
+    url, hidden = f"/List/{place.gathers}", f"DocumentReference/{place.id('')}"
+    entry = {"part": [{"name": "item", "valueReference": {"display": "more"}}]}
+    probes: tuple[Part, ...] = (
+        adding(f"List.entry.where(item.reference = '{hidden}')", "id", valueString="x"),
+        adding(f"List.where(entry.item.reference contains '{hidden}')", "language", valueCode="fr"),
+        adding(f"List.where(text.div.contains('{hidden}'))", "language", valueCode="fr"),
+        replacing("List.entry[1].flag.text", valueString="x"),
+        inserting("List.entry", 3, **entry),
+        moving("List.entry", 2, 0),
+        moving("List.entry", 0, 1),
+    )
+    for probe in probes:
+        await ask.send("PATCH", url, content=json.dumps(parameters(probe)), headers=FHIR_JSON)
 
 
 @door("GET type", types=("Patient",))
@@ -590,6 +629,12 @@ async def mask_and_unmask(ask: Ask, type: str) -> None:
 
 # Batches
 
+JSON_PATCH_ENTRY: Final = {
+    "resourceType": "Binary",
+    "contentType": "application/json-patch+json",
+    "data": b64encode(b'[{"op": "add", "path": "/language", "value": "fr"}]').decode(),
+}
+
 
 @door("POST ", types=ALONE, writes=True)
 async def batch(ask: Ask, type: str) -> None:
@@ -613,6 +658,9 @@ async def batch(ask: Ask, type: str) -> None:
             _entry("PUT", url, target(each, place)),
             _entry("PUT", f"{each}?_id={place.id(each)}", target(each, place)),
             _entry("DELETE", f"{each}?_id={place.id(each)}"),
+            _entry("PATCH", url, parameters(deleting(f"{each}.language")), ifMatch='W/"9"'),
+            _entry("PATCH", url, parameters(deleting(f"{each}.language"))),
+            _entry("PATCH", url, JSON_PATCH_ENTRY),
             _entry("DELETE", url),
         ]
     entries += [
@@ -887,7 +935,7 @@ async def compartments(ask: Ask, type: str) -> None:
         await ask.send("GET", f"/{centre}/*?_type=Observation,List,Encounter&{of}&_include=Observation:*")
         await ask.send("GET", f"/{centre}/Observation?_total=accurate")
         await ask.search(f"/{centre}/Observation", of)
-    await ask.there_and_back(f"/Patient/{place.patient}/*?_count=1")
+    await ask.there_and_back(f"/Patient/{place.patient}/*?_count=3")
     await ask.send("GET", f"/Encounter/{hidden}/*?{of}&_summary=count")
     await ask.send("HEAD", f"/Encounter/{place.meeting}/*")
     await ask.send("POST", f"/Encounter/{place.meeting}/_search", content=of, headers=FORM)
@@ -918,7 +966,7 @@ async def everything(ask: Ask, type: str) -> None:
     of_patient, of_stay = (f"/{one}/$everything" for one in (f"Patient/{place.patient}", f"Encounter/{place.meeting}"))
     for url in (of_patient, of_stay, f"/Encounter/{place.id('')}/$everything"):
         await ask.send("GET", f"{url}?_type=Observation,DocumentReference&start=2026-01-01&_since=2020-01-01T00:00:00Z")
-    await ask.there_and_back(f"{of_patient}?_count=2")
+    await ask.there_and_back(f"{of_patient}?_count=4")
     await ask.send("GET", of_stay)
     await ask.post(of_patient, parameters({"name": "_count", "valueInteger": 1}))
     await ask.send("POST", f"/Encounter/{place.id('')}/$everything")

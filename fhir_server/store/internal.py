@@ -14,7 +14,7 @@ from fhir_server.record.belonging import gathered
 from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.labels import INVISIBLE
 from fhir_server.record.professions import professions_of
-from fhir_server.search.predicate import Field, Never, Predicate, all_of, one_of
+from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.store import indexes
 from fhir_server.store.connection import answering
 from fhir_server.store.document import SCHEMA, records_in
@@ -146,9 +146,7 @@ class Internal:
         return [str(key) for key in told]
 
     async def referred_to(self, asked: Predicate) -> list[str]:
-        """What the resources that match refer to (``Type/id``), to decide on each."""
-        if isinstance(asked, Never):
-            return []
+        """What the resources that match refer to (``Type/id``), to decide on each; what nothing can match costs it too."""
         with answering():
             told = await self._database["resources"].distinct("refers", to_filter(asked), maxTimeMS=10_000)
         return [str(key) for key in told]

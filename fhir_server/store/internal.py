@@ -146,7 +146,7 @@ class Internal:
         return [str(key) for key in told]
 
     async def referred_to(self, asked: Predicate) -> list[str]:
-        """What the resources that match refer to (``Type/id``), to decide on each; what nothing can match costs it too."""
+        """What the resources that match refer to (``Type/id``), to decide on each, of what nothing matches too."""
         with answering():
             told = await self._database["resources"].distinct("refers", to_filter(asked), maxTimeMS=10_000)
         return [str(key) for key in told]

@@ -1,12 +1,13 @@
 """Measure what searches cost through the whole server, and how that grows with what is stored. One command:
 
     python benchmarks/search.py [--patients 1000 10000] [--seconds 3] [--warm-up 1] [--callers 1 16] [--runs 3]
-                                [--only record,chain] [--results benchmarks/RESULTS.md]
+                                [--only everything,chain] [--more] [--results benchmarks/RESULTS.md]
 
 Each size has a server of its own on a fresh folder (embedded MongoDB with the cache it has by default, one worker,
 development issuer), everything on: token, consent, durable trail. A patient has 30 documents and 10 Observations, and
-there is a Practitioner in the directory for each patient (`benchmarks/searched.py`). With the values above it takes
-about twenty minutes; ``--patients 200 --seconds 1 --runs 1`` shows within a minute whether it works.
+there is a Practitioner in the directory for each patient (`benchmarks/searched.py`). The same is asked of all sizes in
+turns, so that whatever disturbs the machine disturbs them alike. With the values above it takes about twenty minutes;
+``--patients 100 200 --seconds 1 --runs 1`` shows within two whether it works. ``--more`` measures further searches.
 
 The steady figure is CPU milliseconds a request, of server and mongod together; the load driver is left out. The floor
 is bare PyMongo with the finds that a request cannot do without, on the index that is right, in the same runs.
@@ -21,11 +22,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -36,7 +38,7 @@ from benchmarks import results, searched
 from benchmarks.driver import Outcome, Plan, Sequence
 from benchmarks.floors import Find, FloorPlan
 from benchmarks.processes import program, tree
-from benchmarks.records import DOCUMENTS, Person
+from benchmarks.records import DOCUMENTS, Person, document
 from benchmarks.results import Figures, Machine, spread
 from benchmarks.searched import SYSTOLIC, World
 from fhir_server.fhir.date import microseconds
@@ -173,6 +175,49 @@ SHAPES: Final = (
 )
 
 
+def _documents(more: str) -> Callable[[World, Person], str]:
+    return lambda _, person: f"DocumentReference?patient={person.id}{more}"
+
+
+def _number_of(person: Person) -> str:
+    (identifier,) = cast("list[dict[str, str]]", document(person, 3)["identifier"])
+    return quote(f"{identifier['system']}|{identifier['value']}")
+
+
+def _traits(person: Person) -> str:
+    identity = person.identity()
+    (name,) = cast("list[dict[str, str]]", identity["name"])
+    return f"family={quote(name['family'])}&birthdate={identity['birthDate']}"
+
+
+MORE: Final = (
+    Shape("sorted, with its total", "specialiste", _documents("&_sort=type,-date&_count=20&_total=accurate")),
+    Shape("count", "specialiste", _documents("&status=current&_summary=count")),
+    Shape("oldest first", "specialiste", _documents("&_sort=date&_count=20")),
+    Shape("words within a text", "specialiste", _documents("&description:contains=clinique")),
+    Shape("with its patient", "specialiste", _documents("&_include=DocumentReference:patient")),
+    Shape("compartment", "specialiste", lambda _, person: f"Patient/{person.id}/*?_count=20"),
+    Shape(
+        "patient by INS",
+        "specialiste",
+        lambda _, person: f"Patient?identifier={quote(f'{INS_NIR_TEST}|{person.ins}')}",
+        of_record=False,
+    ),
+    Shape(
+        "document by its identifier",
+        "conformance",
+        lambda _, person: f"DocumentReference?identifier={_number_of(person)}",
+        of_record=False,
+    ),
+    Shape(
+        "patient by name and birth date",
+        "conformance",
+        lambda _, person: f"Patient?{_traits(person)}",
+        of_record=False,
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the command line asks for."""
@@ -183,20 +228,25 @@ class Wanted:
     callers: tuple[int, ...]
     runs: int
     only: tuple[str, ...]
+    more: bool
     results: Path
 
     @property
     def shapes(self) -> list[Shape]:
         """Those that are to be measured."""
-        return [one for one in SHAPES if not self.only or any(word in one.name for word in self.only)]
+        known = (*SHAPES, *(MORE if self.more else ()))
+        return [one for one in known if not self.only or any(word in one.name for word in self.only)]
 
 
 @dataclass(slots=True)
 class Size:
-    """One size of the data, and what was found."""
+    """A server with one size of the data, and what was found."""
 
     patients: int
-    megabytes: float = 0.0
+    served: Served
+    uri: str
+    world: World
+    megabytes: float
     found: dict[tuple[str, int], Figures] = field(default_factory=dict)
     """By name of the measurement and number of callers."""
 
@@ -206,51 +256,44 @@ class Size:
             raise SystemExit(f"{name}: an answer was no success:\n{outcome.failures[0]}")
         figures = self.found.setdefault((name, callers), Figures())
         figures.add(outcome)
-        print(f"  {name:<32} {callers:>3} callers  {figures.last()}", flush=True)
+        print(f"  {name:<36} {self.patients:>6} {callers:>3} callers  {figures.last()}", flush=True)
 
 
 def main() -> None:
     """Measure."""
     wanted = _arguments()
-    sizes = [_measured(wanted, patients) for patients in wanted.patients]
-    machine = Machine.here(sizes[-1].version)
-    told = " and ".join(
-        f"{one.size.patients * DOCUMENTS} documents of {one.size.patients} patients ({one.size.megabytes:.0f} MB)"
-        for one in sizes
-    )
-    what = f"Searches: {told}; {wanted.runs} runs of {wanted.seconds:g} s after {wanted.warm_up:g} s"
-    results.add(wanted.results, machine, what, _table(wanted, [one.size for one in sizes]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    size: Size
-    version: str
-
-
-def _measured(wanted: Wanted, patients: int) -> _Measured:
-    """Everything of one size."""
-    size = Size(patients)
-    with tempfile.TemporaryDirectory(prefix="fhir-search-") as folder, serving(Path(folder) / "data") as served:
-        uri = running_uri(served.data)
-        began = time.monotonic()
-        world = searched.seed(uri, served.base, patients)
-        size.megabytes, version = asyncio.run(_state(uri))
-        print(f"{patients} patients, {size.megabytes:.0f} MB, in {time.monotonic() - began:.0f} s", flush=True)
+    with ExitStack() as stack:
+        sizes = [_begun(stack, patients) for patients in wanted.patients]
         for number in range(wanted.runs):
             print(f"run {number + 1} of {wanted.runs}", flush=True)
             for shape in wanted.shapes:
                 for callers in wanted.callers:
-                    _one(wanted, served, uri, world, size, shape, callers)
-    return _Measured(size, version)
+                    for size in sizes:
+                        _one(wanted, size, shape, callers)
+        version = asyncio.run(_state(sizes[0].uri))[1]
+    told = " and ".join(
+        f"{one.patients * DOCUMENTS} documents of {one.patients} patients ({one.megabytes:.0f} MB)" for one in sizes
+    )
+    what = f"Search: {told}, in turns; {wanted.runs} runs of {wanted.seconds:g} s after {wanted.warm_up:g} s"
+    results.add(wanted.results, Machine.here(version), what, _table(wanted, sizes))
 
 
-def _one(wanted: Wanted, served: Served, uri: str, world: World, size: Size, shape: Shape, callers: int) -> None:
+def _begun(stack: ExitStack, patients: int) -> Size:
+    """A server with so many patients."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-search-"))
+    served = stack.enter_context(serving(Path(folder) / "data"))
+    uri, began = running_uri(served.data), time.monotonic()
+    world = searched.seed(uri, served.base, patients)
+    megabytes = asyncio.run(_state(uri))[0]
+    print(f"{patients} patients, {megabytes:.0f} MB, in {time.monotonic() - began:.0f} s", flush=True)
+    return Size(patients, served, uri, world, megabytes)
+
+
+def _one(wanted: Wanted, size: Size, shape: Shape, callers: int) -> None:
     """One measurement of the server, and of the floor next to it."""
+    served, world = size.served, size.world
     address = urlsplit(served.base)
-    people = world.people[:_MOST_ASKED]
-    if len(world.people) > _MOST_ASKED:
-        people = world.people[:: len(world.people) // _MOST_ASKED]
+    people = world.people[:: max(1, len(world.people) // _MOST_ASKED)]
     token = served.token(shape.actor, lifetime=_TOKEN_SECONDS)
     head = (
         f"HTTP/1.1\r\nHost: {address.netloc}\r\nAccept: application/fhir+json\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -270,7 +313,7 @@ def _one(wanted: Wanted, served: Served, uri: str, world: World, size: Size, sha
         return
     mongod = [pid for pid in tree(served.process.pid) if program(pid) == "mongod"]
     finds = [shape.floor(world, person) for person in people]
-    bare = FloorPlan(uri, "find", callers, wanted.warm_up, wanted.seconds, mongod, [], [], finds)
+    bare = FloorPlan(size.uri, "find", callers, wanted.warm_up, wanted.seconds, mongod, [], [], finds)
     size.measure(f"floor {shape.name}", callers, _run("benchmarks.floors", bare))
 
 
@@ -322,11 +365,19 @@ def _arguments() -> Wanted:
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 16], help="who send at the same time")
     parser.add_argument("--runs", type=int, default=3, help="times that everything is measured")
     parser.add_argument("--only", default="", help="parts of names of searches, with commas between them")
+    parser.add_argument("--more", action="store_true", help="also the searches beside the ten")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "RESULTS.md", help="file to append to")
     given = parser.parse_args()
     only = tuple(word for word in given.only.split(",") if word)
     wanted = Wanted(
-        tuple(given.patients), given.seconds, given.warm_up, tuple(given.callers), given.runs, only, given.results
+        patients=tuple(given.patients),
+        seconds=given.seconds,
+        warm_up=given.warm_up,
+        callers=tuple(given.callers),
+        runs=given.runs,
+        only=only,
+        more=given.more,
+        results=given.results,
     )
     if not wanted.shapes:
         parser.error(f"--only: none of {', '.join(one.name for one in SHAPES)} has that in its name")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from fhir_server.fhir.errors import FhirError, Invalid, NotAllowed, Unavailable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
+from fhir_server.http.conditions import is_current, take_conditions
 from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
 from fhir_server.http.request import (
     ClientGone,
@@ -28,7 +28,6 @@ from fhir_server.http.request import (
     read_body,
     read_request,
     request_id_of,
-    version_of,
 )
 from fhir_server.http.response import Response, not_modified, of_answer, of_error
 from fhir_server.http.routes import Interaction, Route, Routes
@@ -37,18 +36,20 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import Call, batch
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.compartment import search_compartment
+from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.exchange import Account, Exchange, Server
 from fhir_server.interactions.history import history_instance, history_system, history_type
 from fhir_server.interactions.notify import conclude
+from fhir_server.interactions.patch_format import format_of, of_entry
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.search import parse_pairs, search
 from fhir_server.interactions.update import patch, update
 from fhir_server.search.subset import SUBSET_PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     from fhir_server.identity.requester import Requester
     from fhir_server.identity.token import Verifier
@@ -179,7 +180,7 @@ class Front:
             pairs = request.pairs()
             format, pretty = _representation(pairs)
             exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
-            exchange.if_match = version_of(request.headers.get("if-match"), "If-Match")
+            take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
@@ -194,7 +195,7 @@ class Front:
             raise
         if not exchange.account.announced and route.interaction is not Interaction.BATCH:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and _is_current(request.headers, answer):
+        if route.interaction in _READS and is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
@@ -210,17 +211,17 @@ class Front:
             agent=agent_of(requester),
             now=server.clock(),
             address=request.address,
+            patch_format=format_of(headers.get("content-type")),
             request_id=request.request_id,
             account=account,
             strict=preferred.get("handling") == "strict",
             return_preference=preferred.get("return", "representation"),
-            if_none_exist=headers.get("if-none-exist"),
         )
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
         if request.method == "PATCH":
-            must_be(content_type, JSON_PATCH)
+            must_be(content_type, JSON_PATCH, FHIR_JSON)
         elif request.method == "POST" and route.interaction in _SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
@@ -251,13 +252,12 @@ class Front:
             headers = dict(call.headers)
             line = f"{call.method} /{call.url}".encode()
             exchange.account = _account(route, line)
-            exchange.if_match = version_of(headers.get("if-match"), "ifMatch")
-            exchange.if_none_exist = headers.get("if-none-exist")
+            take_conditions(exchange, route, headers, line)
             if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
                 raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
             body = call.body or b""
             if route.interaction is Interaction.PATCH:
-                raise NotAllowed("A JSON Patch cannot be a batch entry; send it by itself.")  # noqa: TRY301
+                exchange.patch_format, body = of_entry(body)
             pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
             answer = await perform(exchange, route, pairs, body, line)
         except FhirError as error:
@@ -272,19 +272,20 @@ class Front:
             ) from None
         if not exchange.account.announced:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and _is_current(headers, answer):
+        if route.interaction in _READS and is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
 
 
-async def perform(  # noqa: C901 - one case for each interaction
+async def perform(  # noqa: C901, PLR0912 - one case for each interaction
     exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
 ) -> Answer:
     """Perform one interaction."""
     if route.operation is not None:
         return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
     type, id = route.type or "", route.id or ""
-    _must_take(route.interaction, pairs)
+    if not route.on_condition:
+        _must_take(route.interaction, pairs)
     match route.interaction:
         case Interaction.READ:
             return await read(exchange, type, id, pairs, line)
@@ -292,10 +293,16 @@ async def perform(  # noqa: C901 - one case for each interaction
             return await vread(exchange, type, id, route.version or "", pairs, line)
         case Interaction.CREATE:
             return await create(exchange, type, body)
+        case Interaction.UPDATE if route.on_condition:
+            return await conditional_update(exchange, type, pairs, body)
         case Interaction.UPDATE:
             return await update(exchange, type, id, body)
+        case Interaction.PATCH if route.on_condition:
+            return await conditional_patch(exchange, type, pairs, body)
         case Interaction.PATCH:
             return await patch(exchange, type, id, body)
+        case Interaction.DELETE if route.on_condition:
+            return await conditional_delete(exchange, type, pairs)
         case Interaction.DELETE:
             return await delete(exchange, type, id)
         case Interaction.HISTORY_INSTANCE:
@@ -327,7 +334,7 @@ def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> No
 
 
 def _account(route: Route, line: bytes) -> Account:
-    """What is known of a request before anything is looked up; of an operation, which one it is."""
+    """What is known of a request before anything is looked up; of an operation or a condition, which one it is."""
     account = Account(route.interaction.value, route.type)
     if route.interaction is Interaction.SEARCH_COMPARTMENT:
         # R4 has no code for it: of one type it is a search of that type, of all types one of the system
@@ -335,7 +342,7 @@ def _account(route: Route, line: bytes) -> Account:
         account = Account(searched.value, route.member)
     elif route.id is not None:
         account.target = f"{route.type}/{route.id}"
-    if route.operation is not None:
+    if route.operation is not None or route.on_condition:
         account.query = line
     return account
 
@@ -366,22 +373,6 @@ def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]
     if pretty not in ("true", "false"):
         raise Invalid("_pretty must be true or false.", expression=("http._pretty",))
     return format, pretty == "true"
-
-
-def _is_current(headers: Mapping[str, str], answer: Answer) -> bool:
-    """Conditional read: the client holds this version already. https://hl7.org/fhir/R4/http.html#cread"""
-    known = headers.get("if-none-match")
-    if known is not None and answer.version is not None:
-        return known.strip() == "*" or f'"{answer.version}"' in {
-            part.strip().removeprefix("W/") for part in known.split(",")
-        }
-    since = headers.get("if-modified-since")
-    if since is None or answer.at is None:
-        return False
-    try:
-        return answer.at // 1_000_000 <= int(parsedate_to_datetime(since).timestamp())
-    except (ValueError, TypeError, OverflowError):
-        return False
 
 
 async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from fhir_server.fhir.errors import FhirError, Invalid, Malformed, TooLarge, Unauthenticated, UnsupportedMedia
+from fhir_server.fhir.errors import FhirError, Malformed, TooLarge, Unauthenticated, UnsupportedMedia
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.search import parse_pairs
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Receive = "Callable[[], Awaitable[Any]]"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
-_ETAG: Final = re.compile(r'(?:W/)?"([^"]{1,64})"')
 _ONCE: Final = frozenset(
     {
         "authorization",
@@ -147,16 +146,6 @@ async def read_body(
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
-
-
-def version_of(etag: str | None, header: str) -> str | None:
-    """The version an ETag names, ``*`` for any that there is; 400 for what is none."""
-    if etag is None or etag.strip() == "*":
-        return etag and "*"
-    found = _ETAG.fullmatch(etag.strip())
-    if found is None:
-        raise Invalid(f'{header} must be one ETag, such as W/"1".', code=IssueType.VALUE)
-    return found[1]
 
 
 def preferences(prefer: str | None) -> dict[str, str]:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.consent.circumstances import Act, Domain, domain_of
-from fhir_server.fhir.errors import Conflict, Forbidden, NotAllowed, PreconditionFailed, Unprocessable
+from fhir_server.fhir.errors import Conflict, Forbidden, NotAllowed, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.binaries import owner_fields, take_data
+from fhir_server.interactions.condition import lead_on, met_by, pairs_of, several
+from fhir_server.interactions.exchange import Account
 from fhir_server.interactions.masking import mask_by_default
 from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.prepare import (
@@ -29,7 +31,6 @@ from fhir_server.interactions.prepare import (
     read_body,
 )
 from fhir_server.interactions.read import read
-from fhir_server.interactions.search import Condition, condition
 from fhir_server.interactions.shown import as_shown
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
@@ -38,16 +39,18 @@ from fhir_server.store.reading import permits
 if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
+    from fhir_server.interactions.search import Condition
     from fhir_server.record.facts import Facts
     from fhir_server.search.visible import Visible
 
 READ_ONLY: Final = (("Allow", "GET, HEAD"),)
 
 
-class _Overtaken(Conflict):
+class Overtaken(Conflict):
     """Somebody else met the same condition first; nothing was written."""
 
     def __init__(self, ids: list[str]) -> None:
+        """These meet it."""
         super().__init__("Somebody else created this resource meanwhile.")
         self.ids = ids
 
@@ -55,22 +58,29 @@ class _Overtaken(Conflict):
 async def create(exchange: Exchange, type: str, raw: bytes) -> Answer:
     """Store a new resource under an id of the server's; the id in the body does not count."""
     exchange.account.type = type
-    act = act_of_create(type)
-    exchange.closed(type, act, "c")
-    if type == "Consent" and exchange.requester.kind is Kind.CARER:
-        raise Forbidden("A carer answers his invitation and writes no Consent; the person he helps decides.")
+    act = must_be_open_to_create(exchange, type)
     draft = read_body(exchange, type, raw, None)
     await complete_subject(exchange, draft)
     if exchange.if_none_exist is None:
         return await store_new(exchange, draft, act)
-    wanted = await condition(exchange, type, exchange.if_none_exist)
-    found = await exchange.server.finding.search(wanted.asked, visible=wanted.visible, order=wanted.order, limit=2)
-    if found.resources:
-        return await _existing(exchange, type, [one.id for one in found.resources])
+    met = await met_by(exchange, type, pairs_of(exchange.if_none_exist))
+    if met.found:
+        return await _existing(exchange, type, [one.id for one in met.found])
+    await lead_on(exchange, "create")
     try:
-        return await store_new(exchange, draft, act, wanted=wanted)
-    except _Overtaken as overtaken:
+        return await store_new(exchange, draft, act, wanted=met.condition)
+    except Overtaken as overtaken:
+        exchange.account = Account("create", type)
         return await _existing(exchange, type, overtaken.ids)
+
+
+def must_be_open_to_create(exchange: Exchange, type: str) -> Act:
+    """Which act it is to create a resource of this type; 403 when it is closed to the requester."""
+    act = act_of_create(type)
+    exchange.closed(type, act, "c")
+    if type == "Consent" and exchange.requester.kind is Kind.CARER:
+        raise Forbidden("A carer answers his invitation and writes no Consent; the person he helps decides.")
+    return act
 
 
 def act_of_create(type: str) -> Act:
@@ -136,7 +146,7 @@ async def store_new(
         else:
             found = await server.writing.create_unless(wanted.asked, shown, candidate, changes)
             if found.keys:
-                raise _Overtaken([key.partition("/")[2] for key in found.keys])
+                raise Overtaken([key.partition("/")[2] for key in found.keys])
     return Answer(
         201,
         await as_shown(exchange, body, candidate),
@@ -160,11 +170,7 @@ async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts,
 async def _existing(exchange: Exchange, type: str, ids: list[str]) -> Answer:
     """The condition is met already: the one match, or 412 for several."""
     if len(ids) > 1:
-        raise PreconditionFailed(
-            "Several resources match the condition (If-None-Exist); nothing was created.",
-            code=IssueType.MULTIPLE_MATCHES,
-        )
-    exchange.account.announced = False
+        raise several("created")
     found = await read(exchange, type, ids[0])
     location = f"{exchange.server.base_url}/{type}/{ids[0]}/_history/{found.version}"
     return Answer(200, found.body, found.version, found.at, location=location)

@@ -14,6 +14,7 @@ from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.identity.requester import Kind
 from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
+from fhir_server.interactions.patch_format import PatchFormat
 from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
@@ -74,6 +75,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    deletes_several: bool = False
+    """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)
@@ -138,7 +141,11 @@ class Exchange:
     """``Prefer: handling=strict``."""
     return_preference: str = "representation"
     if_match: str | None = None
+    if_none_match: frozenset[str] = frozenset()
+    """Of a change: the versions that must not be the current one, ``*`` for any."""
     if_none_exist: str | None = None
+    patch_format: PatchFormat = PatchFormat.JSON_PATCH
+    """Of the body of a patch."""
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
     tells: Notification | None = None
@@ -413,6 +420,7 @@ class Exchange:
             self,
             account=Account(interaction),
             if_match=None,
+            if_none_match=frozenset(),
             if_none_exist=None,
             tells=None,
             _facts={},

@@ -9,7 +9,7 @@ most :data:`MOST_HOPPED` answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from fhir_server.consent.circumstances import Act
@@ -18,7 +18,8 @@ from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import LocalReference
 from fhir_server.interactions.scope import look, records_of_identifiers
-from fhir_server.interactions.value_sets import codes_of
+from fhir_server.interactions.value_sets import around, codes_of
+from fhir_server.record.actors import INS
 from fhir_server.search import codes, terms
 from fhir_server.search.clause import (
     Around,
@@ -30,10 +31,12 @@ from fhir_server.search.clause import (
     Listed,
     RecordNamed,
     Some,
+    Subsumed,
     Without,
 )
 from fhir_server.search.clauses import HIERARCHIES
-from fhir_server.search.predicate import Field, Predicate, all_of, any_of, negate, one_of
+from fhir_server.search.hidden import BESIDE
+from fhir_server.search.predicate import Field, Predicate, Prefix, all_of, any_of, negate, one_of
 from fhir_server.search.types import reference
 
 if TYPE_CHECKING:
@@ -66,8 +69,8 @@ class Hops:
         """The clause as a condition on entries of these types, as far as the requester sees."""
         match clause:
             case RecordNamed():
-                return await self._record_named(clause, types)
-            case Chained() | Having() | Listed() | InValueSet() | Around():
+                return await self.record_named(clause, types)
+            case Chained() | Having() | Listed() | InValueSet() | Subsumed() | Around():
                 return await self._looked_up(clause, types)
             case ByType(each):
                 parts = [all_of([one_of(Field.TYPE, type), await self.resolve(one, (type,))]) for type, one in each]
@@ -82,19 +85,22 @@ class Hops:
                 return await self._seen(clause, types)
 
     async def _looked_up(
-        self, clause: Chained | Having | Listed | InValueSet | Around, types: Sequence[str]
+        self, clause: Chained | Having | Listed | InValueSet | Subsumed | Around, types: Sequence[str]
     ) -> Predicate:
         match clause:
             case Chained(parameter, inner):
-                return await self._chained(parameter, inner)
+                found = await self._chained(parameter, inner)
+                return await self._seen(found, types) if _is_beside(parameter, types) else found
             case Having():
                 return await self._having(clause)
             case Listed(ids):
                 return await self._listed(ids, types)
             case InValueSet(parameter, urls, negated):
-                told = [await codes_of(self.exchange, url, await self.visible(VALUE_SETS)) for url in urls]
+                told = [await codes_of(self.exchange, url, await self.visible(TERMINOLOGY)) for url in urls]
                 found = codes.among(parameter, told)
-                return negate(found) if negated else found
+                return await self._seen(negate(found) if negated else found, types)
+            case Subsumed():
+                return await self._seen(await self._subsumed(clause), types)
             case Around():
                 return await self._around(clause)
         assert_never(clause)
@@ -123,10 +129,17 @@ class Hops:
         unseen = await look(self.exchange, types, [asked], place, records)
         return unseen.rewrite(asked) if unseen is not None else asked
 
-    async def _record_named(self, clause: RecordNamed, types: Sequence[str]) -> Predicate:
+    async def record_named(self, clause: RecordNamed, types: Sequence[str]) -> Predicate:
+        """Entries of the records named: by id, by an INS, or by whatever else a Patient that is seen is known by."""
         if tuple(types) == ("Patient",):
             return clause.of_patient()
-        return clause.predicate(await records_of_identifiers(self.exchange, clause.identifiers))
+        named = clause.predicate(await records_of_identifiers(self.exchange, clause.identifiers))
+        others = tuple(one for one in clause.identifiers if one[0] not in INS)
+        if not others:
+            return named
+        keys = await self._keys(("Patient",), replace(clause, ids=frozenset(), identifiers=others).of_patient())
+        known = frozenset(key.partition("/")[2] for key in keys)
+        return any_of([named, replace(clause, ids=known, identifiers=()).predicate()])
 
     async def _keys(self, types: Sequence[str], asked: Predicate) -> list[str]:
         """The ``Type/id`` of what is asked of these types, as far as the requester sees it."""
@@ -163,6 +176,8 @@ class Hops:
     ) -> list[str]:
         """What is pointed to under a parameter by what is asked: ``Type/id``, or the URL of a canonical."""
         visible, finding = await self.visible(sources), self.exchange.server.finding
+        if _is_beside(parameter, sources):
+            asked = all_of([asked, await self._seen(Prefix(f"{parameter.code}="), sources)])
         heads = [f"{parameter.code}={type}/" for type in types if not (parameter.of_record and type == "Patient")]
         if parameter.canonical:
             heads.append(f"{parameter.code}=")
@@ -180,6 +195,13 @@ class Hops:
         item = self.exchange.server.parameters.of("List")["item"]
         keys = await self._pointed_to(asked, ("List",), item, types)
         return one_of(Field.ID, *keys)
+
+    async def _subsumed(self, clause: Subsumed) -> Predicate:
+        """Entries with one of these codes, or with one that a terminology knows under it, or over it."""
+        visible = await self.visible(TERMINOLOGY)
+        told = [await around(self.exchange, one, visible, below=clause.below) for one in clause.wanted]
+        found = codes.among(clause.parameter, told)
+        return any_of([found, codes.below_media_types(clause.parameter, clause.wanted)]) if clause.below else found
 
     async def _around(self, clause: Around) -> Predicate:
         """Entries that point to one of these, to a part of it, or to what it is part of, step by step."""
@@ -203,7 +225,12 @@ class Hops:
         raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
 
 
-VALUE_SETS: Final = ("ValueSet", "CodeSystem")
+def _is_beside(parameter: Parameter, types: Sequence[str]) -> bool:
+    """Whether the reference is taken out together with another one that is hidden (`search.hidden`)."""
+    return any(parameter.code in BESIDE.get(type, ()) for type in types)
+
+
+TERMINOLOGY: Final = ("ValueSet", "CodeSystem")
 
 
 def local(key: str) -> LocalReference:

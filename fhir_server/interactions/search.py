@@ -21,6 +21,7 @@ from fhir_server.interactions.bundle import Entry, searchset
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.hops import Hops
 from fhir_server.interactions.include import included
+from fhir_server.interactions.naming import note_named
 from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.search.clause import DEFERRED, RecordNamed
@@ -61,6 +62,7 @@ async def answer(exchange: Exchange, query: Query, type: str | None, path: str) 
     """A page of a query of one type, or of several; ``path`` is where it was asked, below the base."""
     scope = await open_scope(exchange, type, query)
     hops = Hops(exchange, scope)
+    await note_named(exchange, query, hops)
     asked = await asked_of(query, hops)
     used = urlencode(query.used)
     bound = _bound(exchange, path, used)
@@ -91,18 +93,21 @@ async def answer(exchange: Exchange, query: Query, type: str | None, path: str) 
 
 
 async def condition(exchange: Exchange, type: str, text: str) -> Condition:
-    """A search as a condition (``If-None-Exist``): nothing of it may be left out, and it must ask something."""
+    """A search as a condition (`interactions.condition`): nothing of it may be left out, and it must ask something."""
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = parse(type, pairs, strict=True, context=context_of(exchange))
+    if empty := [name for name, value in pairs if not value]:
+        raise Invalid(f"{empty[0][:100]}: The value is empty, and of a condition nothing is left out.")
     if all(clause == ALWAYS for clause in query.clauses) or NEVER in query.clauses:
         raise Invalid(
-            "If-None-Exist asks nothing: it needs a search parameter that tells resources apart.",
+            "The condition asks nothing: it needs a search parameter that tells resources apart.",
             code=IssueType.REQUIRED,
         )
     scope = await open_scope(exchange, type, query)
-    exchange.account.named = {}  # the trace tells what was created, not what the condition names
-    asked = await asked_of(query, Hops(exchange, scope))
+    hops = Hops(exchange, scope)
+    await note_named(exchange, query, hops)
+    asked = await asked_of(query, hops)
     return Condition(asked, scope.visible, await _order(exchange, query, scope, asked))
 
 
@@ -125,7 +130,7 @@ async def asked_of(query: Query, hops: Hops) -> Predicate:
     parts: list[Predicate] = [one_of(Field.TYPE, *query.types)]
     for clause in query.clauses:
         if isinstance(clause, RecordNamed):
-            parts.append(clause.predicate(hops.scope.resolved))
+            parts.append(await hops.record_named(clause, query.types))
         elif isinstance(clause, DEFERRED):
             parts.append(await hops.resolve(clause, query.types))
         else:

@@ -27,9 +27,9 @@ from fhir_server.interactions.change import (
     possible_acts,
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
-from fhir_server.interactions.json_patch import apply
 from fhir_server.interactions.masking import mask_by_default
 from fhir_server.interactions.notify import told_beside
+from fhir_server.interactions.patch_format import apply
 from fhir_server.interactions.prepare import (
     Draft,
     complete_subject,
@@ -50,6 +50,7 @@ from fhir_server.store.writing import VersionMoved
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.interactions.search import Condition
     from fhir_server.record.facts import Facts
     from fhir_server.record.redact import Shown
     from fhir_server.store.reading import Stored
@@ -61,14 +62,19 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     draft = read_body(exchange, type, raw, id)
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
-        return await _create_here(exchange, draft, id, old)
+        return await create_here(exchange, draft, id, old)
+    return await replace_by(exchange, draft, facts, old)
+
+
+async def replace_by(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
+    """Replace what the requester sees by what he sent; what he does not see of it stays."""
     await complete_subject(exchange, draft)
     _restore(draft, await shown_of(exchange, old))
     return await _store(exchange, draft, facts, old)
 
 
 async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
-    """Change the current version by a JSON Patch (RFC 6902)."""
+    """Change the current version by a JSON Patch (RFC 6902) or a FHIRPath Patch, as `exchange.patch_format` tells."""
     _begin(exchange, type, id)
     if exchange.requester.kind is Kind.FEEDER:
         # it tests and answers what is stored, which who feeds only may not read (R-09)
@@ -76,10 +82,16 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         raise NotFound(f"{type}/{id} is not known.")
+    return await patch_by(exchange, raw, facts, old)
+
+
+async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored) -> Answer:
+    """Apply a JSON Patch to what the requester sees; what he does not see of it stays."""
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
-    body = apply(raw, await with_data(exchange, shown.body, old.document))
-    draft = read_body(exchange, type, body, id)
+    before = await with_data(exchange, shown.body, old.document)
+    body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
+    draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
     return await _store(exchange, draft, facts, old)
 
@@ -164,15 +176,19 @@ async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts
 
 
 def must_match(exchange: Exchange, old: Stored) -> None:
-    """``If-Match``, after the gate: 412 when the stored version is another."""
+    """``If-Match`` and ``If-None-Match``, after the gate: 412 when the stored version is another, or is that one."""
     if exchange.if_match not in (None, "*", str(old.version)):
         raise PreconditionFailed(
             f"The current version is {old.version}; your change was made to version {exchange.if_match}. "
             "Read it again and repeat your change."
         )
+    if old.body is not None and exchange.if_none_match & {"*", str(old.version)}:
+        raise PreconditionFailed(f"{old.key} is there, in version {old.version}, which If-None-Match excludes.")
 
 
-async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | None) -> Answer:
+async def create_here(
+    exchange: Exchange, draft: Draft, id: str, old: Stored | None, *, wanted: Condition | None = None
+) -> Answer:
     """Update as create: under an id the client chose, for conformance clients only (ADR 0015)."""
     if not exchange.is_conformance:
         if old is not None:
@@ -182,7 +198,7 @@ async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | 
         raise PreconditionFailed(f"There is no version of {draft.type}/{id} that If-Match could name.")
     await complete_subject(exchange, draft)
     if old is None:
-        return await store_new(exchange, draft, act_of_create(draft.type), id=id)
+        return await store_new(exchange, draft, act_of_create(draft.type), id=id, wanted=wanted)
     mask_by_default(exchange, draft, await exchange.facts(old.record))
     return await _replace(exchange, draft, old, status=201)
 

@@ -63,5 +63,5 @@ _PERIODS: Final = (
 POINTS: Final = SORT_DATES.keys() - frozenset(_PERIODS.split())
 """The types whose main date is a date, a dateTime or an instant, so that its start is never open.
 
-Checked by `tests/unit/test_sort_dates.py`, and that the main date of every type is one element at most.
+Checked by `tests/unit/test_search_sort_dates.py`, and that the main date of every type is one element at most.
 """

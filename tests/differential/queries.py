@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import cycle
 from random import Random
 from typing import Final
 
 from fhir_server.definitions.tables import SearchParameter
 from tests.differential.elements import Node, parameters, within
 from tests.differential.evaluator import Evaluator, Pair, understands
-from tests.differential.matching import local
+from tests.differential.matching import local, split
+from tests.differential.readings import PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE
 from tests.differential.values import Values, joined
 
 LEFT_OUT: Final = ("phonetic", "near", "_lastUpdated", "_source", "item-subject")
@@ -108,14 +110,13 @@ class Questions:
 
     # One condition
 
-    def condition(self, type: str, kind: str = "") -> Pair:
-        """A name, perhaps with a modifier, and some alternatives; of a kind of parameter, where the type has one."""
-        codes = self._of_kind(type, kind)
+    def condition(self, type: str, *, code: str = "") -> Pair:
+        """A name, perhaps with a modifier, and some alternatives."""
+        codes = [code] if code else self._of_kind(type, "")
         while True:
-            code = self.rng.choice(codes)
-            parameter = self.codes[type][code]
-            if not kind and parameter.type != "composite" and self.rng.random() < 0.1:
-                return self.missing(type, code)
+            parameter = self.codes[type][self.rng.choice(codes)]
+            if not code and parameter.type != "composite" and self.rng.random() < 0.1:
+                return self.missing(type, parameter.code)
             found = self._alternatives(type, parameter)
             if found is not None:
                 return found
@@ -166,6 +167,8 @@ class Questions:
         code, targets = self.rng.choice([(code, to) for code, to in self.links[type].items() if to])
         target = self.rng.choice(targets)
         name, value = self.ending(target, depth - 1)
+        while (target, name) == ("Patient", "identifier") and not _takes_a_patient(value):
+            name, value = self.ending(target, depth - 1)
         known = [one for one in self._possible(type, code) if understands(one, name)]
         only = "" if known == [target] and self.rng.random() < 0.7 else f":{target}"
         return f"{code}{only}.{name}", value
@@ -206,17 +209,21 @@ class Questions:
         return ",".join(self.rng.choice(("", "-")) + code for code in chosen)
 
     def asked(self, group: str) -> Iterator[Query]:
-        """Without end, queries of one group."""
-        while True:
-            query, expected = self._of(group), 0
+        """Without end, queries of one group; of a kind of parameter, each one in its turn."""
+        turns = [(type, code) for type in self.codes for code in self._of_kind(type, group)] or [("", "")]
+        self.rng.shuffle(turns)
+        for type, code in cycle(turns):
+            query, expected = self._of(group, type, code), 0
             for _ in range(TRIES):
                 if expected := len(self.world.search(query.type, query.pairs)):
                     break
-                query = self._of(group)
+                query = self._of(group, type, code)
             count = max(self.rng.choice(COUNTS), -(-expected // MOST_PAGES))
             yield replace(query, count=count, total=self.rng.random() < 0.5, post=self.rng.random() < 0.1)
 
-    def _of(self, group: str) -> Query:
+    def _of(self, group: str, type: str, code: str) -> Query:
+        if code:
+            return Query(type, (self.condition(type, code=code),))
         if group in ("sort", "together"):
             type = self.rng.choice(self.types)
             pairs = self._together(type) if group == "together" else self._perhaps_one(type)
@@ -247,9 +254,7 @@ class Questions:
                 return any(self.links.get(type, {}).values())
             case "has":
                 return self.referred(type)
-            case "missing" | "common":
-                return True
-        return bool(self._of_kind(type, group))
+        return True
 
     def _pair(self, type: str, group: str) -> Pair:
         match group:
@@ -261,7 +266,7 @@ class Questions:
                 return self.missing(type)
             case "common":
                 return self._common(type)
-        return self.condition(type, group)
+        return self.condition(type)
 
     def _common(self, type: str) -> Pair:
         """``_id``, ``_tag``, ``_profile`` and ``_security``, which every type has."""
@@ -271,6 +276,10 @@ class Questions:
             )
             if found is not None:
                 return found
+
+
+def _takes_a_patient(value: str) -> bool:
+    return PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE or not any(one.endswith("|") for one in split(value, ","))
 
 
 GROUPS: Final = (

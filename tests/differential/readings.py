@@ -12,6 +12,9 @@ STRINGS_HAVE_CASE: Final = False
 string then the search is not case sensitive"; codes, identifiers and what else is a token have case here, which the
 standard leaves to the code system."""
 
+INSTANTS_ARE_POINTS: Final = True
+"""Whether an instant written to the second is a point, "an interval with an effective width of 0", or that second."""
+
 HIERARCHY_BY_SEGMENTS: Final = False
 """Whether ``:below`` and ``:above`` of a uri go by steps between slashes. R4 says "starts with" and "left-matches", by
 which ``ValueSet/1234`` is below ``ValueSet/123``; later versions speak of segments."""
@@ -19,6 +22,10 @@ which ``ValueSet/1234`` is below ``ValueSet/123``; later versions speak of segme
 COMPOSITES_TAKE_A_SYSTEM_ALONE: Final = False
 """Whether queries ask for ``system|$value``. It is a token as any other; the server refuses it with a sentence, so no
 such query is made."""
+
+PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE: Final = False
+"""Whether queries ask for ``patient.identifier=system|``. The parameter names a record here, and a system alone is
+refused with a sentence."""
 
 OPEN_START_IS_SORTED_BY_ITS_END: Final = True
 """Where a Period without a start comes in an order by date: by its end, the one thing known of it; else before every

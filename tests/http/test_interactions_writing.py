@@ -138,6 +138,31 @@ def test_of_two_writers_one_wins(served: Served, client: httpx.Client, basic: di
     assert current(client, basic)["meta"]["versionId"] == "2"
 
 
+# If-None-Match
+
+
+def test_a_change_of_what_must_not_be_there(client: httpx.Client) -> None:
+    """https://hl7.org/fhir/R4/http.html#concurrency; RFC 9110, 13.1.2"""
+    path, body = "Basic/http-unless", minimal("Basic", id="http-unless")
+    patch = [{"op": "add", "path": "/language", "value": "fr"}]
+
+    def put(known: str) -> httpx.Response:
+        return client.put(path, json=body, headers={**FHIR_JSON, "If-None-Match": known})
+
+    assert put("*").status_code == 201
+    for known in ("*", 'W/"1"', 'W/"7", W/"1"', '"1"'):
+        refused(put(known), 412, "conflict")
+        refused(client.patch(path, json=patch, headers={**JSON_PATCH, "If-None-Match": known}), 412, "conflict")
+        refused(client.delete(path, headers={"If-None-Match": known}), 412, "conflict")
+    for garbage in ("1", "", 'W/"1", x'):
+        refused(put(garbage), 400, "value")
+    assert put('W/"7"').headers["etag"] == 'W/"2"'
+    assert client.delete(path).status_code == 204
+    assert client.delete(path, headers={"If-None-Match": "*"}).status_code == 204, "there is nothing any more"
+    assert put("*").headers["etag"] == 'W/"4"'
+    client.delete(path)
+
+
 # If-None-Exist
 
 
@@ -271,7 +296,7 @@ def test_a_patch_that_cannot_be(client: httpx.Client, basic: dict[str, Any], pat
 def test_a_patch_in_place_of_json(client: httpx.Client, basic: dict[str, Any]) -> None:
     path = f"Basic/{basic['id']}"
     patch = [{"op": "add", "path": "/language", "value": "fr"}]
-    refused(client.patch(path, json=patch, headers=FHIR_JSON), 415, "not-supported")
+    refused(client.patch(path, json=patch, headers=FHIR_JSON), 400, "structure", "Parameters resource")
     refused(client.put(path, json=patch, headers=JSON_PATCH), 415, "not-supported")
     refused(client.patch(path, content="[{", headers=JSON_PATCH), 400, "structure", "line 1 column 3")
     refused(client.patch("Basic/absent", json=patch, headers=JSON_PATCH), 404, "not-found")

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 
@@ -14,7 +14,7 @@ from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.definitions.tables import SearchParameter, SearchParameterType
 from fhir_server.fhir.date import MIN
-from fhir_server.fhir.json import JsonObject, decode_object
+from fhir_server.fhir.json import Json, JsonObject, decode_object
 from fhir_server.fhir.reference import LocalReference
 from fhir_server.record.elements import ELEMENTS, SEARCHED
 from fhir_server.search.parameter import TYPES_OF_ELEMENTS
@@ -74,9 +74,10 @@ def test_a_document_is_indexed_within_its_time() -> None:
 
 
 def test_all_types_compile_quickly() -> None:
-    start = perf_counter()
-    Parameters(load(), SEARCHED, OWN, sort_dates=SORT_DATES)
-    assert perf_counter() - start < 1.5
+    definitions = load()
+    start = process_time()  # what others do on this machine does not count
+    Parameters(definitions, SEARCHED, OWN, sort_dates=SORT_DATES)
+    assert process_time() - start < 1.0
 
 
 def test_supported_parameters_are_most_of_them() -> None:
@@ -180,6 +181,55 @@ def test_a_parameter_that_cannot_be_served_stops_the_start(parameter: SearchPara
     assert told in str(stopped.value)
     assert parameter.url in str(stopped.value)
     assert isinstance(stopped.value, Outside) or parameter.base == ("Patent",)
+
+
+def test_a_binding_is_looked_for_where_the_element_has_it() -> None:
+    """Through a choice whose first type has no such element, there is none to find."""
+    one = own("x", "token", "Condition.onset.code", base=("Condition",))
+    parameters = Parameters(load(), {}, [one], sort_dates={})
+    assert parameters.of("Condition")["x"].implied == frozenset()
+    assert ("http://hl7.org/fhir/observation-status", "final") in PARAMETERS.of("Observation")["status"].implied
+    assert PARAMETERS.of("Observation")["code"].implied == frozenset()
+
+
+def test_the_same_resource_gives_the_same_whatever_was_indexed_before() -> None:
+    """What is worked out once is worked out once a resource."""
+    one: JsonObject = {"name": [{"family": "Martin", "given": ["Zoé"]}]}
+    other: JsonObject = {"name": [{"family": "Zoé", "given": ["Martin"]}]}
+    first = PARAMETERS.index("Patient", one)
+    assert PARAMETERS.index("Patient", other).terms != first.terms
+    assert PARAMETERS.index("Patient", one) == first
+    assert not any("~" in term for term in PARAMETERS.index("Observation", {"code": {"text": "Zoé"}}).terms)
+
+
+def test_a_long_text_is_kept_beside_its_terms() -> None:
+    long = "É" * 300
+    index = PARAMETERS.index("DocumentReference", {"description": long})
+    assert index.texts == ["description=" + "e" * 300]
+    assert "description=" + "e" * 200 in index.terms
+    assert PARAMETERS.index("DocumentReference", {"description": "É" * 200}).texts == []
+
+
+def test_a_marker_tells_that_there_is_an_element_with_nothing_to_find() -> None:
+    contained: JsonObject = {"author": [{"reference": "#a"}], "date": "hier", "subject": {"display": "x"}}
+    assert PARAMETERS.index("DocumentReference", contained).terms == ["author:any", "date:any"]
+
+
+def test_a_marker_stands_beside_a_reference_that_may_be_hidden() -> None:
+    """Of whom that is hidden, another that nothing finds is still there."""
+    silent: Json = {"display": "Lettre"}
+    hidden: Json = {"reference": "DocumentReference/1"}
+    open_to_all: Json = {"reference": "Practitioner/1"}
+    elsewhere: Json = {"identifier": {"value": "1"}}
+
+    def terms(*derived: Json) -> list[str]:
+        return PARAMETERS.index("Observation", {"derivedFrom": list(derived)}).terms
+
+    assert terms(hidden, silent) == terms(silent, hidden) == ["derived-from:any", "derived-from=DocumentReference/1"]
+    assert terms(open_to_all, silent) == ["derived-from=Practitioner/1"]
+    assert terms(elsewhere, silent) == ["derived-from:identifier#1", "derived-from:identifier=|1"]
+    assert terms(hidden) == ["derived-from=DocumentReference/1"]
+    assert terms(silent) == ["derived-from:any"]
 
 
 def test_wrong_settings_stop_the_start() -> None:

@@ -12,14 +12,14 @@ Where the element is the one that tells the record, a local Patient is no term a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.reference import ID, LocalReference, local
-from fhir_server.record.elements import DIRECTORY
-from fhir_server.record.elements import TYPES as RESOURCE_TYPES
+from fhir_server.record import pointers
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, any_of, one_of
 from fhir_server.search.types import token, uri
@@ -30,9 +30,6 @@ TYPES: Final = frozenset({"Reference", "canonical", "uri", "url", "Resource"})
 
 MODIFIERS: Final = frozenset({"missing", "identifier", "above", "below"})
 """Beside the names of resource types."""
-
-TYPES_OF_RECORDS: Final = RESOURCE_TYPES - DIRECTORY
-"""The types of resource that may be hidden from somebody."""
 
 _VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}\Z")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
@@ -58,7 +55,7 @@ def literal(element: JsonObject, base_url: str) -> Target | None:
     text = element.get("reference")
     if not isinstance(text, str) or text.startswith("#"):
         return None
-    return local(text, base_url) or _VERSION.sub("", text) or None
+    return local(text, base_url) or (_VERSION.sub("", text) if "/_history/" in text else text) or None
 
 
 def extract(
@@ -69,24 +66,40 @@ def extract(
     *,
     of_record: bool = False,
     names_record: bool = False,
-) -> Iterator[str]:
-    """The terms an element is found by.
+) -> list[str]:
+    """The terms an element is found by, see :func:`fragments`."""
+    found = fragments(element, type, base_url, of_record=of_record, names_record=names_record)
+    return [parameter + fragment for fragment in found]
+
+
+def fragments(
+    element: Json, type: str, base_url: str = "", *, of_record: bool = False, names_record: bool = False
+) -> list[str]:
+    """What an element is found by: terms without the code of a parameter before them.
 
     Of a reference to something of a record the identifier beside it is no term: found by it, it would tell that it is
     there to somebody from whom it is hidden (ADR 0018). ``names_record``: it is the one that tells the record.
     """
     if isinstance(element, str):
-        yield from uri.extract(parameter, _canonical(element, base_url), type)
-    elif isinstance(element, dict):
+        return uri.fragments(_canonical(element, base_url), type)
+    found: list[str] = []
+    if isinstance(element, dict):
         if type == "Reference":
             target = literal(element, base_url)
             if target is not None and not (of_record and _is_patient(target)):
-                yield f"{parameter}={terms.bounded(str(target))}"
-            if "identifier" in element and (names_record or not _is_of_record(target)):
-                yield from token.extract(f"{parameter}:identifier", element["identifier"], "Identifier")
+                found.append(f"={terms.bounded(str(target))}")
+            if "identifier" in element and (names_record or not _is_of_record(target, base_url)):
+                found += token.extract(":identifier", element["identifier"], "Identifier")
         elif isinstance(id := element.get("id"), str):
             # Bundle.entry.resource: a resource within a resource is found as what a reference to it would say.
-            yield f"{parameter}={element.get('resourceType')}/{id}"
+            found.append(f"={element.get('resourceType')}/{id}")
+    return found
+
+
+@lru_cache
+def reading(base_url: str, *, of_record: bool, names_record: bool) -> Callable[[Json, str], list[str]]:
+    """:func:`fragments` as one parameter reads them; for parameters that read alike, the same function."""
+    return partial(fragments, base_url=base_url, of_record=of_record, names_record=names_record)
 
 
 def parse(raw: str, targets: Sequence[str], base_url: str, modifier: str | None = None) -> tuple[Target, ...]:
@@ -121,8 +134,9 @@ def predicate(parameter: str, wanted: Sequence[Target], *, of_record: bool = Fal
     return any_of([one_of(Field.RECORD, *patients), one_of(Field.TERMS, *others)])
 
 
-def _is_of_record(target: Target | None) -> bool:
-    return isinstance(target, LocalReference) and target.type in TYPES_OF_RECORDS
+def _is_of_record(target: Target | None, base_url: str) -> bool:
+    """Whether it is taken out where it is hidden: a part of a resource, or a version of a canonical, is it too."""
+    return target is not None and pointers.target(str(target), base_url) is not None
 
 
 def _is_patient(target: Target) -> bool:

@@ -4,16 +4,16 @@ A canonical is found with its version and without.
 
 ===========  ======================================================================================================
 (none)       this
-``:below``   this, and what lies under it: ``http://acme.org/fhir`` and ``http://acme.org/fhir/ValueSet/1``
-``:above``   this, and what it lies under
+``:below``   this, and what starts with it: ``http://acme.org/fhir/`` and ``http://acme.org/fhir/ValueSet/1``
+``:above``   this, and what it starts with
 ===========  ======================================================================================================
 
-Only URLs lie under each other, part by part between slashes; a ``urn:`` is itself alone.
+They are for URLs alone; a ``urn:`` is itself alone. The standard compares texts, not the parts between slashes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -27,12 +27,19 @@ TYPES: Final = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 """The types of element a uri is found in."""
 
 
-def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
+def extract(parameter: str, element: Json, type: str) -> list[str]:
     """The terms an element is found by."""
-    if isinstance(element, str) and type in TYPES:
-        yield f"{parameter}={terms.bounded(element)}"
-        if type == "canonical" and "|" in element:
-            yield f"{parameter}={terms.bounded(element.partition('|')[0])}"
+    return [parameter + fragment for fragment in fragments(element, type)]
+
+
+def fragments(element: Json, type: str) -> list[str]:
+    """The same without the code of a parameter before them."""
+    if not isinstance(element, str) or type not in TYPES:
+        return []
+    found = [f"={terms.bounded(element)}"]
+    if type == "canonical" and "|" in element:
+        found.append(f"={terms.bounded(element.partition('|')[0])}")
+    return found
 
 
 def parse(raw: str) -> str:
@@ -57,26 +64,22 @@ def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None
 
 
 def _below(parameter: str, text: str) -> Predicate:
-    itself = one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
-    if not _is_url(text):
-        return itself
-    under = text if text.endswith("/") else f"{text}/"
-    if len(under.encode()) > terms.KEPT:
+    return beginning(parameter, text) if _is_url(text) else one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
+
+
+def beginning(parameter: str, text: str) -> Predicate:
+    """Entries that carry what starts with this."""
+    if len(text.encode()) > terms.KEPT:
         raise Invalid(f"A URL to look below has at most {terms.KEPT} bytes.")
-    return any_of([itself, Prefix(f"{parameter}={under}")])
+    return Prefix(f"{parameter}={text}")
 
 
 def _over(text: str) -> list[str]:
-    """The URL and each that it lies under, with and without a slash at the end."""
+    """The URL and each URL that it starts with."""
     if not _is_url(text):
         return [text]
-    found = [text]
-    scheme, _, path = text.partition("://")
-    parts = path.rstrip("/").split("/")
-    for length in range(len(parts), 0, -1):
-        over = f"{scheme}://{'/'.join(parts[:length])}"
-        found += [over, f"{over}/"]
-    return list(dict.fromkeys(one for one in found if len(one) <= len(text)))
+    start = text.index("://") + len("://")
+    return [text[:end] for end in range(start + 1, len(text) + 1)]
 
 
 def _is_url(text: str) -> bool:

@@ -4,9 +4,9 @@ Each parameter is compiled to one function at the start, so that indexing decide
 is worked out once for all parameters that speak of it: ``name``, ``family`` and ``given`` fold the same texts, `code`
 and the composites of an Observation measure and spell the same elements.
 
-Indexing ``tests/examples/DocumentReference-lettre.json`` takes 125 us, ``Observation-tension.json`` 120 us and
-``Patient-helene.json`` 115 us; with a ``match`` on the type of each parameter and generators within generators it took
-183, 252 and 212 us (the least of 4,000 runs, Python 3.11, two shared cores).
+Indexing ``tests/examples/DocumentReference-lettre.json`` takes 125 us, ``Observation-tension.json`` 117 us and
+``Patient-helene.json`` 106 us; with a ``match`` on the type of each parameter and generators within generators it took
+165, 230 and 190 us (in turns, the least of 4,000 runs; Python 3.11, two shared cores).
 """
 
 from __future__ import annotations

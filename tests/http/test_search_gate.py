@@ -732,8 +732,8 @@ def test_a_chain_leads_over_what_the_token_may_search_alone(record: OwnRecord, l
     over = f"derived-from:DocumentReference.patient={record.id}"
     back = "_has:Observation:derived-from:status=final"
     for asked, other, question, answer in (
-        ("Observation", "DocumentReference", over, {id_of(made)}),
-        ("DocumentReference", "Observation", back, {id_of(told)}),
+        ("Observation", "DocumentReference", f"_id={id_of(made)}&{over}", {id_of(made)}),
+        ("DocumentReference", "Observation", f"_id={id_of(told)}&{back}", {id_of(told)}),
     ):
         scope = {"scope": f"patient/{asked}.rs patient/{other}.{letters}"}
         with record.served.client(record.served.token("patient", patient=record.ins, extra=scope)) as client:

@@ -33,16 +33,18 @@ from fhir_server.http.response import Response, not_modified, of_answer, of_erro
 from fhir_server.http.routes import Interaction, Route, Routes
 from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.batch import Call, batch
+from fhir_server.interactions.batch import batch, bundle_of
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.compartment import search_compartment
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
+from fhir_server.interactions.entries import Call
 from fhir_server.interactions.exchange import Account, Exchange, Server
 from fhir_server.interactions.history import history_instance, history_system, history_type
 from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.read import read, vread
 from fhir_server.interactions.search import parse_pairs, search
+from fhir_server.interactions.transaction import transaction
 from fhir_server.interactions.update import patch, update
 from fhir_server.search.subset import SUBSET_PARAMETERS
 
@@ -235,28 +237,17 @@ class Front:
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction is Interaction.BATCH:
-            return await batch(asked.body, lambda call: self._perform_call(asked, call))
+            bundle = bundle_of(asked.body)
+            if bundle.get("type") == "transaction":
+                return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
+            return await batch(asked.body, bundle, lambda call: self._perform_call(asked, call))
         return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
 
     async def _perform_call(self, asked: _Asked, call: Call) -> Answer:
-        """One entry of a batch: routed, decided and traced by itself; refusals are raised here, to be traced below."""
-        path, _, query = call.url.partition("?")
+        """One entry of a batch: decided and traced by itself; refusals are raised here, to be traced below."""
         exchange = asked.exchange.part("batch")
         try:
-            route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
-            if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
-                raise NotAllowed(f"{route.interaction} is not offered within a batch.")  # noqa: TRY301
-            headers = dict(call.headers)
-            line = f"{call.method} /{call.url}".encode()
-            exchange.account = _account(route, line)
-            take_conditions(exchange, route, headers, line)
-            if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
-                raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
-            body = call.body or b""
-            if route.interaction is Interaction.PATCH:
-                raise NotAllowed("A JSON Patch cannot be a batch entry; send it by itself.")  # noqa: TRY301
-            pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
-            answer = await perform(exchange, route, pairs, body, line)
+            answer = await self._perform_entry(exchange, call)
         except FhirError as error:
             await _trace_refusal(exchange, error)
             raise
@@ -269,6 +260,24 @@ class Front:
             ) from None
         if not exchange.account.announced:
             await conclude(exchange, answer.status)
+        return answer
+
+    async def _perform_entry(self, exchange: Exchange, call: Call) -> Answer:
+        """One entry of a Bundle, routed and performed as a request of its own; nothing is traced here."""
+        path, _, query = call.url.partition("?")
+        route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
+        if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
+            raise NotAllowed(f"{route.interaction} is not offered within a Bundle.")
+        headers = dict(call.headers)
+        line = f"{call.method} /{call.url}".encode()
+        exchange.account = _account(route, line)
+        take_conditions(exchange, route, headers, line)
+        if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
+            raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+        if route.interaction is Interaction.PATCH:
+            raise NotAllowed("A JSON Patch cannot be an entry of a Bundle; send it by itself.")
+        pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
+        answer = await perform(exchange, route, pairs, call.body or b"", line)
         if route.interaction in _READS and is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer

@@ -55,7 +55,7 @@ from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
 from fhir_server.search.subset import Subsetter
-from fhir_server.settings import DeclarationMedecinTraitant
+from fhir_server.settings import ConditionalDelete, DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
@@ -183,6 +183,7 @@ def _declared(settings: Settings) -> _Declared:
         base_url=settings.base_url,
         version=__version__,
         cors=bool(settings.cors_origins),
+        deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
     )
     return _Declared(definitions, parameters, terminology, law, promised)
 
@@ -264,6 +265,7 @@ async def _server(
         default_count=settings.default_count,
         max_count=settings.max_count,
         capability=declared.capability.statement,
+        deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,
     )
 

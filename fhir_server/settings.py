@@ -56,6 +56,14 @@ class DeclarationMedecinTraitant(StrEnum):
     IMMEDIATE = "immediate"
 
 
+class ConditionalDelete(StrEnum):
+    """How many resources a conditional delete may delete."""
+
+    SINGLE = "single"
+    """One; several matches are refused."""
+    MULTIPLE = "multiple"
+
+
 class IssuerSettings(BaseModel):
     """An issuer of tokens that is trusted, and for which records."""
 
@@ -130,6 +138,10 @@ class Settings(BaseSettings):
     header_timeout: float = Field(default=10.0, gt=0, description="Seconds a client may take for its headers.")
     body_timeout: float = Field(default=30.0, gt=0, description="Seconds a client may pause within a body.")
     drain_timeout: float = Field(default=30.0, ge=0, description="Seconds that requests get to end after a SIGTERM.")
+    conditional_delete: ConditionalDelete = Field(
+        default=ConditionalDelete.SINGLE,
+        description="Whether a conditional delete that several resources match is refused, or deletes all of them.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Web origins whose pages may call this server, as a JSON array. Default: none."
     )

@@ -28,7 +28,7 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/binaries.py:owner_fields": "a Binary takes the labels of its owner",
     "interactions/change.py:_is_own": "who deposited it decides which change is legal",
     "interactions/delete.py:_effects": "the realm of the record whose facts change",
-    "interactions/delete.py:delete": "a deletion is decided on the stored version",
+    "interactions/delete.py:must_be_his_to_delete": "a deletion is decided on the stored version",
     "interactions/history.py:_many": "the position a page ended at",
     "interactions/read.py:_answer": "the owner of native content, for X-Security-Context; the bytes of a Binary",
     "interactions/shown.py:look_ahead": "what a page refers to",
@@ -39,7 +39,7 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/update.py:_replace": "what the body does not tell is kept: deposit, realm, bucket",
     "interactions/update.py:_must_be_his_to_lift": "who deposited a block decides who may lift it",
     "interactions/update.py:prepared": "an update is decided on the stored version",
-    "interactions/update.py:patch": "a patch is applied to the stored version",
+    "interactions/update.py:patch_by": "a patch is applied to the stored version",
     "operations/explain_access.py:_entry": "a decision on it is explained to who may consult it",
     "operations/consents.py:seen": "who writes down consents renews what he deposited himself",
 }

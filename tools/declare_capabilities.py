@@ -44,8 +44,8 @@ def resource(type: str) -> dict[str, Any]:
     told["updateCreate"] = False
     told["conditionalCreate"] = "create" in interactions
     told["conditionalRead"] = "full-support"
-    told["conditionalUpdate"] = False
-    told["conditionalDelete"] = "not-supported"
+    told["conditionalUpdate"] = "update" in interactions
+    told["conditionalDelete"] = "single" if "delete" in interactions else "not-supported"
     told["referencePolicy"] = ["literal", "logical"]
     operations = [{"name": one.code, "definition": one.url} for one in OPERATIONS if one.resource == type]
     if operations:

@@ -145,7 +145,7 @@ def retold(told: bytes, terms: Sequence[str], *, at: int, status: int) -> Event:
 
 
 def _entries(terms: Iterable[str], at: int) -> Entries:
-    return {"s": sorted(set(terms)), "r": [{"p": "date", "lo": at, "hi": at + 1000}]}
+    return {"s": sorted(set(terms)), "r": [{"p": "date", "lo": at, "hi": at + 1}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +257,7 @@ def _user(agent: Agent, role: Coding) -> _Part:
     terms: list[str] = []
     if agent.roles:
         user["role"] = [{"coding": [one.json()]} for one in agent.roles]
-        for one in agent.roles:
-            terms.extend(token.extract("agent-role", one.json(), "Coding"))
+        terms += [term for one in agent.roles for term in token.extract("agent-role", one.json(), "Coding")]
     user["who"] = who = _who(agent)
     terms.extend(reference.extract("agent", who, "Reference"))
     if agent.reference is not None and agent.reference.startswith("Patient/"):
@@ -274,16 +273,14 @@ def _user(agent: Agent, role: Coding) -> _Part:
         user["policy"] = [JTI + agent.token]
         terms.extend(uri.extract("policy", JTI + agent.token, "uri"))
     if agent.purpose:
-        purpose: dict[str, object] = {"coding": [agent.purpose.json()]}
-        if agent.reason:
-            purpose["text"] = agent.reason
-        user["purposeOfUse"] = [purpose]
+        why: dict[str, object] = {"text": agent.reason} if agent.reason else {}
+        user["purposeOfUse"] = [{"coding": [agent.purpose.json()], **why}]
     agents: list[dict[str, object]] = [user]
     if agent.organisation:
         of: JsonObject = {"identifier": _identifier(agent.organisation)}
         agents.append({"type": {"coding": [PROVIDER.json()]}, "who": of, "requestor": False})
         terms.extend(reference.extract("agent", of, "Reference"))
-    if not any(term.startswith(("agent=", "agent:")) for term in terms):
+    if not (agent.reference or agent.identifier or agent.organisation):
         terms.append(_ONLY_SHOWN_AGENT)
     return _Part(_encode(agents)[1:-1], tuple(terms))
 

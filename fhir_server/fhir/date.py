@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 MIN = -62_135_596_800_000_000
 """0001-01-01, in microseconds: an open beginning."""
@@ -18,6 +18,7 @@ MAX = 253_402_300_800_000_000
 """10000-01-01, in microseconds: an open end."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _DATE_TIME = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
@@ -114,12 +115,10 @@ def _interval(match: re.Match[str]) -> Interval:
 
 
 def _time(match: re.Match[str], year: int, month: int, day: int) -> Interval:
-    second = int(match["second"] or 0)
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
     leap = second == 60  # noqa: PLR2004 - a leap second is legal in FHIR and unknown to Python
-    at = datetime(
-        year, month, day, int(match["hour"]), int(match["minute"]), 59 if leap else second, tzinfo=_zone(match["zone"])
-    )
-    start = microseconds(at) + (1_000_000 if leap else 0)
+    time(hour, minute, 59 if leap else second)  # refuses what is on no clock
+    start = _day(year, month, day) + (hour * 3600 + minute * 60 + second) * 1_000_000 - _offset(match["zone"])
     if match["second"] is None:
         return Interval(start, start + 60_000_000)
     if match["fraction"] is None:
@@ -130,14 +129,16 @@ def _time(match: re.Match[str], year: int, month: int, day: int) -> Interval:
 
 
 def _day(year: int, month: int, day: int) -> int:
-    return microseconds(datetime(year, month, day, tzinfo=UTC))
+    return (date(year, month, day).toordinal() - _EPOCH_DAY) * 86_400_000_000
 
 
-def _zone(text: str | None) -> timezone:
+def _offset(text: str | None) -> int:
+    """Microseconds that a zone is ahead of UTC."""
     if text is None or text == "Z":
-        return UTC
-    offset = timedelta(hours=int(text[1:3]), minutes=int(text[4:6]))
-    if int(text[4:6]) > 59 or offset > timedelta(hours=14):  # noqa: PLR2004 - bounds of the zone in the standard
+        return 0
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    if minutes > 59 or hours * 60 + minutes > 14 * 60:  # noqa: PLR2004 - bounds of the zone in the standard
         message = "zone out of bounds"
         raise ValueError(message)
-    return timezone(-offset if text[0] == "-" else offset)
+    offset = (hours * 60 + minutes) * 60_000_000
+    return -offset if text[0] == "-" else offset

@@ -2,8 +2,8 @@
 
 https://hl7.org/fhir/R4/capabilitystatement.html
 
-The file says which interactions and operations each type has. The search parameters are put in from the table that
-answers them, so neither can promise what the other does not do.
+The file says which interactions and operations each type has, and which of them on a condition. The search parameters
+are put in from the table that answers them, so neither can promise what the other does not do.
 """
 
 from __future__ import annotations
@@ -33,9 +33,19 @@ class Capability:
 
 
 def load(
-    path: Path, parameters: Parameters, operations: Sequence[Offered], *, base_url: str, version: str, cors: bool
+    path: Path,
+    parameters: Parameters,
+    operations: Sequence[Offered],
+    *,
+    base_url: str,
+    version: str,
+    cors: bool,
+    deletes_several: bool = False,
 ) -> Capability:
-    """Read the declaration; a code, type or operation this server does not have stops the start-up."""
+    """Read the declaration; a code, type or operation this server does not have stops the start-up.
+
+    ``deletes_several`` is the operator's choice, which the declaration then tells in place of its own.
+    """
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     rest = declared["rest"][0]
     types: dict[str, list[str]] = {
@@ -48,6 +58,8 @@ def load(
     routes = routes_of(rest, operations)
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
+        if deletes_several and resource["conditionalDelete"] == "single":
+            resource["conditionalDelete"] = "multiple"
     rest["searchParam"] = _on_every_type(parameters)
     declared["software"]["version"] = version
     rest["security"]["cors"] = cors
@@ -68,7 +80,21 @@ def routes_of(rest: Mapping[str, Any], operations: Sequence[Offered]) -> Routes:
         raise ValueError(f"Operations must be declared exactly when they are there: {alone}")
     types = {resource["type"]: [one["code"] for one in resource["interaction"]] for resource in rest["resource"]}
     compartments = [_compartment(url) for url in rest.get("compartment", ())]
-    return Routes((one["code"] for one in rest["interaction"]), types, operations, compartments)
+    conditional = {resource["type"]: _on_condition(resource, types[resource["type"]]) for resource in rest["resource"]}
+    return Routes((one["code"] for one in rest["interaction"]), types, operations, compartments, conditional)
+
+
+def _on_condition(resource: Mapping[str, Any], interactions: list[str]) -> list[Interaction]:
+    """What a type offers on a condition. R4 has no flag for patch: it goes with update."""
+    wanted: list[Interaction] = []
+    if resource["conditionalUpdate"]:
+        wanted += [Interaction.UPDATE, *([Interaction.PATCH] if Interaction.PATCH in interactions else [])]
+    if resource["conditionalDelete"] != "not-supported":
+        wanted.append(Interaction.DELETE)
+    missing = [one for one in wanted if one not in interactions]
+    if missing:
+        raise ValueError(f"{resource['type']} declares {', '.join(missing)} on a condition, and not without")
+    return wanted
 
 
 _COMPARTMENT: Final = "http://hl7.org/fhir/CompartmentDefinition/"

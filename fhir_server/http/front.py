@@ -36,6 +36,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import batch, bundle_of
 from fhir_server.interactions.capabilities import capabilities
 from fhir_server.interactions.compartment import search_compartment
+from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import delete
 from fhir_server.interactions.entries import Call
@@ -283,14 +284,15 @@ class Front:
         return answer
 
 
-async def perform(  # noqa: C901 - one case for each interaction
+async def perform(  # noqa: C901, PLR0912 - one case for each interaction
     exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
 ) -> Answer:
     """Perform one interaction."""
     if route.operation is not None:
         return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
     type, id = route.type or "", route.id or ""
-    _must_take(route.interaction, pairs)
+    if not route.on_condition:
+        _must_take(route.interaction, pairs)
     match route.interaction:
         case Interaction.READ:
             return await read(exchange, type, id, pairs, line)
@@ -298,10 +300,16 @@ async def perform(  # noqa: C901 - one case for each interaction
             return await vread(exchange, type, id, route.version or "", pairs, line)
         case Interaction.CREATE:
             return await create(exchange, type, body)
+        case Interaction.UPDATE if route.on_condition:
+            return await conditional_update(exchange, type, pairs, body)
         case Interaction.UPDATE:
             return await update(exchange, type, id, body)
+        case Interaction.PATCH if route.on_condition:
+            return await conditional_patch(exchange, type, pairs, body)
         case Interaction.PATCH:
             return await patch(exchange, type, id, body)
+        case Interaction.DELETE if route.on_condition:
+            return await conditional_delete(exchange, type, pairs)
         case Interaction.DELETE:
             return await delete(exchange, type, id)
         case Interaction.HISTORY_INSTANCE:
@@ -333,7 +341,7 @@ def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> No
 
 
 def _account(route: Route, line: bytes) -> Account:
-    """What is known of a request before anything is looked up; of an operation, which one it is."""
+    """What is known of a request before anything is looked up; of an operation or a condition, which one it is."""
     account = Account(route.interaction.value, route.type)
     if route.interaction is Interaction.SEARCH_COMPARTMENT:
         # R4 has no code for it: of one type it is a search of that type, of all types one of the system
@@ -341,7 +349,7 @@ def _account(route: Route, line: bytes) -> Account:
         account = Account(searched.value, route.member)
     elif route.id is not None:
         account.target = f"{route.type}/{route.id}"
-    if route.operation is not None:
+    if route.operation is not None or route.on_condition:
         account.query = line
     return account
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import NotAllowed, NotFound
@@ -68,6 +69,13 @@ SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
 }
 """The methods and path shapes of each interaction; each operation has its own (`operations.operation`)."""
 
+ON_CONDITION: Final[Mapping[Interaction, tuple[str, str]]] = {
+    Interaction.UPDATE: ("PUT", "type"),
+    Interaction.PATCH: ("PATCH", "type"),
+    Interaction.DELETE: ("DELETE", "type"),
+}
+"""The same on what a search finds: https://hl7.org/fhir/R4/http.html#cond-update"""
+
 
 _BELOW: Final = frozenset({"_history", "_search", "*"})
 """What may stand below one resource, beside operations and types."""
@@ -86,6 +94,11 @@ class Route:
     member: str | None = None
     """Of a compartment: the type of resource that is searched in it; all of them, where there is none."""
 
+    @property
+    def on_condition(self) -> bool:
+        """Whether the query says what it is done to."""
+        return self.id is None and self.interaction in ON_CONDITION
+
 
 class Routes:
     """All routes there are, found in two look-ups."""
@@ -96,8 +109,12 @@ class Routes:
         types: Mapping[str, Iterable[str]],
         operations: Iterable[Offered] = (),
         compartments: Iterable[str] = (),
+        conditional: Mapping[str, Iterable[Interaction]] = MappingProxyType({}),
     ) -> None:
-        """From the interactions declared for the whole system and each resource type, operations and compartments."""
+        """From the interactions declared for the whole system and each resource type, operations and compartments.
+
+        ``conditional`` are the interactions of each type that are offered on a condition too.
+        """
         self._types = frozenset(types)
         self._routes: dict[tuple[str, str | None], dict[str, Interaction]] = {}
         for code in (*system, "capabilities"):
@@ -107,6 +124,10 @@ class Routes:
                 self._bind(Interaction(code), type)
         for type in compartments:
             self._bind(Interaction.SEARCH_COMPARTMENT, type)
+        for type, interactions in conditional.items():
+            for interaction in interactions:
+                method, shape = ON_CONDITION[interaction]
+                self._routes.setdefault((shape, type), {})[method] = interaction
         self._operations: dict[tuple[str, str | None], Offered] = {}
         for operation in operations:
             for method, shape in operation.routes():

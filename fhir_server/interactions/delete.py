@@ -19,6 +19,7 @@ from fhir_server.store.writing import Effects, FactChange, VersionMoved
 
 if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Stored
 
 
@@ -37,9 +38,20 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     must_match(exchange, old)
     if old.body is None:
         return Answer(204, version=old.version)
-    decision = await exchange.decide_candidate(type, Act.DELETE_OWN, facts, old.document)
+    await must_be_his_to_delete(exchange, facts, old)
+    return await withdraw(exchange, old)
+
+
+async def must_be_his_to_delete(exchange: Exchange, facts: Facts, old: Stored) -> None:
+    """Raise 403 for what the requester sees, and may not delete."""
+    decision = await exchange.decide_candidate(old.type, Act.DELETE_OWN, facts, old.document)
     if not permits(decision.visible, old.document):
         raise Forbidden(f"You may read {old.key}, but not delete it: only who deposited it may.")
+
+
+async def withdraw(exchange: Exchange, old: Stored) -> Answer:
+    """Delete what was decided on; its trace comes first (ADR 0007)."""
+    account = exchange.account
     version = old.version + 1
     account.version = version
     account.patient = f"Patient/{old.record}" if old.record else None

@@ -75,6 +75,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    deletes_several: bool = False
+    """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)

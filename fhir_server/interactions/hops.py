@@ -18,7 +18,7 @@ from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import LocalReference
 from fhir_server.interactions.scope import look, records_of_identifiers
-from fhir_server.interactions.value_sets import codes_of
+from fhir_server.interactions.value_sets import around, codes_of
 from fhir_server.record.actors import INS
 from fhir_server.search import codes, terms
 from fhir_server.search.clause import (
@@ -31,6 +31,7 @@ from fhir_server.search.clause import (
     Listed,
     RecordNamed,
     Some,
+    Subsumed,
     Without,
 )
 from fhir_server.search.clauses import HIERARCHIES
@@ -68,7 +69,7 @@ class Hops:
         match clause:
             case RecordNamed():
                 return await self.record_named(clause, types)
-            case Chained() | Having() | Listed() | InValueSet() | Around():
+            case Chained() | Having() | Listed() | InValueSet() | Subsumed() | Around():
                 return await self._looked_up(clause, types)
             case ByType(each):
                 parts = [all_of([one_of(Field.TYPE, type), await self.resolve(one, (type,))]) for type, one in each]
@@ -83,7 +84,7 @@ class Hops:
                 return await self._seen(clause, types)
 
     async def _looked_up(
-        self, clause: Chained | Having | Listed | InValueSet | Around, types: Sequence[str]
+        self, clause: Chained | Having | Listed | InValueSet | Subsumed | Around, types: Sequence[str]
     ) -> Predicate:
         match clause:
             case Chained(parameter, inner):
@@ -93,9 +94,11 @@ class Hops:
             case Listed(ids):
                 return await self._listed(ids, types)
             case InValueSet(parameter, urls, negated):
-                told = [await codes_of(self.exchange, url, await self.visible(VALUE_SETS)) for url in urls]
+                told = [await codes_of(self.exchange, url, await self.visible(TERMINOLOGY)) for url in urls]
                 found = codes.among(parameter, told)
-                return negate(found) if negated else found
+                return await self._seen(negate(found) if negated else found, types)
+            case Subsumed():
+                return await self._seen(await self._subsumed(clause), types)
             case Around():
                 return await self._around(clause)
         assert_never(clause)
@@ -189,6 +192,13 @@ class Hops:
         keys = await self._pointed_to(asked, ("List",), item, types)
         return one_of(Field.ID, *keys)
 
+    async def _subsumed(self, clause: Subsumed) -> Predicate:
+        """Entries with one of these codes, or with one that a terminology knows under it, or over it."""
+        visible = await self.visible(TERMINOLOGY)
+        told = [await around(self.exchange, one, visible, below=clause.below) for one in clause.wanted]
+        found = codes.among(clause.parameter, told)
+        return any_of([found, codes.below_media_types(clause.parameter, clause.wanted)]) if clause.below else found
+
     async def _around(self, clause: Around) -> Predicate:
         """Entries that point to one of these, to a part of it, or to what it is part of, step by step."""
         parameters, known, edge = self.exchange.server.parameters, set(clause.keys), set(clause.keys)
@@ -211,7 +221,7 @@ class Hops:
         raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
 
 
-VALUE_SETS: Final = ("ValueSet", "CodeSystem")
+TERMINOLOGY: Final = ("ValueSet", "CodeSystem")
 
 
 def local(key: str) -> LocalReference:

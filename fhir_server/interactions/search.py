@@ -95,6 +95,8 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     # in an order of its own, so that two that ask the same are told to be equal
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = parse(type, pairs, strict=True, context=context_of(exchange))
+    if empty := [name for name, value in pairs if not value]:
+        raise Invalid(f"{empty[0][:100]}: The value is empty, and of a condition nothing is left out.")
     if all(clause == ALWAYS for clause in query.clauses) or NEVER in query.clauses:
         raise Invalid(
             "The condition asks nothing: it needs a search parameter that tells resources apart.",

@@ -50,6 +50,7 @@ from fhir_server.store.writing import VersionMoved
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.interactions.search import Condition
     from fhir_server.record.facts import Facts
     from fhir_server.record.redact import Shown
     from fhir_server.store.reading import Stored
@@ -61,7 +62,12 @@ async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     draft = read_body(exchange, type, raw, id)
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
-        return await _create_here(exchange, draft, id, old)
+        return await create_here(exchange, draft, id, old)
+    return await replace_by(exchange, draft, facts, old)
+
+
+async def replace_by(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
+    """Replace what the requester sees by what he sent; what he does not see of it stays."""
     await complete_subject(exchange, draft)
     _restore(draft, await shown_of(exchange, old))
     return await _store(exchange, draft, facts, old)
@@ -76,10 +82,15 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         raise NotFound(f"{type}/{id} is not known.")
+    return await patch_by(exchange, raw, facts, old)
+
+
+async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored) -> Answer:
+    """Apply a JSON Patch to what the requester sees; what he does not see of it stays."""
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
     body = apply(raw, await with_data(exchange, shown.body, old.document))
-    draft = read_body(exchange, type, body, id)
+    draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
     return await _store(exchange, draft, facts, old)
 
@@ -174,7 +185,9 @@ def must_match(exchange: Exchange, old: Stored) -> None:
         raise PreconditionFailed(f"{old.key} is there, in version {old.version}, which If-None-Match excludes.")
 
 
-async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | None) -> Answer:
+async def create_here(
+    exchange: Exchange, draft: Draft, id: str, old: Stored | None, *, wanted: Condition | None = None
+) -> Answer:
     """Update as create: under an id the client chose, for conformance clients only (ADR 0015)."""
     if not exchange.is_conformance:
         if old is not None:
@@ -184,7 +197,7 @@ async def _create_here(exchange: Exchange, draft: Draft, id: str, old: Stored | 
         raise PreconditionFailed(f"There is no version of {draft.type}/{id} that If-Match could name.")
     await complete_subject(exchange, draft)
     if old is None:
-        return await store_new(exchange, draft, act_of_create(draft.type), id=id)
+        return await store_new(exchange, draft, act_of_create(draft.type), id=id, wanted=wanted)
     mask_by_default(exchange, draft, await exchange.facts(old.record))
     return await _replace(exchange, draft, old, status=201)
 

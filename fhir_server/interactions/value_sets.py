@@ -1,8 +1,9 @@
-"""What a value set holds, for ``:in`` and ``:not-in``: one of the server's own, or one that is stored.
+"""What a value set holds, and what lies around a code: by the server's own lists, or by what is stored.
 
-https://hl7.org/fhir/R4/search.html#modifiers
+https://hl7.org/fhir/R4/search.html#modifiers: ``:in``, ``:not-in``, ``:above``, ``:below``
 
-A stored ValueSet is found by its URL or its id, through the gate; what it imports is looked for in the same way.
+A stored ValueSet is found by its URL or its id, through the gate; what it imports, and the CodeSystem of a code, in the
+same way.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from fhir_server.store.ordering import BY_ID
 from fhir_server.terminology import NotExpandable, expand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.search.types.token import Token
     from fhir_server.search.visible import Visible
-    from fhir_server.terminology import Codes
+    from fhir_server.terminology import Codes, Lookup
 
 _MOST_IMPORTED: Final = 50
-"""Resources that one value set may rest on."""
+"""Resources that one value set or hierarchy may rest on."""
 
 
 async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
@@ -40,11 +44,18 @@ async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
     value_set = await _stored(exchange, asked, visible)
     if value_set is None:
         raise Invalid(f"The value set {url[:200]!r} is not known here.", code=IssueType.NOT_FOUND)
-    return await _expanded(exchange, value_set, visible)
+    return await _told(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
 
 
-async def _expanded(exchange: Exchange, value_set: JsonObject, visible: Visible) -> Codes:
-    """Expand it, fetching what it turns out to need, until nothing more is asked for."""
+async def around(exchange: Exchange, wanted: Token, visible: Visible, *, below: bool) -> Codes:
+    """What lies under a code, or over it. Without a system it is looked for in the server's own alone."""
+    terminology, code = exchange.server.terminology, wanted.code or ""
+    walk = terminology.below if below else terminology.above
+    return await _told(exchange, visible, lambda _, systems: walk(wanted.system, code, systems))
+
+
+async def _told(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], Codes]) -> Codes:
+    """What is told, fetching the value sets and code systems it turns out to need, until no more are asked for."""
     fetched: dict[tuple[str, str], JsonObject | None] = {}
     while len(fetched) <= _MOST_IMPORTED:
         missing: list[tuple[str, str]] = []
@@ -56,7 +67,7 @@ async def _expanded(exchange: Exchange, value_set: JsonObject, visible: Visible)
 
         others, systems = (partial(look_up, type, missing) for type in ("ValueSet", "CodeSystem"))
         try:
-            found = expand(value_set, exchange.server.terminology, others, systems)
+            found = tell(others, systems)
         except NotExpandable as error:
             if not missing:
                 raise Invalid(str(error), code=error.issues[0].code) from None
@@ -65,7 +76,7 @@ async def _expanded(exchange: Exchange, value_set: JsonObject, visible: Visible)
                 return found
         for type, url in missing:
             fetched[type, url] = await _stored(exchange, _of_url(url), visible, type)
-    raise Invalid(f"The value set rests on more than {_MOST_IMPORTED} others.", code=IssueType.TOO_COSTLY)
+    raise Invalid(f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY)
 
 
 def _of_url(url: str) -> Predicate:

@@ -89,7 +89,7 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
         clauses=(all_of([lying, between]), *query.clauses),
         records=frozenset({found.record} if found.record is not None else ()),
         includes=_AROUND if not types else (),
-        used=tuple([*((name, value) for name, value in told if name != "_page"), *(("_type", one) for one in types)]),
+        used=(*((name, value) for name, value in told if name != "_page"), *(("_type", one) for one in types)),
     )
     path = f"{type}/$everything" if on_type else f"{type}/{id}/$everything"
     return await answer(exchange, query, None, path)

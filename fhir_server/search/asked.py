@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html#modifiers · https://hl7.org/fhir/R4/search.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ from fhir_server.terminology import Terminology
 
 MAX_VALUES: Final = 200
 """Values one parameter may give, separated by commas."""
+
+_ESCAPES: Final = re.compile(r"\\[\\,|$]")
+"""What a backslash may begin."""
 
 _Value = TypeVar("_Value")
 
@@ -81,6 +85,8 @@ class Asked:
         """The alternatives, their escapes still in them."""
         if self.operator is not None:
             return [self.raw]
+        if _ESCAPES.sub("", self.raw).find("\\") >= 0:
+            raise Invalid(r"A backslash stands before `,`, `|`, `$` or another backslash; itself it is written `\\`.")
         parts = split(self.raw, ",")
         if len(parts) > MAX_VALUES:
             raise Invalid(f"There are {len(parts)} values; this server takes {MAX_VALUES} for one parameter.")

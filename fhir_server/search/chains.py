@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/search.html#chaining · https://hl7.org/fhir/R4/search.html#has · #list
 
 Read here and resolved elsewhere, through the gate (`interactions.hops`): a hop over what the requester may not see
-leads nowhere. A chain goes over at most :data:`MOST_HOPS` references.
+leads nowhere. A chain goes over at most :data:`MOST_HOPS` references, and asks at most :data:`MOST_LOOK_UPS` questions
+on its way: over references to anything, each point multiplies the types that it may go on from.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID
 from fhir_server.search.asked import Asked, Context, NotSupported
-from fhir_server.search.clause import ByType, Chained, Clause, Having, Listed
+from fhir_server.search.clause import Around, ByType, Chained, Clause, Having, InValueSet, Listed, Subsumed
 from fhir_server.search.clauses import clause, record_named
 from fhir_server.search.comparison import comparison
 from fhir_server.search.parameter import Parameter
@@ -23,7 +25,16 @@ from fhir_server.search.values import unescape
 MOST_HOPS: Final = 8
 """References that one chain may go over."""
 
+MOST_LOOK_UPS: Final = 100
+"""Look-ups that one chain may need."""
+
 _SHOWN: Final = 100
+
+
+class TooWide(Invalid):
+    """The chain may lead over too many types of resource."""
+
+    issue = IssueType.TOO_COSTLY
 
 
 class UnknownParameter(NotSupported):
@@ -78,18 +89,42 @@ def _on_each(asked: Asked, types: Sequence[str], context: Context, hops: int) ->
     """The same question to several types: of those that know it; an objection counts where all that know it object."""
     each: list[tuple[str, Clause]] = []
     objection: Invalid | None = None
+    needed = 0
     for type in types:
         if type == "AuditEvent":
             continue
         try:
             each.append((type, read(asked, type, context, hops)))
+            needed += look_ups(each[-1][1])
         except UnknownParameter:
             continue
+        except TooWide:
+            raise
         except Invalid as error:
             objection = error
+        if needed > MOST_LOOK_UPS:
+            raise TooWide(
+                f"The chain may lead over more than {MOST_LOOK_UPS} types of resource; name the type of each "
+                "reference in it, as in `subject:Patient.name`."
+            )
     if objection is not None and not each:
         raise objection
     return ByType(tuple(each))
+
+
+def look_ups(clause: Clause) -> int:
+    """How many questions must be asked before this one."""
+    match clause:
+        case Chained(_, inner):
+            return 1 + look_ups(inner)
+        case Having(inner=inner):
+            return 1 + look_ups(inner)
+        case ByType(each):
+            return sum(look_ups(one) for _, one in each)
+        case InValueSet() | Subsumed() | Around():
+            return 1
+        case _:
+            return 0
 
 
 def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:

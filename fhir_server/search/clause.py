@@ -78,6 +78,16 @@ class InValueSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Subsumed:
+    """``:above`` and ``:below`` of a token: it carries one of these codes, or one that lies under it, or over it."""
+
+    parameter: Parameter
+    wanted: tuple[token.Token, ...]
+    """Each with a code."""
+    below: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Around:
     """``:above`` and ``:below`` of a reference: it points to one of these, what it is part of, or a part of it."""
 
@@ -120,10 +130,10 @@ class Without:
     part: Clause
 
 
-Deferred: TypeAlias = Chained | Having | Listed | InValueSet | Around | ByType | Every | Some | Without
+Deferred: TypeAlias = Chained | Having | Listed | InValueSet | Subsumed | Around | ByType | Every | Some | Without
 """What needs another look-up first, or is made of such."""
 
 Clause: TypeAlias = Predicate | RecordNamed | Deferred
 
-DEFERRED: Final = (Chained, Having, Listed, InValueSet, Around, ByType, Every, Some, Without)
+DEFERRED: Final = (Chained, Having, Listed, InValueSet, Subsumed, Around, ByType, Every, Some, Without)
 """The classes of :data:`Deferred`."""

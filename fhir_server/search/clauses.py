@@ -6,14 +6,14 @@ https://hl7.org/fhir/R4/search.html#modifiers
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID, LocalReference
-from fhir_server.search import codes
 from fhir_server.search.asked import Asked, Context, NotSupported
-from fhir_server.search.clause import Around, Clause, InValueSet, RecordNamed
+from fhir_server.search.clause import Around, Clause, InValueSet, RecordNamed, Subsumed
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.predicate import (
     ALWAYS,
@@ -22,6 +22,7 @@ from fhir_server.search.predicate import (
     Predicate,
     Prefix,
     Span,
+    all_of,
     any_of,
     negate,
     one_of,
@@ -51,14 +52,13 @@ def clause(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
         return _missing(asked, parameter)
     match parameter.type:
         case "token":
-            return _token(asked, parameter, type, context)
+            return _token(asked, parameter, type)
         case "reference":
             return _reference(asked, parameter, context)
         case "string":
             return _string(asked, parameter, type)
         case "uri":
-            _only_modifiers(asked, uri.MODIFIERS)
-            return uri.predicate(parameter.code, asked.each(uri.parse), asked.modifier)
+            return _uri(asked, parameter, type, context)
         case _:
             return _ordered(asked, parameter, context)
 
@@ -139,7 +139,22 @@ def _string(asked: Asked, parameter: Parameter, type: str) -> Predicate:
     return string.predicate(parameter.code, wanted, asked.modifier, tailed=type in string.TAILED)
 
 
-def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> Clause:
+def _uri(asked: Asked, parameter: Parameter, type: str, context: Context) -> Predicate:
+    """One uri. The URL of a resource that has versions may be asked with one: ``url|version``."""
+    _only_modifiers(asked, uri.MODIFIERS)
+    wanted = asked.each(uri.parse)
+    if parameter.code != "url" or asked.suffix or context.parameters.get(type, "version") is None:
+        return uri.predicate(parameter.code, wanted, asked.modifier)
+    found = [uri.predicate("url", wanted)]
+    for text in wanted:
+        url, _, version = text.partition("|")
+        if version:
+            of_version = token.predicate("version", [token.Token(None, version.casefold())])
+            found.append(all_of([uri.predicate("url", [url]), of_version]))
+    return any_of(found)
+
+
+def _token(asked: Asked, parameter: Parameter, type: str) -> Clause:
     code, modifier = parameter.code, asked.modifier
     _only_modifiers(asked, token.MODIFIERS)
     match modifier:
@@ -154,8 +169,12 @@ def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
             return InValueSet(parameter, urls, negated=modifier == "not-in")
         case "above" | "below":
             wanted = asked.each(token.parse)
-            return codes.around(parameter, wanted, context.terminology, below=modifier == "below")
+            if any(one.code is None for one in wanted):
+                raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
+            return Subsumed(parameter, tuple(wanted), below=modifier == "below")
     wanted = asked.each(token.parse)
+    if parameter.of_strings:
+        wanted = [replace(one, code=one.code and one.code.casefold()) for one in wanted]
     if type == "Patient" and asked.code == "identifier" and modifier is None:
         named = tuple((one.system, one.code) for one in wanted if one.code is not None)
         if len(named) == len(wanted):
@@ -166,7 +185,11 @@ def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
 def _reference(asked: Asked, parameter: Parameter, context: Context) -> Clause:
     modifier = asked.modifier
     if modifier == "identifier":
+        if not parameter.refers:
+            raise Invalid("The modifier ':identifier' is for references: a canonical has no identifier beside it.")
         return token.predicate(f"{parameter.code}:identifier", asked.each(token.parse))
+    if modifier == "below" and parameter.canonical:
+        return any_of([_below_canonical(parameter, raw, context) for raw in asked.values()])
     if modifier in ("above", "below"):
         return _around(asked, parameter, context)
     if modifier is not None and modifier not in context.parameters.resource_types:
@@ -180,6 +203,17 @@ def _reference(asked: Asked, parameter: Parameter, context: Context) -> Clause:
     if parameter.names_record and all(isinstance(one, LocalReference) and one.type == "Patient" for one in wanted):
         return RecordNamed(frozenset(patients), several=parameter.of_several)
     return reference.predicate(parameter.code, wanted, of_record=parameter.of_record)
+
+
+def _below_canonical(parameter: Parameter, raw: str, context: Context) -> Predicate:
+    """https://hl7.org/fhir/R4/search.html#versions: whatever its version, or of this version and what is under it."""
+    found: list[Predicate] = []
+    for target in reference.parse(raw, parameter.targets, context.base_url):
+        text = str(target)
+        found.append(uri.predicate(parameter.code, [text]))
+        if "|" in text:
+            found.append(uri.predicate(parameter.code, [f"{text}."], "below"))
+    return any_of(found)
 
 
 def _around(asked: Asked, parameter: Parameter, context: Context) -> Around:

@@ -7,26 +7,26 @@ What a code lies under, and what a value set holds, says the terminology package
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from typing import Final
 
-from fhir_server.fhir.errors import Invalid
 from fhir_server.search import terms
 from fhir_server.search.parameter import Parameter
-from fhir_server.search.predicate import Field, Predicate, Prefix, any_of, one_of
+from fhir_server.search.predicate import NEVER, Field, Predicate, Prefix, any_of, one_of
 from fhir_server.search.types import token
 from fhir_server.search.types.token import Token
-from fhir_server.terminology import Codes, Terminology
+from fhir_server.terminology import Codes
+
+_PARAMETERS: Final = (";", " ")
+"""What stands between a media type and its parameters: ``text/xml; charset=UTF-8`` lies under ``text/xml``."""
 
 
-def around(parameter: Parameter, wanted: Sequence[Token], terminology: Terminology, *, below: bool) -> Predicate:
-    """Entries with one of these codes, or with one under it, or above it."""
-    found: list[Codes] = []
-    for one in wanted:
-        if one.code is None:
-            raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
-        told = (terminology.below if below else terminology.above)(one.system, one.code)
-        found.append(told)
-    return among(parameter, found)
+def below_media_types(parameter: Parameter, wanted: Collection[Token]) -> Predicate:
+    """Entries with one of these media types and parameters: no terminology lists them."""
+    media = [one.code for one in wanted if one.system is None and one.code and "/" in one.code]
+    if not parameter.codes_only:
+        return NEVER
+    return any_of([Prefix(f"{parameter.code}#{code}{mark}") for code in media for mark in _PARAMETERS])
 
 
 def among(parameter: Parameter, told: Collection[Codes]) -> Predicate:

@@ -41,12 +41,19 @@ _COMPLEMENT: Final = str.maketrans("0123456789", "9876543210")
 
 def below(number: Decimal) -> str:
     """The bound under which all smaller numbers lie, and above which this one does."""
-    return _text(number, toward_zero=number > 0)
+    return _text(number, _digits(number), toward_zero=number > 0)
 
 
 def above(number: Decimal) -> str:
     """The bound above which all greater numbers lie, and under which this one does."""
-    return _text(number, toward_zero=number < 0) + "+"
+    return _text(number, _digits(number), toward_zero=number < 0) + "+"
+
+
+def bounds(number: Decimal) -> tuple[str, str]:
+    """Below it and above it: of a number that is kept whole, one text and what stands after it."""
+    written = _digits(number)
+    low = _text(number, written, toward_zero=number > 0)
+    return low, f"{low}+" if len(written) <= MOST_DIGITS else above(number)
 
 
 def read(text: str) -> tuple[Decimal, Decimal]:
@@ -56,12 +63,22 @@ def read(text: str) -> tuple[Decimal, Decimal]:
     """
     match = _NUMBER.fullmatch(text) if len(text) <= MOST_DIGITS else None
     number = Decimal(text) if match is not None else None
-    if match is None or number is None or abs(number.adjusted()) > _LARGEST:
+    if match is None or number is None or not measurable(number):
         raise Invalid(f"{text[:80]!r} is not a number, such as 5, 5.40 or 5.4e-3 (at most {MOST_DIGITS} characters).")
     digits, exponent = len(match["fraction"] or ""), int(match["exponent"] or 0)
     if match["exponent"] is not None:
         digits = max(digits, 1)
     return number, Decimal(5).scaleb(exponent - digits - 1, EXACT)
+
+
+def plain(text: str) -> Decimal | None:
+    """The number that a text is, as numbers are written in a resource; nothing for any other text."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def measurable(*numbers: Decimal) -> bool:
+    """Whether these can be reckoned with: none is beyond what anybody measures."""
+    return all(abs(number.adjusted()) <= _LARGEST for number in numbers)
 
 
 def precise(number: Decimal, half: Decimal) -> tuple[str, str]:
@@ -75,22 +92,25 @@ def around(number: Decimal) -> tuple[str, str]:
     return below(EXACT.subtract(number, tenth)), above(EXACT.add(number, tenth))
 
 
-def _text(number: Decimal, *, toward_zero: bool) -> str:
+def _digits(number: Decimal) -> str:
+    """The digits, without the zeros before and after them."""
+    return str(number).partition("E")[0].replace(".", "").strip("-0")
+
+
+def _text(number: Decimal, written: str, *, toward_zero: bool) -> str:
     if not number:
         return "5!"
-    sign, digits, _ = number.as_tuple()
-    exponent = number.adjusted()
+    exponent, negative = number.adjusted(), number < 0
     if abs(exponent) > _LARGEST:
         # beyond what anybody measures: between zero and the smallest number, or past the greatest
         small = exponent < 0
-        return {(0, True): "6", (0, False): "8", (1, True): "4", (1, False): "2"}[sign, small]
-    written = "".join(map(str, digits)).rstrip("0")
+        return {(False, True): "6", (False, False): "8", (True, True): "4", (True, False): "2"}[negative, small]
     if len(written) > MOST_DIGITS:
         written = written[:MOST_DIGITS]
         if not toward_zero:
             raised = str(int(written) + 1)
             exponent += len(raised) - len(written)
             written = raised.rstrip("0")
-    if sign:
+    if negative:
         return f"3{99_999 - (exponent + 50_000):05d}{written.translate(_COMPLEMENT)}~"
     return f"7{exponent + 50_000:05d}{written}!"

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhir_server.definitions.tables import Definitions, SearchParameter, SearchParameterType, TypeUse
-from fhir_server.fhir.json import JsonObject
 from fhir_server.search.path import Outside, Path, alternatives, compile_path
-from fhir_server.search.steps import Found
 from fhir_server.search.terms import CODE
 from fhir_server.search.types import composite, date, number, quantity, reference, string, token, uri
 from fhir_server.search.types.composite import Component
@@ -72,9 +70,19 @@ class Parameter:
         return (self.type in TYPES_OF_ELEMENTS or bool(self.components)) and bool(self.paths)
 
     @property
+    def refers(self) -> bool:
+        """Whether it is found in References, beside which an identifier may stand."""
+        return any(use.code == "Reference" for path in self.paths for use in path.uses)
+
+    @property
     def is_phonetic(self) -> bool:
         """Whether it compares by sound."""
         return self.code == PHONETIC and self.type == "string"
+
+    @property
+    def of_strings(self) -> bool:
+        """Whether it is a token of texts alone, which are compared without case."""
+        return self.type == "token" and all(use.code == "string" for path in self.paths for use in path.uses)
 
     @property
     def codes_only(self) -> bool:
@@ -184,14 +192,9 @@ def _component(
         for base in {use.code for path in bases for use in path.uses}:
             within[base] = _paths(expression, base, definitions)[1]
     uses = tuple(use for paths in (whole, *within.values()) for path in paths for use in path.uses)
-
-    def of_base(resource: JsonObject, element: JsonObject, code: str) -> list[Found]:
-        return [found for path in whole for found in path.walk(resource)] + [
-            found for path in within.get(code, ()) for found in path.walk(element)
-        ]
-
     kind = _kind(defined.type, uses)
-    return Component(kind, of_base, _targets((), uses, definitions) if kind == "reference" else ())
+    targets = _targets((), uses, definitions) if kind == "reference" else ()
+    return Component(kind, tuple(whole), tuple((type, tuple(paths)) for type, paths in within.items()), targets)
 
 
 def _kind(declared: SearchParameterType, uses: tuple[TypeUse, ...]) -> SearchParameterType:

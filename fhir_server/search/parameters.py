@@ -8,28 +8,28 @@ https://hl7.org/fhir/R4/searchparameter.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fhir_server.definitions.tables import Definitions, SearchParameter
 from fhir_server.fhir.date import MAX, MIN
 from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.reference import LocalReference, local
+from fhir_server.search.entries import MOST_ENTRIES, Enter, Gathered, entering
 from fhir_server.search.parameter import Parameter, by_type, compiled, is_single
+from fhir_server.search.path import Walk
 from fhir_server.search.predicate import Predicate
-from fhir_server.search.steps import Found
-from fhir_server.search.types import composite, date, number, phonetic, quantity, reference, string, token, uri
+from fhir_server.search.steps import NO_RESULT
+from fhir_server.search.types import reference, string
 
-__all__ = ["Index", "Parameter", "Parameters"]
+__all__ = ["MOST_ENTRIES", "Index", "Parameter", "Parameters"]
 
 NOT_INDEXED: Final = frozenset({"_id", "_lastUpdated"})
 """Parameters answered by fields that every entry has."""
-
-MOST_ENTRIES: Final = 100_000
-"""Entries of one resource; one that would need more is refused, whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +48,29 @@ class Index:
     :data:`~fhir_server.fhir.date.MIN` when there is none."""
 
 
-@dataclass(slots=True)
-class _Entries:
-    """What was found so far of one resource."""
+class _Step(NamedTuple):
+    """One parameter of a type, as indexing goes through them."""
 
-    terms: set[str] = field(default_factory=set)
-    ranges: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
-    texts: set[str] = field(default_factory=set)
+    at: int
+    """Its path, by its place among those of the type: many parameters speak of the same elements."""
+    others: tuple[int, ...]
+    """Its other paths."""
+    enter: Enter
+    any: str
+    """The term that it is there."""
+    any_when: bool | None
+    """Added where its elements give something (a composite) or where they give nothing (all else), or never."""
 
-    def __len__(self) -> int:
-        return len(self.terms) + len(self.ranges)
 
-    def add_range(self, stored: dict[str, Any]) -> None:
-        key = (stored["p"], stored["lo"], stored["hi"], stored.get("lo2", ""), stored.get("hi2", ""))
-        self.ranges[*key, *stored.get("u", ())] = stored
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How resources of one type are indexed."""
 
-    def index(self, sort_date: str | None) -> Index:
-        ranges = [self.ranges[key] for key in sorted(self.ranges)]
-        moments = [_moment(one["lo"], one["hi"]) for one in ranges if one["p"] == sort_date]
-        return Index(sorted(self.terms), ranges, sorted(self.texts), max(moments, default=MIN))
+    walks: tuple[tuple[str | None, Walk], ...]
+    """The member that each begins with, where it is plain names."""
+    steps: tuple[_Step, ...]
+    tailed: bool
+    sort_date: str | None
 
 
 class Parameters:
@@ -108,10 +112,7 @@ class Parameters:
             sorting = self.get(type, code)
             if sorting is None or sorting.type != "date" or not sorting.supported:
                 raise ValueError(f"The sort date of {type} is {code!r}, which is not a date parameter of that type.")
-        self._indexed: dict[str, tuple[Parameter, ...]] = {
-            type: tuple(one for one in parameters.values() if one.supported and one.code not in NOT_INDEXED)
-            for type, parameters in self._parameters.items()
-        }
+        self._plans = {type: self._plan(type) for type in definitions.resource_types}
 
     def get(self, type: str, code: str) -> Parameter | None:
         """The parameter of this code, supported or not."""
@@ -123,25 +124,22 @@ class Parameters:
 
     def index(self, type: str, resource: JsonObject) -> Index:
         """What the resource is found by."""
-        entries = _Entries()
-        tailed = type in string.TAILED
-        for parameter in self._indexed[type]:
-            found = [pair for path in parameter.paths for pair in path.walk(resource)]
-            if not found:
-                continue
-            before = len(entries)
-            self._enter(entries, parameter, found, resource, tailed=tailed)
-            # a composite is there when its components are; of all else, an element that gives nothing is there too
-            if (
-                (len(entries) > before)
-                if parameter.components
-                else (len(entries) == before and not parameter.of_record)
-            ):
-                entries.terms.add(f"{parameter.code}:any")
-            if len(entries) > MOST_ENTRIES:
-                sentence = f"The resource would be found by more than {MOST_ENTRIES} search entries; it is not stored."
-                raise TooLarge(sentence)
-        return entries.index(self.sort_dates.get(type))
+        plan = self._plans[type]
+        gathered = Gathered(plan.tailed)
+        reached = [walk(resource) if first is None or first in resource else NO_RESULT for first, walk in plan.walks]
+        terms, rows = gathered.terms, gathered.rows
+        for at, others, enter, any, any_when in plan.steps:
+            found = reached[at]
+            if others:
+                found = [*found, *(pair for other in others for pair in reached[other])]
+            if found:
+                if enter(gathered, found, resource) is any_when:
+                    terms.add(any)
+                if len(terms) + len(rows) > MOST_ENTRIES:
+                    raise TooLarge(
+                        f"{type} would be found by more than {MOST_ENTRIES} search entries; it is not stored."
+                    )
+        return _index(gathered, plan.sort_date)
 
     def references(self, type: str, code: str, resource: JsonObject) -> list[LocalReference]:
         """The local resources that this one points to under a reference parameter, for ``_include``; each once."""
@@ -161,62 +159,41 @@ class Parameters:
         parameter = self._parameters[type][code]
         return reference.predicate(code, tuple(targets), of_record=parameter.of_record)
 
-    def _enter(
-        self, entries: _Entries, parameter: Parameter, found: list[Found], resource: JsonObject, *, tailed: bool
-    ) -> None:
-        """What a parameter finds in these elements."""
-        code = parameter.code
-        for element, kind in found:
-            match parameter.type:
-                case "date":
-                    for covered in date.extract(element, kind):
-                        entries.add_range({"p": code, "lo": covered.low, "hi": covered.high})
-                case "number":
-                    for low, high in number.extract(element, kind):
-                        entries.add_range({"p": code, "lo": low, "hi": high})
-                case "quantity":
-                    for one in quantity.extract(element, kind):
-                        units = {"u": list(one.units)} if one.units else {}
-                        entries.add_range({"p": code, "lo": one.low, "hi": one.high, **units})
-                case "composite":
-                    if isinstance(element, dict):
-                        self._enter_composite(entries, parameter, element, kind, resource)
-                case _:
-                    entries.terms.update(self._terms(parameter, element, kind, tailed=tailed))
-                    if parameter.type == "string" and not parameter.is_phonetic:
-                        entries.texts.update(string.long_texts(code, element, kind))
+    def _plan(self, type: str) -> _Plan:
+        parameters = [one for one in self.of(type).values() if one.supported and one.code not in NOT_INDEXED]
+        paths = {path.text: path for one in parameters for path in one.paths}
+        places = {text: at for at, text in enumerate(paths)}
+        speaking = Counter(path.text for one in parameters for path in one.paths)
+        shared = {text for text, number in speaking.items() if number > 1}
+        composed = any(one.components for one in parameters)
+        steps = [
+            _Step(
+                places[one.paths[0].text],
+                tuple(places[path.text] for path in one.paths[1:]),
+                entering(one, self.base_url, shared=composed or any(path.text in shared for path in one.paths)),
+                f"{one.code}:any",
+                # the record of an entry tells of the parameters that speak of it whether they are there
+                None if one.of_record else one.type == "composite",
+            )
+            for one in parameters
+        ]
+        walks = tuple((path.first, path.walk) for path in paths.values())
+        return _Plan(walks, tuple(steps), type in string.TAILED, self.sort_dates.get(type))
 
-    def _enter_composite(
-        self, entries: _Entries, parameter: Parameter, element: JsonObject, kind: str, resource: JsonObject
-    ) -> None:
-        parts = composite.extract(parameter.code, element, kind, resource, parameter.components, self.base_url)
-        for part in parts:
-            if isinstance(part, str):
-                entries.terms.add(part)
-            else:
-                entries.add_range(part)
-            if len(entries) > MOST_ENTRIES:
-                return  # the caller refuses it
 
-    def _terms(self, parameter: Parameter, element: Any, kind: str, *, tailed: bool) -> Iterator[str]:  # noqa: ANN401 - Json
-        match parameter.type:
-            case "token":
-                return token.extract(parameter.code, element, kind)
-            case "string" if parameter.is_phonetic:
-                return phonetic.extract(parameter.code, element, kind)
-            case "string":
-                return string.extract(parameter.code, element, kind, tailed=tailed)
-            case "uri":
-                return uri.extract(parameter.code, element, kind)
-            case _:
-                return reference.extract(
-                    parameter.code,
-                    element,
-                    kind,
-                    base_url=self.base_url,
-                    of_record=parameter.of_record,
-                    names_record=parameter.names_record,
-                )
+def _index(gathered: Gathered, sort_date: str | None) -> Index:
+    ranges: list[dict[str, Any]] = []
+    on = MIN
+    for parameter, low, high, second_low, second_high, *units in sorted(gathered.rows):
+        stored = {"p": parameter, "lo": low, "hi": high}
+        if units:
+            stored["u"] = units
+        if second_low != "":
+            stored |= {"lo2": second_low, "hi2": second_high}
+        ranges.append(stored)
+        if parameter == sort_date:
+            on = max(on, _moment(low, high))
+    return Index(sorted(gathered.terms), ranges, sorted(gathered.texts), on)
 
 
 def _fingerprint(definitions: Definitions, extra: Iterable[SearchParameter], sort_dates: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from fhir_server.definitions.tables import Definitions, Element, TypeUse
 from fhir_server.fhir.json import JsonObject
@@ -31,6 +31,9 @@ _TOKEN = re.compile(
 _ABSTRACT = frozenset({"Resource", "DomainResource"})
 
 
+Walk: TypeAlias = Callable[[JsonObject], list[Found]]
+
+
 class Outside(ValueError):
     """The expression is not in the subset, or names what the type does not have."""
 
@@ -39,8 +42,12 @@ class Outside(ValueError):
 class Path:
     """A compiled expression."""
 
-    walk: Callable[[JsonObject], list[Found]]
-    """The elements of a resource that it points to."""
+    text: str
+    """As it was written."""
+    walk: Walk
+    """The elements of a resource that it points to; the list is not the caller's to change."""
+    first: str | None
+    """Of plain names the first: where the resource has no such member, there is nothing."""
     uses: tuple[TypeUse, ...]
     """The types they may have; of references, the types they may point to."""
 
@@ -69,7 +76,8 @@ def compile_path(expression: str, type: str, definitions: Definitions) -> Path |
         return None
     if any(use.code == "Extension" for use in stage.uses):
         stage = compiler.child(stage, "value")
-    return Path(_from_root(stage, type), stage.uses)
+    first = stage.names[0] if stage.names and stage.step is None else None
+    return Path(expression, _from_root(stage, type), first, stage.uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +235,23 @@ class _Compiler:
         return made
 
     def _where(self, stage: _Stage) -> _Stage:
+        same = self._same(stage)
         condition = self._conjunction(_Stage(stage.uses, step=steps.same))
         if not stage.uses:
             return stage
         uses = stage.uses
         if condition.narrows is not None:
             uses = tuple(TypeUse(use.code, (condition.narrows,)) for use in uses)
-        return _Stage(uses, step=steps.then(stage.run(), steps.where(condition.run())))
+        return _Stage(uses, step=steps.then(stage.run(), same or steps.where(condition.run())))
+
+    def _same(self, stage: _Stage) -> Step | None:
+        """The step of ``name='text')``, which nearly all conditions are, where it follows."""
+        (kind, name), (_, sign), (text, value), (_, end) = (*self._tokens[self._at : self._at + 4], *[("", "")] * 4)[:4]
+        members = [self._member(use.code, name) for use in stage.uses]
+        single = all(one is not None and one.max == 1 and not one.choice for one in members)
+        if (kind, sign, text, end) != ("name", "=", "text", ")") or not single:
+            return None
+        return steps.where_member(name, _unquoted(value))
 
     def _narrowed(self, stage: _Stage, type: str) -> _Stage:
         if not stage.uses:
@@ -303,18 +321,12 @@ def _boolean(step: Step) -> _Stage:
     return _Stage((TypeUse("boolean"),), step=step)
 
 
-def _from_root(stage: _Stage, type: str) -> Callable[[JsonObject], list[Found]]:
+def _from_root(stage: _Stage, type: str) -> Walk:
+    if stage.step is None and stage.names and not stage.choices:
+        return steps.plain(stage.names, stage.uses[0].code)
     step = stage.run()
 
     def walk(resource: JsonObject) -> list[Found]:
         return step([(resource, type)])
 
-    if not stage.names:
-        return walk
-    first = stage.names[0]
-
-    def walk_if_there(resource: JsonObject) -> list[Found]:
-        # Most elements are absent from most resources: one look-up decides.
-        return step([(resource, type)]) if first in resource else steps.NO_RESULT
-
-    return walk_if_there
+    return walk

@@ -2,10 +2,10 @@
 
 https://hl7.org/fhir/R4/search.html
 
-What a query cannot mean (a date that is none, a modifier that is not supported, an empty value) is refused always, for
-an answer to something else would mislead. What the standard has and this server does not is refused when the client
-asks for strict handling, else left out and named in :attr:`Query.issues`
-(https://hl7.org/fhir/R4/search.html#errors). Nothing is left out silently.
+What a query cannot mean (a date that is none, a modifier that is not supported) is refused always, for an answer to
+something else would mislead. What the standard has and this server does not is refused when the client asks for strict
+handling, else left out and named in :attr:`Query.issues`. An empty parameter is no error by the standard: it is left out
+and named, too (https://hl7.org/fhir/R4/search.html#errors). Nothing is left out silently.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def parse(
     types = _types(context.parameters, pairs, among) if type is None else (type,)
     reading = _Reading(types, context)
     for name, value in pairs:
-        if type is not None or name != "_type":
+        if not value and name != "_page":
+            reading.leave_out_empty(name)
+        elif type is not None or name != "_type":
             reading.take(Asked.read(name, value))
         else:
             reading.used.append((name, value))
@@ -117,6 +119,7 @@ class _Reading:
     clauses: list[tuple[int, Clause]] = field(default_factory=list)
     names_resource: bool = False
     sort: tuple[SortKey, ...] = NEWEST_FIRST
+    sorted_by: list[str] = field(default_factory=list)
     count: int | None = None
     total: Total | None = None
     summary: Summary = Summary.FALSE
@@ -145,6 +148,12 @@ class _Reading:
         else:
             if asked.code != "_page":
                 self.used.append((asked.name, asked.raw))
+
+    def leave_out_empty(self, name: str) -> None:
+        """A parameter without a value asks nothing."""
+        sentence = f"{name[:_SHOWN]}: The value is empty, so the parameter was left out."
+        where = f"http.{Asked.read(name, '').code[:_SHOWN]}"
+        self.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
 
     def query(self, *, strict: bool) -> Query:
         """The query, or everything that is wrong with it."""
@@ -193,12 +202,14 @@ class _Reading:
             return
         if asked.suffix:
             raise Invalid(f"The modifier {asked.suffix!r} is not supported for this parameter; it takes none.")
-        if asked.code in self.seen:
+        if asked.code in self.seen and asked.code != "_sort":
             raise Invalid("It is given twice.")
         self.seen.add(asked.code)
         match asked.code:
             case "_sort":
-                self.sort = sorting.sort(asked.raw, self.types, parameters)
+                # repeated, each orders within the one before
+                self.sort = sorting.sort(",".join([*self.sorted_by, asked.raw]), self.types, parameters)
+                self.sorted_by.append(asked.raw)
             case "_count":
                 self.count = result.count(asked.raw)
             case "_total":
@@ -281,7 +292,7 @@ def _of_types(clauses: dict[str, Clause]) -> Clause:
 
 def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tuple[str, ...] | None) -> tuple[str, ...]:
     """The types of a search of the whole system, or of a compartment."""
-    given = [value for name, value in pairs if name == "_type"]
+    given = [value for name, value in pairs if name == "_type" and value]
     if len(given) > 1:
         raise Invalid("_type: It is given twice.", expression=("http._type",))
     asked = [part for value in given for part in value.split(",")]
@@ -310,8 +321,8 @@ def _check_text(name: str, value: str) -> None:
         raise Invalid("A parameter is not valid UTF-8.", expression=where)
     if not name:
         raise Invalid("A parameter has no name.")
-    if not value:
-        raise Invalid(f"{name[:_SHOWN]}: The value is empty.", expression=where)
+    if not value and name == "_page":
+        raise Invalid("_page: The value is empty.", expression=where)
 
 
 def _as_error(issue: Issue) -> Issue:

@@ -60,6 +60,32 @@ def named(names: Iterable[str], code: str) -> Step:
     return step
 
 
+def plain(names: Iterable[str], code: str) -> Callable[[JsonObject], list[Found]]:
+    """The same from one object, as most paths are: the first name decides of most of them that there is nothing."""
+    first, *others = names
+
+    def walk(element: JsonObject) -> list[Found]:
+        value = element.get(first)
+        if value is None:
+            return NO_RESULT
+        nodes: list[Json] = value if isinstance(value, list) else [value]
+        for name in others:
+            reached: list[Json] = []
+            for node in nodes:
+                if isinstance(node, dict):
+                    value = node.get(name)
+                    if isinstance(value, list):
+                        reached += value
+                    elif value is not None:
+                        reached.append(value)
+            if not reached:
+                return NO_RESULT
+            nodes = reached
+        return [(node, code) for node in nodes if node is not None]
+
+    return walk
+
+
 def choices(names: Mapping[str, str]) -> Step:
     """The element of a choice, under whichever of its names, with the type the name tells."""
 
@@ -153,6 +179,11 @@ def of_url(url: str) -> Step:
 def where(condition: Step) -> Step:
     """Those of which the condition is true."""
     return lambda found: [pair for pair in found if is_true(condition([pair]))]
+
+
+def where_member(name: str, value: str) -> Step:
+    """Those whose member is this text."""
+    return lambda found: [pair for pair in found if isinstance(pair[0], dict) and pair[0].get(name) == value]
 
 
 def resolved(found: list[Found]) -> list[Found]:

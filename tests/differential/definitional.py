@@ -241,7 +241,7 @@ def form(draw: Draw) -> Members:
 
 
 def response(draw: Draw) -> Members:
-    form = draw.one(URLS[:7])
+    form = draw.one((*URLS[:4], *URLS[5:7]))
     return {
         "questionnaire": draw.maybe(lambda: f"{form}|1.0" if draw.chance(0.3) else form, 0.8),
         "status": draw.one(("completed", "in-progress")),

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Context, Decimal
 from typing import Any, Final, TypeAlias
 
+from tests.differential.readings import INSTANTS_ARE_POINTS
+
 Cut: TypeAlias = tuple[Decimal, int]
 
 INFINITY: Final = Decimal("Infinity")
@@ -182,7 +184,8 @@ def _zone(text: str | None) -> timezone:
 
 def instant_interval(text: str) -> Interval:
     """An instant is a point, with whatever precision it is written."""
-    return point(date_interval(text).low[0])
+    written = date_interval(text)
+    return point(written.low[0]) if INSTANTS_ARE_POINTS else written
 
 
 def period_interval(value: dict[str, Any]) -> Interval:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import cycle
 from random import Random
 from typing import Final
 
@@ -108,14 +109,13 @@ class Questions:
 
     # One condition
 
-    def condition(self, type: str, kind: str = "") -> Pair:
-        """A name, perhaps with a modifier, and some alternatives; of a kind of parameter, where the type has one."""
-        codes = self._of_kind(type, kind)
+    def condition(self, type: str, *, code: str = "") -> Pair:
+        """A name, perhaps with a modifier, and some alternatives."""
+        codes = [code] if code else self._of_kind(type, "")
         while True:
-            code = self.rng.choice(codes)
-            parameter = self.codes[type][code]
-            if not kind and parameter.type != "composite" and self.rng.random() < 0.1:
-                return self.missing(type, code)
+            parameter = self.codes[type][self.rng.choice(codes)]
+            if not code and parameter.type != "composite" and self.rng.random() < 0.1:
+                return self.missing(type, parameter.code)
             found = self._alternatives(type, parameter)
             if found is not None:
                 return found
@@ -206,17 +206,21 @@ class Questions:
         return ",".join(self.rng.choice(("", "-")) + code for code in chosen)
 
     def asked(self, group: str) -> Iterator[Query]:
-        """Without end, queries of one group."""
-        while True:
-            query, expected = self._of(group), 0
+        """Without end, queries of one group; of a kind of parameter, each one in its turn."""
+        turns = [(type, code) for type in self.codes for code in self._of_kind(type, group)] or [("", "")]
+        self.rng.shuffle(turns)
+        for type, code in cycle(turns):
+            query, expected = self._of(group, type, code), 0
             for _ in range(TRIES):
                 if expected := len(self.world.search(query.type, query.pairs)):
                     break
-                query = self._of(group)
+                query = self._of(group, type, code)
             count = max(self.rng.choice(COUNTS), -(-expected // MOST_PAGES))
             yield replace(query, count=count, total=self.rng.random() < 0.5, post=self.rng.random() < 0.1)
 
-    def _of(self, group: str) -> Query:
+    def _of(self, group: str, type: str, code: str) -> Query:
+        if code:
+            return Query(type, (self.condition(type, code=code),))
         if group in ("sort", "together"):
             type = self.rng.choice(self.types)
             pairs = self._together(type) if group == "together" else self._perhaps_one(type)
@@ -247,9 +251,7 @@ class Questions:
                 return any(self.links.get(type, {}).values())
             case "has":
                 return self.referred(type)
-            case "missing" | "common":
-                return True
-        return bool(self._of_kind(type, group))
+        return True
 
     def _pair(self, type: str, group: str) -> Pair:
         match group:
@@ -261,7 +263,7 @@ class Questions:
                 return self.missing(type)
             case "common":
                 return self._common(type)
-        return self.condition(type, group)
+        return self.condition(type)
 
     def _common(self, type: str) -> Pair:
         """``_id``, ``_tag``, ``_profile`` and ``_security``, which every type has."""

@@ -12,6 +12,9 @@ STRINGS_HAVE_CASE: Final = False
 string then the search is not case sensitive"; codes, identifiers and what else is a token have case here, which the
 standard leaves to the code system."""
 
+INSTANTS_ARE_POINTS: Final = True
+"""Whether an instant written to the second is a point, "an interval with an effective width of 0", or that second."""
+
 HIERARCHY_BY_SEGMENTS: Final = False
 """Whether ``:below`` and ``:above`` of a uri go by steps between slashes. R4 says "starts with" and "left-matches", by
 which ``ValueSet/1234`` is below ``ValueSet/123``; later versions speak of segments."""

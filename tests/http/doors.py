@@ -354,6 +354,30 @@ def pointing(place: Place) -> list[Resource]:
     return [{"attachment": {"contentType": "text/plain", "url": f"Binary/{place.id('Binary')}"}}]
 
 
+def naming(place: Place, type: str) -> list[str]:
+    """The conditions by which the hidden thing can be meant."""
+    found = [f"_id={place.id(type)}"]
+    if type == "Patient":
+        found.append(f"identifier={INS_NIR_TEST}|{place.ins}")
+    elif type in OF_RECORD:
+        number = f"{NUMBERS}|{place.number}"
+        found += [f"identifier={number}", f"patient={place.patient}&identifier={number}"]
+        found.append(f"patient.identifier={INS_NIR_TEST}|{place.ins}&identifier={place.number}")
+    return found
+
+
+def into_ground(place: Place, type: str) -> Resource:
+    """What is hidden, but for the record that the requester may feed, and under no number by which it is found."""
+    body = target(type, place)
+    if type in CONTENTS:
+        body |= {"identifier": None, "masterIdentifier": None, "entry": None, "content": None}
+        body |= {"subject": {"reference": f"Patient/{place.ground}"}}
+        if type != "Observation":
+            named = [{"reference": f"DocumentReference/{place.shown}"}]
+            body |= {"content": deposit(place)["content"] if type == "DocumentReference" else named}
+    return {name: value for name, value in body.items() if value is not None}
+
+
 @door("POST type", types=("Binary",), writes=True)
 async def create_pointing_at_binary(ask: Ask, type: str) -> None:
     for how in ("representation", "OperationOutcome", "minimal"):
@@ -399,20 +423,8 @@ async def create_relating_to(ask: Ask, type: str) -> None:
 @door("POST type", types=CONTENTS, writes=True)
 async def create_unless_there_is(ask: Ask, type: str) -> None:
     place = ask.place
-    conditions = (
-        f"_id={place.id(type)}",
-        f"identifier={NUMBERS}|{place.number}",
-        f"patient={place.patient}&identifier={NUMBERS}|{place.number}",
-        f"patient.identifier={INS_NIR_TEST}|{place.ins}&identifier={place.number}",
-    )
-    for condition in conditions:
-        body = target(type, place) | {"identifier": None, "masterIdentifier": None, "entry": None, "content": None}
-        body |= {"subject": {"reference": f"Patient/{place.ground}"}}
-        if type != "Observation":
-            named = [{"reference": f"DocumentReference/{place.shown}"}]
-            body |= {"content": deposit(place)["content"] if type == "DocumentReference" else named}
-        told = {name: value for name, value in body.items() if value is not None}
-        made = await ask.post(f"/{type}", told, If_None_Exist=condition)
+    for condition in naming(place, type):
+        made = await ask.post(f"/{type}", into_ground(place, type), If_None_Exist=condition)
         if made.status_code == 201:
             await ask.send("DELETE", f"/{type}/{made.json()['id']}")
 
@@ -436,6 +448,52 @@ async def create_to_govern(ask: Ask, type: str) -> None:
         by_number = {"identifier": {"system": INS_NIR_TEST, "value": ask.place.ins}}
         body = block("89900000099", id="x", patient=ask.place.patient).resource
         await ask.post(f"/{type}", body | {"patient": by_number})
+
+
+# On a condition
+
+
+@door("PUT type", writes=True)
+async def update_on_condition(ask: Ask, type: str) -> None:
+    """A hidden thing meets no condition: one that it would meet creates, as where there is none."""
+    body = into_ground(ask.place, type)
+    without = {name: value for name, value in body.items() if name != "id"}
+    for condition in naming(ask.place, type):
+        url = f"/{type}?{condition}"
+        await ask.send("PUT", url, content=json.dumps(without), headers=FHIR_JSON | {"If-Match": 'W/"9"'})
+        await ask.send("PUT", url, content=json.dumps(body), headers=FHIR_JSON)
+        for more in ({"If-None-Match": "*"}, {}):
+            made = await ask.send("PUT", url, content=json.dumps(without), headers=FHIR_JSON | more)
+            if made.status_code == 201:
+                await ask.send("DELETE", f"/{type}/{made.json()['id']}")
+
+
+@door("PATCH type", writes=True)
+async def patch_on_condition(ask: Ask, type: str) -> None:
+    change = json.dumps([{"op": "add", "path": "/language", "value": "fr"}])
+    for condition in naming(ask.place, type):
+        for more in ({"If-Match": 'W/"9"'}, {}):
+            await ask.send("PATCH", f"/{type}?{condition}", content=change, headers=JSON_PATCH | more)
+
+
+@door("DELETE type", writes=True)
+async def delete_on_condition(ask: Ask, type: str) -> None:
+    for condition in naming(ask.place, type):
+        for more in ({"If-Match": 'W/"9"'}, {}):
+            await ask.send("DELETE", f"/{type}?{condition}", headers=more)
+    await ask.send("GET", f"/{type}/{ask.place.id(type)}")
+
+
+@door("PUT type", "PATCH type", "DELETE type", types=ALONE, writes=True)
+async def change_if_it_refers(ask: Ask, type: str) -> None:
+    """Whether what is seen names what is hidden is not told by a condition either."""
+    change = json.dumps([{"op": "add", "path": "/language", "value": "fr"}])
+    for item in (f"DocumentReference/{ask.place.id('')}", f"Observation/{ask.place.id('')}"):
+        url = f"/List?patient={ask.place.patient}&_id={ask.place.gathers}&item={item}"
+        await ask.send("PATCH", url, content=change, headers=JSON_PATCH)
+        body = json.dumps({"resourceType": "List", "id": ask.place.gathers, "status": "current", "mode": "working"})
+        await ask.send("PUT", url, content=body, headers=FHIR_JSON)
+        await ask.send("DELETE", url)
 
 
 # Operations
@@ -552,6 +610,8 @@ async def batch(ask: Ask, type: str) -> None:
             _entry("PUT", url, target(each, place), ifMatch='W/"9"'),
             _entry("PUT", url, target(each, place), ifNoneMatch="*"),
             _entry("PUT", url, target(each, place)),
+            _entry("PUT", f"{each}?_id={place.id(each)}", target(each, place)),
+            _entry("DELETE", f"{each}?_id={place.id(each)}"),
             _entry("DELETE", url),
         ]
     entries += [

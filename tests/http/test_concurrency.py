@@ -180,7 +180,7 @@ def test_of_an_update_and_a_deletion_of_one_version_exactly_one_wins(crowd: Crow
         seen[after.status_code] += 1
 
 
-# Conditional creates
+# Conditional creates and updates
 
 
 def test_twenty_equal_conditional_creates_make_one(crowd: Crowd, record: OwnRecord, stored: Any) -> None:
@@ -197,6 +197,23 @@ def test_twenty_equal_conditional_creates_make_one(crowd: Crowd, record: OwnReco
         assert len({answer.headers["Location"] for answer in answers}) == 1
         found = record.as_("patient").get(f"/DocumentReference?patient={record.id}&identifier={number}").json()
         assert found["total"] == 1
+    assert len(writers(stored, record)) == WORKERS
+
+
+def test_equal_conditional_updates_make_one(crowd: Crowd, record: OwnRecord, stored: Any) -> None:
+    """The first creates; who comes with it finds what it made, and writes over it or is overtaken."""
+    clients = crowd(12, "hopital")
+    for _ in range(4):
+        number = f"urn:uuid:{uuid4()}"
+        body = document(record.id, masterIdentifier={"system": "urn:ietf:rfc:3986", "value": number})
+        url = f"/DocumentReference?identifier=urn:ietf:rfc:3986|{number}"
+        answers = together([partial(client.put, url, json=body, headers=FHIR_JSON) for client in clients])
+        statuses = Counter(answer.status_code for answer in answers)
+        assert statuses[201] == 1, statuses
+        assert set(statuses) - {200, 201} <= OVERTAKEN, statuses
+        found = record.as_("patient").get(f"/DocumentReference?patient={record.id}&identifier={number}").json()
+        assert found["total"] == 1
+        assert found["entry"][0]["resource"]["meta"]["versionId"] == str(statuses[200] + 1)
     assert len(writers(stored, record)) == WORKERS
 
 

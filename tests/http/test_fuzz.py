@@ -41,6 +41,9 @@ FITTING = [
     ("PATCH", "{type}/{id}", JSON_PATCH),
     ("DELETE", "{type}/{id}", None),
     ("POST", "", FHIR_JSON),
+    ("PUT", "{type}", FHIR_JSON),
+    ("PATCH", "{type}", JSON_PATCH),
+    ("DELETE", "{type}", None),
 ]
 SHAPES = (
     "metadata _history _search {type} {type}/_search {type}/_history {type}/{id} {type}/{id}/_history "
@@ -156,7 +159,11 @@ def strange(draw: st.DrawFn) -> tuple[str, str, str | None, bytes]:
 def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], bytes]:
     """Method, target, headers and body. Only resources of this test's own are written."""
     method, path, content_type, body = draw(st.one_of(fitting(), fitting(), strange()))
-    query = draw(queries) if method in ("GET", "HEAD") or "_search" in path else ""
+    asks = method in ("GET", "HEAD") or "_search" in path
+    changes = method in ("PUT", "PATCH", "DELETE") and path in TYPES  # on a condition: nothing but our own can meet it
+    query = draw(queries) if asks or changes else ""
+    if changes:
+        query = f"_id={draw(st.sampled_from(OWN))}{'&' * bool(query)}{query}"
     told = draw(headers)
     if content_type is not None:
         told["Content-Type"] = content_type

@@ -14,7 +14,7 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from fhir_server.definitions.load import load
 from fhir_server.fhir.json import decode
-from fhir_server.http.routes import SHAPES, Interaction
+from fhir_server.http.routes import ON_CONDITION, SHAPES, Interaction
 from fhir_server.validation.structure import Validator
 from tests.answers import refused
 from tests.minimal import minimal, types
@@ -61,6 +61,14 @@ def interactions(declared: dict[str, Any]) -> set[str]:
     return {one["code"] for one in declared["interaction"]}
 
 
+def on_condition(declared: dict[str, Any]) -> set[str]:
+    """What a type declares to do on a condition; R4 has no flag for patch."""
+    told: set[str] = set()
+    if declared["conditionalUpdate"]:
+        told |= {"update", "patch"} & interactions(declared)
+    return told if declared["conditionalDelete"] == "not-supported" else told | {"delete"}
+
+
 def test_it_is_a_valid_resource(answer: httpx.Response) -> None:
     assert Validator(load()).validate(decode(answer.content)) == []
     statement = CapabilityStatement.model_validate(json.loads(answer.content))
@@ -78,12 +86,15 @@ def test_it_declares_every_type_once(rest: dict[str, Any]) -> None:
 @pytest.mark.parametrize("type", types())
 def test_an_interaction_is_offered_exactly_when_declared(client: httpx.Client, rest: dict[str, Any], type: str) -> None:
     """By the Allow of each path, which `OPTIONS` (never offered) asks for."""
-    declared = interactions(next(one for one in rest["resource"] if one["type"] == type))
+    resource = next(one for one in rest["resource"] if one["type"] == type)
+    declared = interactions(resource)
+    conditional = [ON_CONDITION[Interaction(code)] for code in on_condition(resource)]
     paths = {"type": type, "type/_search": f"{type}/_search", "type/_history": f"{type}/_history"}
     paths |= {shape: shape.replace("type/id", f"{type}/a") for shape in ("type/id", "type/id/_history")}
     paths["type/id/_history/vid"] = f"{type}/a/_history/1"
     for shape, path in paths.items():
-        expected = {method for code in declared for method, where in SHAPES[Interaction(code)] if where == shape}
+        shapes = [one for code in declared for one in SHAPES[Interaction(code)]]
+        expected = {method for method, where in (*shapes, *conditional) if where == shape}
         response = client.options(path)
         if expected:
             refused(response, 405, "not-supported")
@@ -160,15 +171,21 @@ def test_what_may_be_included(client: httpx.Client, rest: dict[str, Any], type: 
             assert answer.status_code == 200, answer.text
 
 
+def test_what_is_offered_on_a_condition(rest: dict[str, Any]) -> None:
+    """Whatever can be updated, patched or deleted by id; nothing of the trail, and no Consent is ever deleted."""
+    told = {one["type"]: on_condition(one) for one in rest["resource"]}
+    assert (told.pop("AuditEvent"), told.pop("Consent")) == (set(), {"update", "patch"})
+    assert all(one == {"update", "patch", "delete"} for one in told.values())
+
+
 def test_flags_of_a_type(client: httpx.Client, rest: dict[str, Any]) -> None:
     """What the statement says besides the interactions is what `conditional create` and the others do."""
     (declared,) = (one for one in rest["resource"] if one["type"] == "Basic")
     assert declared["versioning"] == "versioned-update"
     assert declared["conditionalCreate"] is True
-    assert declared["conditionalUpdate"] is False
-    refused(client.put("Basic?code=a", json=minimal("Basic"), headers=FHIR_JSON), 405, "not-supported")
-    assert declared["conditionalDelete"] == "not-supported"
-    refused(client.delete("Basic?code=a"), 405, "not-supported")
+    assert declared["conditionalUpdate"] is True
+    assert declared["conditionalDelete"] == "single"
+    refused(client.delete("Basic?code=http-flags"), 404, "not-found")
     assert declared["conditionalRead"] == "full-support"
     assert declared["readHistory"] is True
 

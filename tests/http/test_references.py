@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -197,6 +198,17 @@ def test_a_scope_for_one_type_does_not_hide_what_it_refers_to(record: OwnRecord)
 # Questions
 
 
+@pytest.fixture(scope="module")
+def relations(served: Served) -> Iterator[None]:
+    """A value set of all relations between documents."""
+    compose = {"include": [{"system": "http://hl7.org/fhir/document-relationship-type"}]}
+    body = {"resourceType": "ValueSet", "id": "relations", "status": "active", "compose": compose}
+    conformance = served.as_("conformance")
+    assert conformance.put("/ValueSet/relations", json=body, headers=FHIR_JSON).status_code in (200, 201)
+    yield
+    conformance.delete("/ValueSet/relations")
+
+
 @pytest.mark.parametrize(
     ("type", "question"),
     [
@@ -205,11 +217,16 @@ def test_a_scope_for_one_type_does_not_hide_what_it_refers_to(record: OwnRecord)
         ("Observation", "derived-from={hidden}"),
         ("DocumentReference", "relatesto={hidden}"),
         ("DocumentReference", "relation=replaces"),
+        ("DocumentReference", "relation:in=ValueSet/relations"),
+        ("DocumentReference", "relation:below=replaces"),
+        ("DocumentReference", "_filter=relation%20eq%20replaces"),
+        ("DocumentReference", "_filter=not(not(relatesto%20re%20{hidden}))"),
         ("DocumentReference", "location=Binary/{id}"),
         ("DocumentReference", "location={base}/Binary/{id}"),
         ("Observation", "derived-from:identifier=https://x.example|{id}"),
     ],
 )
+@pytest.mark.usefixtures("relations")
 def test_no_question_finds_what_the_answer_leaves_out(around: Around, type: str, question: str) -> None:
     id = around.hidden.partition("/")[2]
     content = [{"attachment": {"contentType": "text/plain", "url": f"Binary/{id}"}}]

@@ -13,7 +13,7 @@ from fhir_server.fhir.reference import LocalReference
 from fhir_server.search import terms
 from fhir_server.search.predicate import NEVER, Field, Not, Prefix, matches, one_of
 from fhir_server.search.types import date, reference, string, token, uri
-from fhir_server.search.types.ordered import Relation
+from fhir_server.search.types.ordered import Covered, Relation
 from fhir_server.search.types.token import Token
 from fhir_server.search.values import split, unescape
 
@@ -191,15 +191,17 @@ def test_string_values() -> None:
         ({"repeat": {"boundsDuration": {"value": 3}}}, "Timing", None),
         ("2024-13", "date", None),
         ("2024", "string", None),
+        (2024, "date", None),
+        ({"start": "2024"}, "Coding", None),
+        ({"event": "2024"}, "Timing", None),
+        ({"start": "2024-13", "end": 3}, "Period", None),
     ],
 )
 def test_date_intervals(element: Json, type: str, expected: tuple[str | None, str | None] | None) -> None:
-    wanted = (
-        []
-        if expected is None
-        else [Interval(*(_bound(text, end) for text, end in zip(expected, (MIN, MAX), strict=True)))]
-    )
-    assert list(date.extract(element, type)) == wanted
+    wanted = None
+    if expected is not None:
+        wanted = Covered(*(_bound(text, end) for text, end in zip(expected, (MIN, MAX), strict=True)))
+    assert date.extract(element, type) == wanted
 
 
 def _bound(text: str | None, end: int) -> int:
@@ -230,7 +232,8 @@ PREFIXES = {
 
 @pytest.mark.parametrize(("ends", "expected"), PREFIXES.items())
 def test_date_prefixes(ends: tuple[str | None, str | None], expected: str) -> None:
-    (value,) = date.extract({name: text for name, text in zip(("start", "end"), ends, strict=True) if text}, "Period")
+    value = date.extract({name: text for name, text in zip(("start", "end"), ends, strict=True) if text}, "Period")
+    assert value is not None
     entry = {"ix": {"r": [{"p": "d", "lo": value.low, "hi": value.high}]}}
     now = _read(DAY).low
     finding = [

@@ -13,19 +13,20 @@ with one or two numbers, dates        an interval whose parameter is that term; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from fhir_server.definitions.tables import SearchParameterType
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import terms
+from fhir_server.search.path import Path, Walk
 from fhir_server.search.predicate import Field, Predicate, Prefix, Span, any_of, one_of
-from fhir_server.search.steps import Found
+from fhir_server.search.steps import NO_RESULT, Found
 from fhir_server.search.types import date, number, quantity, reference, string, token
-from fhir_server.search.types.ordered import FIRST, SECOND, Wanted, alternatives
+from fhir_server.search.types.ordered import FIRST, SECOND, Covered, Wanted, alternatives
 from fhir_server.search.values import split
 
 MODIFIERS: Final = frozenset({"missing"})
@@ -35,39 +36,72 @@ ORDERED: Final = frozenset({"number", "quantity", "date"})
 """Types of component that become intervals: at most two in a composite."""
 
 
+_Given = TypeVar("_Given")
+
+Give: TypeAlias = "Callable[[Json, str], Any]"
+Once: TypeAlias = "Callable[[Give, Json, str], Any]"
+"""Calls a function on an element, unless it is known already what it gives."""
+Written: TypeAlias = "tuple[str, tuple[Covered, ...]]"
+"""A term, and the intervals under it: none, one or two."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One part of a composite."""
 
     type: SearchParameterType
-    of_base: Callable[[JsonObject, JsonObject, str], list[Found]]
-    """Its elements: of a resource, an element of it, and the type of that."""
+    whole: tuple[Path, ...]
+    """Its paths from the resource, where it does not speak of the element."""
+    within: tuple[tuple[str, tuple[Path, ...]], ...]
+    """By type of the element, its paths from there."""
     targets: tuple[str, ...] = ()
     """Of a reference: the types it may point to."""
 
+    def walk(self, type: str) -> tuple[Walk, bool]:
+        """What finds it in an element of this type, and whether it is looked for in the resource instead."""
+        paths = self.whole or dict(self.within).get(type, ())
+        walks = [path.walk for path in paths]
+        if len(walks) == 1:
+            return walks[0], bool(self.whole)
+        return lambda element: [found for walk in walks for found in walk(element)], bool(self.whole)
 
-def extract(
-    parameter: str, base: JsonObject, type: str, resource: JsonObject, components: Sequence[Component], base_url: str
-) -> Iterator[str | dict[str, Any]]:
-    """What one element is found by: terms, and intervals with the members they are stored with."""
-    words: list[list[str]] = []
-    intervals: list[list[dict[str, Any]]] = []
-    for component in components:
-        found = component.of_base(resource, base, type)
-        if component.type in WORDS:
-            words.append([word for element, code in found for word in _words(component, element, code, base_url)])
-        else:
-            intervals.append([one for element, code in found for one in _intervals(component, element, code)])
-    for key in product(*words):
-        term = _term(parameter, key)
-        if not intervals:
-            yield term
-            continue
-        for first, *others in product(*intervals):
-            stored = {"p": term, **first}
-            for second in others:
-                stored |= {"lo2": second["lo"], "hi2": second["hi"]}
-            yield stored
+
+def writing(
+    parameter: str, bases: Iterable[str], components: Sequence[Component], base_url: str
+) -> Callable[[JsonObject, str, JsonObject, Once], Iterable[Written]]:
+    """A function that gives what one element is found by: of the element, its type, the resource, and what is known.
+
+    ``bases`` are the types that such elements may have.
+    """
+    spelling = [_spelling(one, base_url) for one in components if one.type in WORDS]
+    measuring = [_MEASURING[one.type] for one in components if one.type in ORDERED]
+    sorted_out = (*_of(components, WORDS), *_of(components, ORDERED))
+    walks = {base: [one.walk(base) for one in sorted_out] for base in bases}
+    values_first = tuple(reversed(range(len(components))))
+
+    def write(element: JsonObject, type: str, resource: JsonObject, once: Once) -> Iterable[Written]:
+        found: list[list[Found]] = [NO_RESULT] * len(components)
+        for at in values_first:  # a code without such a value is the rule: nothing is spelled in vain
+            walk, of_resource = walks[type][at]
+            found[at] = walk(resource if of_resource else element)
+            if not found[at]:
+                return ()
+        words = [_each(spell, some, once) for spell, some in zip(spelling, found, strict=False)]
+        intervals = [
+            _each(measure, some, once) for measure, some in zip(measuring, found[len(spelling) :], strict=True)
+        ]
+        return ((_term(parameter, key), each) for key in product(*words) for each in product(*intervals))
+
+    return write
+
+
+def _of(components: Sequence[Component], types: Collection[str]) -> list[Component]:
+    return [one for one in components if one.type in types]
+
+
+def _each(give: Callable[[Json, str, Once], Iterable[_Given]], found: Sequence[Found], once: Once) -> list[_Given]:
+    """What a component gives of all its elements, each once."""
+    return list(dict.fromkeys(one for element, type in found for one in give(element, type, once)))
 
 
 def predicate(parameter: str, raw: str, components: Sequence[Component], *, now: int, base_url: str) -> Predicate:
@@ -99,15 +133,33 @@ def _term(parameter: str, key: Sequence[str]) -> str:
     return f"{parameter}${terms.BETWEEN.join(key)}"
 
 
-def _words(component: Component, element: Json, code: str, base_url: str) -> Iterator[str]:
-    """The fragments of one component: terms of its type under no parameter."""
+def _spelling(component: Component, base_url: str) -> Callable[[Json, str, Once], list[str]]:
+    """The words of one component: terms of its type under no parameter."""
     match component.type:
         case "token":
-            yield from (one for one in token.extract("", element, code) if one[0] in "=#")
+            return lambda element, kind, once: [one for one in once(token.fragments, element, kind) if one[0] in "=#"]
         case "reference":
-            yield from (one for one in reference.extract("", element, code, base_url) if one[0] == "=")
+            fragments = reference.reading(base_url, of_record=False, names_record=False)
+            return lambda element, kind, once: [one for one in once(fragments, element, kind) if one[0] == "="]
         case _:
-            yield from (string.fold(text)[: string.LONGEST] for text in string.texts(element, code))
+            return lambda element, kind, _: [
+                text[: string.LONGEST] for text in map(string.fold, string.texts(element, kind))
+            ]
+
+
+def _covering(extract: Callable[[Json, str], Covered | None]) -> Callable[[Json, str, Once], list[Covered]]:
+    def measure(element: Json, type: str, once: Once) -> list[Covered]:
+        covered = once(extract, element, type)
+        return [] if covered is None else [covered]
+
+    return measure
+
+
+_MEASURING: Final = {
+    "number": _covering(number.extract),
+    "quantity": _covering(quantity.extract),
+    "date": _covering(date.extract),
+}
 
 
 def _asked(component: Component, raw: str, base_url: str) -> list[str]:
@@ -122,19 +174,6 @@ def _asked(component: Component, raw: str, base_url: str) -> list[str]:
             return [f"={terms.bounded(str(one))}" for one in found]
         case _:
             return [string.parse(raw)]
-
-
-def _intervals(component: Component, element: Json, code: str) -> Iterator[dict[str, Any]]:
-    match component.type:
-        case "number":
-            for low, high in number.extract(element, code):
-                yield {"lo": low, "hi": high}
-        case "quantity":
-            for one in quantity.extract(element, code):
-                yield {"lo": one.low, "hi": one.high} | ({"u": list(one.units)} if one.units else {})
-        case _:
-            for covered in date.extract(element, code):
-                yield {"lo": covered.low, "hi": covered.high}
 
 
 def _wanted(component: Component, raw: str, now: int) -> Wanted:

@@ -1,21 +1,20 @@
 """date: intervals in time, compared by a prefix. https://hl7.org/fhir/R4/search.html#date
 
-``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is a
-microsecond here; how it is compared tells
-:mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by a tenth of the gap between now and it, by
-nothing when now is within it.
+``2024-05`` is the whole of May (:mod:`fhir_server.fhir.date`, half-open, in UTC), an instant a point in time, which is
+a microsecond here; how it is compared tells :mod:`fhir_server.search.types.ordered`. For ``ap`` the query is widened by
+a tenth of the gap between now and it, by nothing when now is within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from fhir_server.fhir.date import MAX, MIN, Interval, interval
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search.predicate import Compare, Moment, Order, Predicate, all_of, any_of
-from fhir_server.search.types.ordered import Relation, Wanted, relation, spans
+from fhir_server.search.types.ordered import Covered, Relation, Wanted, relation, spans
 from fhir_server.search.values import unescape
 
 MODIFIERS: Final = frozenset({"missing"})
@@ -25,16 +24,16 @@ TYPES: Final = frozenset({"date", "dateTime", "instant", "Period", "Timing"})
 _MILLISECOND: Final = 1000
 
 
-def extract(element: Json, type: str) -> Iterator[Interval]:
+def extract(element: Json, type: str) -> Covered | None:
     """The interval an element covers; of a Period its ends, of a Timing its outermost ends."""
+    found: Interval | None = None
     if isinstance(element, str):
-        if type in TYPES and (found := interval(element)) is not None:
-            # an instant is a point, however few digits it is written with
-            yield Interval(found.low, found.low + 1) if type == "instant" else found
+        found = interval(element) if type in TYPES else None
+        if found is not None and type == "instant":
+            found = Interval(found.low, found.low + 1)  # a point in time, however few digits it is written with
     elif isinstance(element, dict):
         found = _period(element) if type == "Period" else _timing(element) if type == "Timing" else None
-        if found is not None:
-            yield found
+    return Covered(found.low, found.high) if found is not None else None
 
 
 def parse(raw: str, now: int) -> Wanted:

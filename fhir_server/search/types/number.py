@@ -6,14 +6,14 @@ Without a prefix, and with ``ne``, a number stands for all that round to it: ``1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final
 
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import decimals
 from fhir_server.search.predicate import Predicate, any_of
-from fhir_server.search.types.ordered import Relation, Wanted, relation, spans
+from fhir_server.search.types.ordered import Covered, Relation, Wanted, relation, spans
 from fhir_server.search.values import unescape
 
 MODIFIERS: Final = frozenset({"missing"})
@@ -21,16 +21,13 @@ PRIMITIVES: Final = frozenset({"decimal", "integer", "positiveInt", "unsignedInt
 TYPES: Final = PRIMITIVES | {"Range"}
 """The types of element a number is found in."""
 
-Bounds: TypeAlias = "tuple[str, str]"
-"""``[low, high)``, by :mod:`fhir_server.search.decimals`."""
 
-
-def extract(element: Json, type: str) -> Iterator[Bounds]:
-    """The interval an element covers: of a number itself, of a Range from its low to its high."""
-    if (number := as_number(element)) is not None and type in PRIMITIVES:
-        yield decimals.below(number), decimals.above(number)
-    elif isinstance(element, dict) and type == "Range" and (bounds := of_range(element)) is not None:
-        yield bounds
+def extract(element: Json, type: str) -> Covered | None:
+    """The interval an element covers, by :mod:`fhir_server.search.decimals`; of a Range, from its low to its high."""
+    if isinstance(element, dict):
+        return of_range(element) if type == "Range" else None
+    number = as_number(element) if type in PRIMITIVES else None
+    return Covered(*decimals.bounds(number)) if number is not None else None
 
 
 def parse(raw: str) -> Wanted:
@@ -53,7 +50,7 @@ def wanted(prefix: Relation, text: str, unit: str | None = None) -> Wanted:
         case Relation.AP:
             low, high = decimals.around(number)
         case _:
-            low, high = decimals.below(number), decimals.above(number)
+            low, high = decimals.bounds(number)
     return Wanted(prefix, low, high, unit)
 
 
@@ -65,14 +62,14 @@ def as_number(value: Json) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def of_range(element: JsonObject) -> Bounds | None:
+def of_range(element: JsonObject) -> Covered | None:
     """From the low to the high of a Range, open where there is none."""
     low, high = _end(element.get("low")), _end(element.get("high"))
     if low is None and high is None:
         return None
     if low is not None and high is not None and high < low:
         low, high = high, low
-    return (
+    return Covered(
         decimals.LOWEST if low is None else decimals.below(low),
         decimals.HIGHEST if high is None else decimals.above(high),
     )

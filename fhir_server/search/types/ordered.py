@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.search.predicate import Bound, End, Order, Predicate, Span, any_of
@@ -37,6 +37,14 @@ SECOND: Final[Ends] = ("lo2", "hi2")
 """Of a composite whose element has two intervals: those of the second."""
 
 _Test: TypeAlias = "tuple[Literal[0, 1], Order, Bound]"
+
+
+class Covered(NamedTuple):
+    """The half-open interval that a value covers; of a quantity, its unit in each spelling that may be asked."""
+
+    low: Bound
+    high: Bound
+    units: tuple[str, ...] = ()
 
 
 class Relation(StrEnum):

@@ -8,7 +8,7 @@ and so do not meet. Every word of the query must be heard in the name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -23,6 +23,12 @@ _WORD: Final = re.compile(r"[a-z]+")
 _MOST: Final = 40
 """Letters of a word that are heard."""
 _HEARD: Final = (
+    ("ce", "se"),
+    ("ci", "si"),
+    ("cy", "si"),
+    ("ge", "je"),
+    ("gi", "ji"),
+    ("gy", "ji"),
     ("eaux", "o"),
     ("eau", "o"),
     ("aux", "o"),
@@ -35,12 +41,6 @@ _HEARD: Final = (
     ("gn", "n"),
     ("qu", "k"),
     ("ck", "k"),
-    ("ce", "se"),
-    ("ci", "si"),
-    ("cy", "si"),
-    ("ge", "je"),
-    ("gi", "ji"),
-    ("gy", "ji"),
     ("c", "k"),
     ("q", "k"),
     ("y", "i"),
@@ -48,11 +48,12 @@ _HEARD: Final = (
     ("w", "v"),
     ("h", ""),
 )
-"""What letters sound like, the longest first."""
+"""What letters sound like: first what the vowel after a consonant makes of it (*Marceau*), then the longest."""
 _SILENT: Final = "etdspx"
 """Letters not heard at the end of a word."""
 
 
+@lru_cache(maxsize=4096)
 def key(word: str) -> str:
     """What a folded word sounds like."""
     heard = word[:_MOST]
@@ -64,17 +65,19 @@ def key(word: str) -> str:
     return "".join(letter for at, letter in enumerate(sounds) if at == 0 or letter != sounds[at - 1])
 
 
-def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
+def extract(parameter: str, element: Json, type: str) -> list[str]:
     """The terms an element is found by."""
-    for text in string.texts(element, type):
-        for word in _WORD.findall(string.fold(text)):
-            if sound := key(word):
-                yield f"{parameter}={sound}"
+    return [f"{parameter}={sound}" for text in string.texts(element, type) for sound in sounds(string.fold(text))]
+
+
+def sounds(folded: str) -> list[str]:
+    """What is heard in a folded text, word by word."""
+    return [sound for word in _WORD.findall(folded) if (sound := key(word))]
 
 
 def predicate(parameter: str, raw: str) -> Predicate:
     """Entries in which every word of the value is heard."""
-    sounds = [sound for word in _WORD.findall(string.fold(unescape(raw))) if (sound := key(word))]
-    if not sounds:
+    heard = sounds(string.fold(unescape(raw)))
+    if not heard:
         raise Invalid("A name to search by its sound must have at least one letter.")
-    return all_of([one_of(Field.TERMS, f"{parameter}={sound}") for sound in sounds])
+    return all_of([one_of(Field.TERMS, f"{parameter}={sound}") for sound in heard])

@@ -10,9 +10,8 @@ from the least to the greatest of its samples; Money has its currency for a unit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -20,7 +19,7 @@ from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import decimals, terms
 from fhir_server.search.predicate import Predicate, any_of
 from fhir_server.search.types import number
-from fhir_server.search.types.ordered import Wanted, relation, spans
+from fhir_server.search.types.ordered import Covered, Wanted, relation, spans
 from fhir_server.search.values import split, unescape
 
 MODIFIERS: Final = frozenset({"missing"})
@@ -31,30 +30,21 @@ TYPES: Final = QUANTITIES | {"Money", "Range", "SampledData"}
 _CURRENCIES: Final = "urn:iso:std:iso:4217"
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The interval a quantity covers, and its unit in each spelling that may be asked."""
-
-    low: str
-    high: str
-    units: tuple[str, ...] = ()
-
-
-def extract(element: Json, type: str) -> Iterator[Measured]:
+def extract(element: Json, type: str) -> Covered | None:
     """What an element is found by."""
     if not isinstance(element, dict):
-        return
+        return None
     if type == "Range":
-        bounds = number.of_range(element)
-        if bounds is not None:
-            yield Measured(*bounds, _units(element.get("low")) or _units(element.get("high")))
-    elif type == "SampledData":
-        sampled = _sampled(element)
-        if sampled is not None:
-            yield sampled
-    elif (value := number.as_number(element.get("value"))) is not None:
-        units = _currency(element) if type == "Money" else _units(element)
-        yield Measured(*_compared(value, element.get("comparator")), units)
+        covered = number.of_range(element)
+        units = _units(element.get("low")) or _units(element.get("high"))
+        return covered._replace(units=units) if covered is not None else None
+    if type == "SampledData":
+        return _sampled(element)
+    value = number.as_number(element.get("value"))
+    if value is None:
+        return None
+    units = _currency(element) if type == "Money" else _units(element)
+    return Covered(*_compared(value, element.get("comparator")), units)
 
 
 def parse(raw: str) -> Wanted:
@@ -75,7 +65,7 @@ def predicate(parameter: str, wanted: Sequence[Wanted]) -> Predicate:
 
 
 def _compared(value: Decimal, comparator: Json) -> tuple[str, str]:
-    low, high = decimals.below(value), decimals.above(value)
+    low, high = decimals.bounds(value)
     match comparator:
         case "<":
             return decimals.LOWEST, low
@@ -109,26 +99,21 @@ def _currency(money: JsonObject) -> tuple[str, ...]:
     return (f"{_CURRENCIES}|{currency}", f"|{currency}") if isinstance(currency, str) else ()
 
 
-def _sampled(element: JsonObject) -> Measured | None:
+def _sampled(element: JsonObject) -> Covered | None:
     """From the least to the greatest sample: ``origin + sample * factor``; ``L`` and ``U`` are past the limits."""
-    origin = element.get("origin")
+    origin, samples = element.get("origin"), element.get("data")
     start = number.as_number(origin.get("value")) if isinstance(origin, dict) else None
-    samples = element.get("data")
-    if start is None or not isinstance(samples, str):
+    factor = number.as_number(element.get("factor", 1))
+    words = set(samples.split()) if isinstance(samples, str) else set()
+    values = [value for word in words if (value := decimals.plain(word)) is not None]
+    for limit, word in (("lowerLimit", "L"), ("upperLimit", "U")):
+        if word in words and (value := number.as_number(element.get(limit))) is not None:
+            values.append(value)
+    if start is None or factor is None or not values or not decimals.measurable(start, factor, *values):
         return None
-    factor = number.as_number(element.get("factor"))
-    words = set(samples.split()) - {"E"}
-    values: list[Decimal] = []
-    for word in words - {"L", "U"}:
-        try:
-            values.append(Decimal(word))
-        except InvalidOperation:
-            continue
-    limits = [number.as_number(element.get(name)) for name in ("lowerLimit", "upperLimit")]
-    values += [limit for limit, word in zip(limits, ("L", "U"), strict=True) if word in words and limit is not None]
-    measured = [decimals.EXACT.fma(value, factor if factor is not None else Decimal(1), start) for value in values]
-    if not measured:
-        return None
-    low = decimals.LOWEST if "L" in words else decimals.below(min(measured))
-    high = decimals.HIGHEST if "U" in words else decimals.above(max(measured))
-    return Measured(low, high, _units(origin))
+    low, high = sorted(decimals.EXACT.fma(value, factor, start) for value in (min(values), max(values)))
+    return Covered(
+        decimals.LOWEST if "L" in words else decimals.below(low),
+        decimals.HIGHEST if "U" in words else decimals.above(high),
+        _units(origin),
+    )

@@ -12,7 +12,8 @@ Where the element is the one that tells the record, a local Patient is no term a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from fhir_server.fhir.errors import Invalid
@@ -58,7 +59,7 @@ def literal(element: JsonObject, base_url: str) -> Target | None:
     text = element.get("reference")
     if not isinstance(text, str) or text.startswith("#"):
         return None
-    return local(text, base_url) or _VERSION.sub("", text) or None
+    return local(text, base_url) or (_VERSION.sub("", text) if "/_history/" in text else text) or None
 
 
 def extract(
@@ -69,24 +70,40 @@ def extract(
     *,
     of_record: bool = False,
     names_record: bool = False,
-) -> Iterator[str]:
-    """The terms an element is found by.
+) -> list[str]:
+    """The terms an element is found by, see :func:`fragments`."""
+    found = fragments(element, type, base_url, of_record=of_record, names_record=names_record)
+    return [parameter + fragment for fragment in found]
+
+
+def fragments(
+    element: Json, type: str, base_url: str = "", *, of_record: bool = False, names_record: bool = False
+) -> list[str]:
+    """What an element is found by: terms without the code of a parameter before them.
 
     Of a reference to something of a record the identifier beside it is no term: found by it, it would tell that it is
     there to somebody from whom it is hidden (ADR 0018). ``names_record``: it is the one that tells the record.
     """
     if isinstance(element, str):
-        yield from uri.extract(parameter, _canonical(element, base_url), type)
-    elif isinstance(element, dict):
+        return uri.fragments(_canonical(element, base_url), type)
+    found: list[str] = []
+    if isinstance(element, dict):
         if type == "Reference":
             target = literal(element, base_url)
             if target is not None and not (of_record and _is_patient(target)):
-                yield f"{parameter}={terms.bounded(str(target))}"
+                found.append(f"={terms.bounded(str(target))}")
             if "identifier" in element and (names_record or not _is_of_record(target)):
-                yield from token.extract(f"{parameter}:identifier", element["identifier"], "Identifier")
+                found += token.extract(":identifier", element["identifier"], "Identifier")
         elif isinstance(id := element.get("id"), str):
             # Bundle.entry.resource: a resource within a resource is found as what a reference to it would say.
-            yield f"{parameter}={element.get('resourceType')}/{id}"
+            found.append(f"={element.get('resourceType')}/{id}")
+    return found
+
+
+@lru_cache
+def reading(base_url: str, *, of_record: bool, names_record: bool) -> Callable[[Json, str], list[str]]:
+    """:func:`fragments` as one parameter reads them; for parameters that read alike, the same function."""
+    return partial(fragments, base_url=base_url, of_record=of_record, names_record=names_record)
 
 
 def parse(raw: str, targets: Sequence[str], base_url: str, modifier: str | None = None) -> tuple[Target, ...]:

@@ -19,7 +19,7 @@ Within a record there are few enough to look at each.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -54,46 +54,61 @@ _LETTERS: Final = str.maketrans(
 """Letters without a decomposition in Unicode, and what people type for an apostrophe."""
 
 
+_MOST_KNOWN: Final = 4096
+
+
+class _Plain(dict[int, str | None]):
+    """What becomes of each character once it is decomposed: the accents go. Learnt as they come, not all of Unicode."""
+
+    def __missing__(self, code: int) -> str | None:
+        plain = None if unicodedata.combining(chr(code)) else chr(code)
+        if len(self) < _MOST_KNOWN:
+            self[code] = plain
+        return plain
+
+
+_PLAIN: Final = _Plain(_LETTERS)
+
+
 def fold(text: str) -> str:
     """The text without case, accents, ligatures and superfluous space: ``Hélène  D’Almeida``, ``helene d'almeida``."""
-    if not text.isascii():
-        plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-        text = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return " ".join(text.lower().translate(_LETTERS).split())
+    if text.isascii():
+        return " ".join(text.lower().translate(_LETTERS).split())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return " ".join(plain.lower().translate(_PLAIN).split())
 
 
-def texts(element: Json, type: str) -> Iterator[str]:
+def texts(element: Json, type: str) -> list[str]:
     """The texts of an element, as written."""
     if isinstance(element, str):
-        if type in PRIMITIVES:
-            yield element
-    elif isinstance(element, dict):
+        return [element] if type in PRIMITIVES else []
+    found: list[str] = []
+    if isinstance(element, dict):
         for part in PARTS.get(type, ()):
             value = element.get(part)
-            for text in value if isinstance(value, list) else (value,):
-                if isinstance(text, str):
-                    yield text
+            if isinstance(value, str):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [text for text in value if isinstance(text, str)]
+    return found
 
 
-def extract(parameter: str, element: Json, type: str, *, tailed: bool = False) -> Iterator[str]:
+def extract(parameter: str, element: Json, type: str, *, tailed: bool = False) -> list[str]:
     """The terms an element is found by; ``tailed``: its type is of those that carry tails."""
-    for text in texts(element, type):
-        folded = fold(text)
-        if folded:
-            yield f"{parameter}={folded[:LONGEST]}"
-            yield f"{parameter}:exact={terms.bounded(text)}"
-            if tailed:
-                for at in range(min(len(folded), LONGEST)):
-                    yield f"{parameter}~{folded[at : at + TAIL]}"
-                if len(folded) > LONGEST:
-                    yield f"{parameter}{_LONG}"
+    found = (fragments(text, fold(text), tailed=tailed) for text in texts(element, type))
+    return [parameter + fragment for of_text in found for fragment in of_text]
 
 
-def long_texts(parameter: str, element: Json, type: str) -> Iterator[str]:
-    """The folded texts of an element that are longer than what is indexed of them."""
-    for text in texts(element, type):
-        if len(text) > LONGEST // 4 and len(folded := fold(text)) > LONGEST:
-            yield f"{parameter}={folded}"
+def fragments(text: str, folded: str, *, tailed: bool = False) -> list[str]:
+    """What a text, given as it is and folded, is found by: terms without the code of a parameter before them."""
+    if not folded:
+        return []
+    found = [f"={folded[:LONGEST]}", f":exact={terms.bounded(text)}"]
+    if tailed:
+        found += [f"~{folded[at : at + TAIL]}" for at in range(min(len(folded), LONGEST))]
+        if len(folded) > LONGEST:
+            found.append(_LONG)
+    return found
 
 
 def parse(raw: str, modifier: str | None = None) -> str:

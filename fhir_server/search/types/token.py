@@ -1,6 +1,7 @@
 """token: a code, perhaps within a system. https://hl7.org/fhir/R4/search.html#token
 
-- Codes, systems and values of identifiers are compared exactly, case included.
+- Codes, systems and values of identifiers are compared exactly, case included; a ``string``, such as a version,
+  whatever its case.
 - A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A
   ``boolean``, ``string``, ``uri`` or ``id`` has none: it is found by the code alone, by ``system|code`` or ``|code``
   never.
@@ -17,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,10 +33,6 @@ MODIFIERS: Final = frozenset({"missing", "not", "text", "of-type", "in", "not-in
 """https://hl7.org/fhir/R4/search.html#modifiers"""
 
 PRIMITIVES: Final = frozenset({"code", "boolean", "string", "uri", "id", "canonical", "url", "oid", "uuid", "markdown"})
-TYPES: Final = PRIMITIVES | {"Coding", "CodeableConcept", "Identifier", "ContactPoint"}
-"""The types of element a token is found in."""
-
-_MEMBERS: Final = {"Coding": "code", "Identifier": "value", "ContactPoint": "value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +52,22 @@ class OfType:
     value: str
 
 
-def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
+def extract(parameter: str, element: Json, type: str) -> list[str]:
     """The terms an element is found by."""
+    return [parameter + fragment for fragment in fragments(element, type)]
+
+
+def fragments(element: Json, type: str) -> list[str]:
+    """The same without the code of a parameter before them."""
     if isinstance(element, dict):
-        if type == "CodeableConcept":
-            for coding in _codings(element):
-                yield from _coding(parameter, coding)
-            yield from _called(parameter, element.get("text"))
-        elif type == "Coding":
-            yield from _coding(parameter, element)
-        elif type in _MEMBERS:
-            yield from _within_system(parameter, element, _MEMBERS[type])
-            if type == "Identifier":
-                yield from _typed(parameter, element)
-    elif type in PRIMITIVES and isinstance(element, str | bool):
+        return _OF_TYPES[type](element) if type in _OF_TYPES else []
+    if type in PRIMITIVES and isinstance(element, str | bool):
         code = element if isinstance(element, str) else "true" if element else "false"
-        yield f"{parameter}#{terms.bounded(code)}"
+        found = [f"#{terms.bounded(code)}"]
+        if type == "string" and (folded := code.casefold()) != code:
+            found.append(f"#{terms.bounded(folded)}")
+        return found
+    return []
 
 
 def parse(raw: str) -> Token:
@@ -135,45 +132,63 @@ def called(parameter: str, wanted: Sequence[str]) -> Predicate:
 
 def of_type(parameter: str, wanted: Sequence[OfType]) -> Predicate:
     """Entries with an identifier of one of these types with its value."""
-    return one_of(Field.TERMS, *(_of_type(parameter, one.system, one.code, one.value) for one in wanted))
+    return one_of(Field.TERMS, *(parameter + _of_type(one.system, one.code, one.value) for one in wanted))
 
 
-def _codings(concept: Json) -> list[Json]:
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    return codings if isinstance(codings, list) else []
+def _concept(concept: JsonObject) -> list[str]:
+    found: list[str] = []
+    for coding in _codings(concept):
+        found += _coding(coding)
+    return found + _called(concept.get("text"))
 
 
-def _coding(parameter: str, coding: Json) -> Iterator[str]:
-    yield from _within_system(parameter, coding, "code")
-    if isinstance(coding, dict):
-        yield from _called(parameter, coding.get("display"))
+def _codings(concept: JsonObject) -> list[JsonObject]:
+    codings = concept.get("coding")
+    return [one for one in codings if isinstance(one, dict)] if isinstance(codings, list) else []
 
 
-def _typed(parameter: str, identifier: JsonObject) -> Iterator[str]:
+def _coding(coding: JsonObject) -> list[str]:
+    return _within_system(coding, "code") + _called(coding.get("display"))
+
+
+def _identifier(identifier: JsonObject) -> list[str]:
+    found = _within_system(identifier, "value")
     type, value = identifier.get("type"), identifier.get("value")
-    if not isinstance(type, dict):
-        return
-    yield from _called(parameter, type.get("text"))
-    for coding in _codings(type):
-        if isinstance(coding, dict) and isinstance(value, str):
+    if isinstance(type, dict):
+        found += _called(type.get("text"))
+        for coding in _codings(type):
             system, code = coding.get("system"), coding.get("code")
-            if isinstance(system, str) and isinstance(code, str):
-                yield _of_type(parameter, system, code, value)
+            if isinstance(value, str) and isinstance(system, str) and isinstance(code, str):
+                found.append(_of_type(system, code, value))
+    return found
 
 
-def _of_type(parameter: str, system: str, code: str, value: str) -> str:
-    return f"{parameter}:of-type={terms.system(system)}|{terms.system(code)}|{terms.bounded(value)}"
+def _contact(contact: JsonObject) -> list[str]:
+    return _within_system(contact, "value")
 
 
-def _called(parameter: str, text: Json) -> Iterator[str]:
-    if isinstance(text, str) and (folded := string.fold(text)):
-        yield f"{parameter}:text={folded[: string.LONGEST]}"
+_OF_TYPES: Final[Mapping[str, Callable[[JsonObject], list[str]]]] = {
+    "CodeableConcept": _concept,
+    "Coding": _coding,
+    "Identifier": _identifier,
+    "ContactPoint": _contact,
+}
+TYPES: Final = PRIMITIVES | _OF_TYPES.keys()
+"""The types of element a token is found in."""
 
 
-def _within_system(parameter: str, element: Json, member: str) -> Iterator[str]:
-    if not isinstance(element, dict) or not isinstance(value := element.get(member), str):
-        return
+def _of_type(system: str, code: str, value: str) -> str:
+    return f":of-type={terms.system(system)}|{terms.system(code)}|{terms.bounded(value)}"
+
+
+def _called(text: Json) -> list[str]:
+    folded = string.fold(text) if isinstance(text, str) else ""
+    return [f":text={folded[: string.LONGEST]}"] if folded else []
+
+
+def _within_system(element: JsonObject, member: str) -> list[str]:
+    value, system = element.get(member), element.get("system")
+    if not isinstance(value, str):
+        return []
     value = terms.bounded(value)
-    system = element.get("system")
-    yield f"{parameter}={terms.system(system) if isinstance(system, str) else ''}|{value}"
-    yield f"{parameter}#{value}"
+    return [f"={terms.system(system) if isinstance(system, str) else ''}|{value}", f"#{value}"]

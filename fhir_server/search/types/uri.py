@@ -13,7 +13,7 @@ They are for URLs alone; a ``urn:`` is itself alone. The standard compares texts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -27,12 +27,19 @@ TYPES: Final = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 """The types of element a uri is found in."""
 
 
-def extract(parameter: str, element: Json, type: str) -> Iterator[str]:
+def extract(parameter: str, element: Json, type: str) -> list[str]:
     """The terms an element is found by."""
-    if isinstance(element, str) and type in TYPES:
-        yield f"{parameter}={terms.bounded(element)}"
-        if type == "canonical" and "|" in element:
-            yield f"{parameter}={terms.bounded(element.partition('|')[0])}"
+    return [parameter + fragment for fragment in fragments(element, type)]
+
+
+def fragments(element: Json, type: str) -> list[str]:
+    """The same without the code of a parameter before them."""
+    if not isinstance(element, str) or type not in TYPES:
+        return []
+    found = [f"={terms.bounded(element)}"]
+    if type == "canonical" and "|" in element:
+        found.append(f"={terms.bounded(element.partition('|')[0])}")
+    return found
 
 
 def parse(raw: str) -> str:

@@ -4,8 +4,8 @@ https://hl7.org/fhir/R4/search.html
 
 What a query cannot mean (a date that is none, a modifier that is not supported) is refused always, for an answer to
 something else would mislead. What the standard has and this server does not is refused when the client asks for strict
-handling, else left out and named in :attr:`Query.issues`. An empty parameter is no error by the standard: it is left out
-and named, too (https://hl7.org/fhir/R4/search.html#errors). Nothing is left out silently.
+handling, else left out and named in :attr:`Query.issues`. An empty parameter is no error by the standard: it is left
+out and named, too (https://hl7.org/fhir/R4/search.html#errors). Nothing is left out silently.
 """
 
 from __future__ import annotations

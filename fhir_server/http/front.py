@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 _logger = structlog.get_logger("fhir_server.http")
 
 _WRITES: Final = frozenset({Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
+_BUNDLES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+"""One door: the Bundle itself says which of the two it is."""
 _READS: Final = frozenset({Interaction.READ, Interaction.VREAD})
 _OF_REPRESENTATION: Final = frozenset({"_format", "_pretty"})
 
@@ -194,7 +196,7 @@ class Front:
             if not exchange.account.announced:
                 await exchange.trace(500)
             raise
-        if not exchange.account.announced and route.interaction is not Interaction.BATCH:
+        if not exchange.account.announced and route.interaction not in _BUNDLES:
             await conclude(exchange, answer.status)
         if route.interaction in _READS and is_current(request.headers, answer):
             return not_modified(answer), False
@@ -237,7 +239,7 @@ class Front:
         return await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
 
     async def _perform(self, asked: _Asked) -> Answer:
-        if asked.route.interaction is Interaction.BATCH:
+        if asked.route.interaction in _BUNDLES:
             bundle = bundle_of(asked.body)
             if bundle.get("type") == "transaction":
                 return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
@@ -267,7 +269,7 @@ class Front:
         """One entry of a Bundle, routed and performed as a request of its own; nothing is traced here."""
         path, _, query = call.url.partition("?")
         route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
-        if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
+        if route.interaction in _BUNDLES or route.interaction is Interaction.CAPABILITIES:
             raise NotAllowed(f"{route.interaction} is not offered within a Bundle.")
         headers = dict(call.headers)
         line = f"{call.method} /{call.url}".encode()

@@ -28,7 +28,7 @@ from fhir_server.search.predicate import (
     one_of,
 )
 from fhir_server.search.types import composite, date, number, phonetic, quantity, reference, string, token, uri
-from fhir_server.search.values import unescape
+from fhir_server.search.values import split, unescape
 
 HIERARCHIES: Final = {"Location": "partof", "Organization": "partof"}
 """By type, the parameter by which one is part of another, for ``:above`` and ``:below``."""
@@ -142,15 +142,16 @@ def _string(asked: Asked, parameter: Parameter, type: str) -> Predicate:
 def _uri(asked: Asked, parameter: Parameter, type: str, context: Context) -> Predicate:
     """One uri. The URL of a resource that has versions may be asked with one: ``url|version``."""
     _only_modifiers(asked, uri.MODIFIERS)
-    wanted = asked.each(uri.parse)
     if parameter.code != "url" or asked.suffix or context.parameters.get(type, "version") is None:
-        return uri.predicate(parameter.code, wanted, asked.modifier)
-    found = [uri.predicate("url", wanted)]
-    for text in wanted:
-        url, _, version = text.partition("|")
-        if version:
-            of_version = token.predicate("version", [token.Token(None, version.casefold())])
-            found.append(all_of([uri.predicate("url", [url]), of_version]))
+        return uri.predicate(parameter.code, asked.each(uri.parse), asked.modifier)
+    found: list[Predicate] = []
+    for raw in asked.values():
+        match [unescape(part) for part in split(raw, "|")]:
+            case [url, version] if url and version:
+                of_version = token.predicate("version", [token.Token(None, version.casefold())])
+                found.append(all_of([uri.predicate("url", [url]), of_version]))
+            case _:
+                found.append(uri.predicate("url", [uri.parse(raw)]))
     return any_of(found)
 
 

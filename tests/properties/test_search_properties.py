@@ -86,9 +86,20 @@ def test_a_reference_is_found_in_each_of_its_forms(id: str, version: str, base: 
         assert not found("DocumentReference", resource, (name, f"Patient/{id}"), record="another-" + id)
 
 
-@given(uri=texts)
-def test_a_uri_is_found(uri: str) -> None:
-    assert found("ValueSet", {"url": uri}, ("url", escape(uri)))
+@given(uri=texts, other=texts)
+def test_a_uri_is_found(uri: str, other: str) -> None:
+    resource: JsonObject = {"instantiatesUri": [uri]}
+    assert found("CarePlan", resource, ("instantiates-uri", escape(uri)))
+    assert found("CarePlan", resource, ("instantiates-uri", escape(other))) is (other == uri)
+
+
+@given(path=texts, version=texts)
+def test_a_url_is_found_with_its_version_and_without(path: str, version: str) -> None:
+    url = f"https://exemple.fr/{path.replace('|', '')}"
+    resource: JsonObject = {"url": url, "version": version}
+    assert found("ValueSet", resource, ("url", escape(url)))
+    assert found("ValueSet", resource, ("url", f"{escape(url)}|{escape(version)}"))
+    assert not found("ValueSet", resource, ("url", f"{escape(url)}|{escape(version)}x"))
 
 
 # A small calendar, so that intervals meet, touch and contain one another.
@@ -220,7 +231,8 @@ def test_any_text_is_read_or_refused(type: str | None, pairs: list[tuple[str, st
     else:
         pages = sum(name == "_page" for name, _ in pairs)
         told = sum(issue.code == "not-supported" for issue in query.issues)
-        assert len(query.used) + told + pages == len(pairs)
+        empty = sum(not value for _, value in pairs)
+        assert len(query.used) + told + pages + empty == len(pairs)
 
 
 jsons = st.recursive(

@@ -12,6 +12,7 @@ import pytest
 from fhir_server.definitions.load import load
 from fhir_server.definitions.tables import SearchParameter
 from fhir_server.fhir import json
+from fhir_server.fhir.json import JsonObject
 from fhir_server.record.elements import SEARCHED
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
@@ -47,8 +48,8 @@ async def held(mongo_uri: str) -> AsyncIterator[Database]:
 
 
 def patient(number: int) -> dict[str, Any]:
-    colour = {"url": "https://example.org/colour", "valueCode": "red" if number % 2 else "blue"}
-    resource = {"resourceType": "Patient", "id": f"p{number:03}", "extension": [colour]}
+    colour: JsonObject = {"url": "https://example.org/colour", "valueCode": "red" if number % 2 else "blue"}
+    resource: JsonObject = {"resourceType": "Patient", "id": f"p{number:03}", "extension": [colour]}
     return document(
         resource,
         json.encode(resource),

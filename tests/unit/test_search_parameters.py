@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 
@@ -74,9 +74,10 @@ def test_a_document_is_indexed_within_its_time() -> None:
 
 
 def test_all_types_compile_quickly() -> None:
-    start = perf_counter()
-    Parameters(load(), SEARCHED, OWN, sort_dates=SORT_DATES)
-    assert perf_counter() - start < 1.5
+    definitions = load()
+    start = process_time()  # what others do on this machine does not count
+    Parameters(definitions, SEARCHED, OWN, sort_dates=SORT_DATES)
+    assert process_time() - start < 1.0
 
 
 def test_supported_parameters_are_most_of_them() -> None:

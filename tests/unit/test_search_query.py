@@ -138,6 +138,8 @@ def test_the_letter_is_found(pair: str) -> None:
         "_id:not=autre,lettre",
         "_id:missing=true",
         "_lastUpdated:missing=true",
+        "_profile:below=https://interop.esante.gouv.fr/ig/fhir/pdz",
+        "_profile:below=urn:oid",
         "relationship=appends$DocumentReference/brouillon",
         "relationship=replaces$DocumentReference/autre",
         "subject:missing=true",

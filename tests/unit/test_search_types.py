@@ -190,6 +190,7 @@ def test_string_values() -> None:
         ({"repeat": {"boundsPeriod": {"start": "2024"}}, "event": ["2023"]}, "Timing", ("2023", None)),
         ({"repeat": {"boundsDuration": {"value": 3}}}, "Timing", None),
         ("2024-13", "date", None),
+        ("2024-05-02T10:00:00Z", "instant", ("2024-05-02T10:00:00.000000Z", "2024-05-02T10:00:00.000001Z")),
         ("2024", "string", None),
         (2024, "date", None),
         ({"start": "2024"}, "Coding", None),
@@ -200,7 +201,7 @@ def test_string_values() -> None:
 def test_date_intervals(element: Json, type: str, expected: tuple[str | None, str | None] | None) -> None:
     wanted = None
     if expected is not None:
-        wanted = Covered(*(_bound(text, end) for text, end in zip(expected, (MIN, MAX), strict=True)))
+        wanted = Covered(_bound(expected[0], MIN), _bound(expected[1], MAX))
     assert date.extract(element, type) == wanted
 
 

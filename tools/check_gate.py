@@ -66,7 +66,7 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
         "interactions/prepare.py:complete_subject": "a publisher names the patient by INS",
         "interactions/scope.py:records_of_identifiers": "a query names the patient by INS",
     },
-    "named": {"interactions/scope.py:open_scope": "a trace is withheld when the query names what is hidden"},
+    "named": {"interactions/naming.py:note": "a trace is withheld when the query names what is hidden"},
     "schema_is_newer": {"app.py:_must_understand": "refuses a database of a newer server"},
 }
 """By method of ``store.internal.Internal``."""

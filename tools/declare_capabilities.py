@@ -69,7 +69,7 @@ def statement() -> dict[str, Any]:
         "software": {"name": "fhir-server"},
         "fhirVersion": "4.0.1",
         "format": ["json", "application/fhir+json"],
-        "patchFormat": ["application/json-patch+json"],
+        "patchFormat": ["application/fhir+json", "application/json-patch+json"],
         "rest": [
             {
                 "mode": "server",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fhir_server.audit.access import Access
-    from fhir_server.store.trace import Trace
     from fhir_server.audit.journal import Journal
     from fhir_server.audit.sealed import Sealed
+    from fhir_server.store.trace import Trace
 
 
 class Delayed:

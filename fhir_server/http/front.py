@@ -21,6 +21,7 @@ from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.conditions import is_current, take_conditions
 from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
+from fhir_server.http.performing import OF_REPRESENTATION, READS, SEARCHES, perform
 from fhir_server.http.request import (
     ClientGone,
     Request,
@@ -35,19 +36,12 @@ from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import batch, bundle_of
 from fhir_server.interactions.capabilities import capabilities
-from fhir_server.interactions.compartment import search_compartment
-from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
-from fhir_server.interactions.create import create
-from fhir_server.interactions.delete import delete
 from fhir_server.interactions.entries import Call
 from fhir_server.interactions.exchange import Account, Exchange, Server
-from fhir_server.interactions.history import history_instance, history_system, history_type
 from fhir_server.interactions.notify import conclude
-from fhir_server.interactions.read import read, vread
-from fhir_server.interactions.search import parse_pairs, search
+from fhir_server.interactions.patch_format import format_of, of_entry
+from fhir_server.interactions.search import parse_pairs
 from fhir_server.interactions.transaction import transaction
-from fhir_server.interactions.update import patch, update
-from fhir_server.search.subset import SUBSET_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -60,8 +54,6 @@ _logger = structlog.get_logger("fhir_server.http")
 _WRITES: Final = frozenset({Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
 _BUNDLES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
 """One door: the Bundle itself says which of the two it is."""
-_READS: Final = frozenset({Interaction.READ, Interaction.VREAD})
-_OF_REPRESENTATION: Final = frozenset({"_format", "_pretty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +177,7 @@ class Front:
             exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
             take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
-            asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
+            asked = _Asked(request, route, [one for one in pairs if one[0] not in OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
         except ClientGone:
             raise
@@ -198,7 +190,7 @@ class Front:
             raise
         if not exchange.account.announced and route.interaction not in _BUNDLES:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and is_current(request.headers, answer):
+        if route.interaction in READS and is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
@@ -214,6 +206,7 @@ class Front:
             agent=agent_of(requester),
             now=server.clock(),
             address=request.address,
+            patch_format=format_of(headers.get("content-type")),
             request_id=request.request_id,
             account=account,
             strict=preferred.get("handling") == "strict",
@@ -223,8 +216,8 @@ class Front:
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
         if request.method == "PATCH":
-            must_be(content_type, JSON_PATCH)
-        elif request.method == "POST" and route.interaction in _SEARCHES:
+            must_be(content_type, JSON_PATCH, FHIR_JSON)
+        elif request.method == "POST" and route.interaction in SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
         elif route.interaction is Interaction.OPERATION and request.method == "POST" and content_type is None:
@@ -277,69 +270,14 @@ class Front:
         take_conditions(exchange, route, headers, line)
         if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
             raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+        body = call.body or b""
         if route.interaction is Interaction.PATCH:
-            raise NotAllowed("A JSON Patch cannot be an entry of a Bundle; send it by itself.")
-        pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
-        answer = await perform(exchange, route, pairs, call.body or b"", line)
-        if route.interaction in _READS and is_current(headers, answer):
+            exchange.patch_format, body = of_entry(body)
+        pairs = [one for one in parse_pairs(query) if one[0] not in OF_REPRESENTATION]
+        answer = await perform(exchange, route, pairs, body, line)
+        if route.interaction in READS and is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
-
-
-async def perform(  # noqa: C901, PLR0912 - one case for each interaction
-    exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
-) -> Answer:
-    """Perform one interaction."""
-    if route.operation is not None:
-        return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
-    type, id = route.type or "", route.id or ""
-    if not route.on_condition:
-        _must_take(route.interaction, pairs)
-    match route.interaction:
-        case Interaction.READ:
-            return await read(exchange, type, id, pairs, line)
-        case Interaction.VREAD:
-            return await vread(exchange, type, id, route.version or "", pairs, line)
-        case Interaction.CREATE:
-            return await create(exchange, type, body)
-        case Interaction.UPDATE if route.on_condition:
-            return await conditional_update(exchange, type, pairs, body)
-        case Interaction.UPDATE:
-            return await update(exchange, type, id, body)
-        case Interaction.PATCH if route.on_condition:
-            return await conditional_patch(exchange, type, pairs, body)
-        case Interaction.PATCH:
-            return await patch(exchange, type, id, body)
-        case Interaction.DELETE if route.on_condition:
-            return await conditional_delete(exchange, type, pairs)
-        case Interaction.DELETE:
-            return await delete(exchange, type, id)
-        case Interaction.HISTORY_INSTANCE:
-            return await history_instance(exchange, type, id, pairs, line)
-        case Interaction.HISTORY_TYPE:
-            return await history_type(exchange, type, pairs, line)
-        case Interaction.HISTORY_SYSTEM:
-            return await history_system(exchange, pairs, line)
-        case Interaction.SEARCH_TYPE | Interaction.SEARCH_SYSTEM:
-            asked = [*pairs, *_form(body)]
-            return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
-        case Interaction.SEARCH_COMPARTMENT:
-            asked = [*pairs, *_form(body)]
-            told = line + (b"\n\n" + body if body else b"")
-            return await search_compartment(exchange, type, id, route.member, asked, told)
-        case _:
-            raise NotAllowed(f"{route.interaction} is not offered here.")
-
-
-def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> None:
-    """Refuse parameters that nobody would read."""
-    if interaction in _SEARCHES:
-        return
-    taken = SUBSET_PARAMETERS if interaction in _READS else frozenset[str]()
-    refused = [name[:40] for name, _ in pairs if name not in taken]
-    if refused:
-        takes = f"{' and '.join(sorted(taken))} alone" if taken else "no parameters here"
-        raise Invalid(f"This interaction takes {takes}; not understood: {', '.join(refused[:5])}.")
 
 
 def _account(route: Route, line: bytes) -> Account:
@@ -354,26 +292,6 @@ def _account(route: Route, line: bytes) -> Account:
     if route.operation is not None or route.on_condition:
         account.query = line
     return account
-
-
-_SEARCHES: Final = frozenset(
-    {
-        Interaction.SEARCH_TYPE,
-        Interaction.SEARCH_SYSTEM,
-        Interaction.SEARCH_COMPARTMENT,
-        Interaction.HISTORY_INSTANCE,
-        Interaction.HISTORY_TYPE,
-        Interaction.HISTORY_SYSTEM,
-    }
-)
-
-
-def _form(body: bytes) -> list[tuple[str, str]]:
-    try:
-        pairs = parse_pairs(body.decode())
-    except UnicodeDecodeError:
-        raise Invalid("The form is not valid UTF-8.") from None
-    return [one for one in pairs if one[0] not in _OF_REPRESENTATION]
 
 
 def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]:

@@ -59,7 +59,7 @@ def _is_of_r4(parameter: str) -> bool:
 def must_be(content_type: str | None, *wanted: str) -> None:
     """Check the media type of a body; 415 for another one, another charset than UTF-8 or version than R4."""
     media, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
-    allowed = _JSON if FHIR_JSON in wanted else frozenset(wanted)
+    allowed = _JSON if wanted == (FHIR_JSON,) else frozenset(wanted)
     if media not in allowed:
         told = content_type[:120] if content_type else "of no stated type"
         raise UnsupportedMedia(f"The body must be {' or '.join(wanted)}; it is {told}.")

@@ -43,6 +43,7 @@ async def search_compartment(
     query = replace(
         query,
         clauses=(lying, *query.clauses),
-        records=frozenset({id}) if compartment == "Patient" else frozenset(),
+        records=frozenset({id} if compartment == "Patient" else ()),
+        around=frozenset({f"{compartment}/{id}"} - {f"Patient/{id}"}),
     )
     return await answer(exchange, query, member, f"{compartment}/{id}/{member or '*'}")

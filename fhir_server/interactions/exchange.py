@@ -14,6 +14,7 @@ from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.identity.requester import Kind
 from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
+from fhir_server.interactions.patch_format import PatchFormat
 from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
@@ -144,6 +145,8 @@ class Exchange:
     if_none_match: frozenset[str] = frozenset()
     """Of a change: the versions that must not be the current one, ``*`` for any."""
     if_none_exist: str | None = None
+    patch_format: PatchFormat = PatchFormat.JSON_PATCH
+    """Of the body of a patch."""
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
     assigned: str | None = None

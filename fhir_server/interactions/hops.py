@@ -35,7 +35,8 @@ from fhir_server.search.clause import (
     Without,
 )
 from fhir_server.search.clauses import HIERARCHIES
-from fhir_server.search.predicate import Field, Predicate, all_of, any_of, negate, one_of
+from fhir_server.search.hidden import BESIDE
+from fhir_server.search.predicate import Field, Predicate, Prefix, all_of, any_of, negate, one_of
 from fhir_server.search.types import reference
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Hops:
     ) -> Predicate:
         match clause:
             case Chained(parameter, inner):
-                return await self._chained(parameter, inner)
+                found = await self._chained(parameter, inner)
+                return await self._seen(found, types) if _is_beside(parameter, types) else found
             case Having():
                 return await self._having(clause)
             case Listed(ids):
@@ -174,6 +176,8 @@ class Hops:
     ) -> list[str]:
         """What is pointed to under a parameter by what is asked: ``Type/id``, or the URL of a canonical."""
         visible, finding = await self.visible(sources), self.exchange.server.finding
+        if _is_beside(parameter, sources):
+            asked = all_of([asked, await self._seen(Prefix(f"{parameter.code}="), sources)])
         heads = [f"{parameter.code}={type}/" for type in types if not (parameter.of_record and type == "Patient")]
         if parameter.canonical:
             heads.append(f"{parameter.code}=")
@@ -219,6 +223,11 @@ class Hops:
                 code = clause.parameter.code
                 return reference.predicate(code, [local(key) for key in sorted(known)])
         raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
+
+
+def _is_beside(parameter: Parameter, types: Sequence[str]) -> bool:
+    """Whether the reference is taken out together with another one that is hidden (`search.hidden`)."""
+    return any(parameter.code in BESIDE.get(type, ()) for type in types)
 
 
 TERMINOLOGY: Final = ("ValueSet", "CodeSystem")

@@ -55,7 +55,7 @@ def apply(raw: bytes, body: bytes) -> bytes:
     for operation in operations:
         if operation["op"] == "remove":
             _end_list(changed, operation["path"])
-    return _as_written(changed, body)
+    return as_written(changed, body)
 
 
 def _begin_list(resource: Any, path: str) -> None:  # noqa: ANN401 - any JSON
@@ -103,19 +103,19 @@ def _is_pointer(text: object) -> bool:
     return isinstance(text, str) and (not text or text.startswith("/"))
 
 
-def _as_written(value: Any, before: bytes | None) -> bytes:  # noqa: ANN401 - any JSON
+def as_written(value: Any, before: bytes | None) -> bytes:  # noqa: ANN401 - any JSON
     """The value as compact JSON. What is as it was keeps its bytes: an escaped character stays escaped."""
     plain = json.encode_lexical(value)
     if before is None or plain == _plain(before):
         return before or plain
     if isinstance(value, dict) and before.startswith(b"{"):
         parts = json.members(before)
-        return json.join_members({name: _as_written(one, parts.get(name)) for name, one in value.items()})
+        return json.join_members({name: as_written(one, parts.get(name)) for name, one in value.items()})
     if isinstance(value, list) and before.startswith(b"["):
         places = json.elements(before)
         same = {_plain(one): one for one in places}
         return b"[%b]" % b",".join(
-            same.get(json.encode_lexical(one)) or _as_written(one, at)
+            same.get(json.encode_lexical(one)) or as_written(one, at)
             for one, at in zip_longest(value, places[: len(value)])
         )
     return plain

@@ -3,8 +3,8 @@
 https://hl7.org/fhir/R4/http.html#trules · https://hl7.org/fhir/R4/bundle.html#references
 
 An entry is called by its ``fullUrl``: a ``urn:uuid:``, or the URL of a server, which others may also name relative to
-it (``Patient/1``). Links stand in references, in elements that hold a URL, and in the ``href`` and ``src`` of narratives;
-a business identifier that looks like one is none.
+it (``Patient/1``). Links stand in references, in elements that hold a URL, and in the ``href`` and ``src`` of
+narratives; a business identifier that looks like one is none.
 """
 
 from __future__ import annotations

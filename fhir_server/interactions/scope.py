@@ -19,6 +19,7 @@ from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
+from fhir_server.interactions.naming import namings, note
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.search.clause import DEFERRED, RecordNamed
@@ -73,6 +74,11 @@ class Scope:
         """The facts of the one record, where there is one."""
         return self.facts[0] if len(self.facts) == 1 else NO_RECORD
 
+    def ready(self, query: Query) -> Predicate:
+        """What the query asks, its chains left out, of what the requester sees."""
+        places = [one.predicate(self.resolved) for one in query.clauses if isinstance(one, RecordNamed)]
+        return all_of([*places, *(self.rewrite(one) for one in ready_of(query.clauses))])
+
     def rewrite(self, clause: Predicate) -> Predicate:
         """A clause as it is of what the requester sees.
 
@@ -118,18 +124,6 @@ async def open_scope(exchange: Exchange, type: str | None, query: Query) -> Scop
     ready = ready_of(query.clauses)
     places = [one.predicate(resolved) for one in query.clauses if isinstance(one, RecordNamed)]
     unseen = await look(exchange, types, ready, all_of([*places, visible.predicate]), known)
-    if query.names_resource:
-        # a chain among the clauses is left out: the trace is then withheld for a resource the query may mean
-        asked = [*places, *(unseen.rewrite(one) if unseen else one for one in ready)]
-        if exchange.requester.kind in PATIENT_SIDE:
-            # what is hidden from the requester himself must leave the trace in his trail that an absent thing leaves
-            asked.append(visible.predicate)
-        exchange.account.named = await exchange.server.internal.named(
-            all_of(asked),
-            types,
-            exchange.requester.realm.value,
-            records=None if exchange.is_conformance else known or [""],
-        )
     return Scope(visible, tuple(facts), only, tuple(resolved), unseen=unseen)
 
 
@@ -149,8 +143,8 @@ async def look(
     if exchange.is_conformance:
         return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    references = {one.code for type in types for one in parameters.of(type).values() if one.type == "reference"}
-    there = present(clauses, references)
+    all_asked = [one for type in types for one in parameters.of(type).values()]
+    there = present(clauses, {one.code for one in all_asked if one.type in ("reference", "uri")}, base_url)
     if not (keys or codes or there):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
@@ -176,7 +170,8 @@ async def hidden_from_order(
         return frozenset(), {}
     referred = frozenset(await exchange.server.internal.referred_to(asked))
     shown = await exchange.shown(referred)
-    unseen = frozenset(f"{head}{key}" for head in pointing for key in referred - shown)
+    places = ("", f"{exchange.server.base_url}/")  # a uri is kept as it was written
+    unseen = frozenset(f"{head}{place}{key}" for head in pointing for place in places for key in referred - shown)
     return unseen, dict.fromkeys(beside_keys, shown)
 
 
@@ -188,6 +183,9 @@ async def _note_attempt(exchange: Exchange, query: Query) -> None:
     named = {*query.records, *(id for one in clauses for id in one.ids), *await _resolve(exchange, query)}
     if len(named) == 1:
         exchange.account.record = (await exchange.facts(named.pop())).record
+        if exchange.requester.kind not in PATIENT_SIDE:
+            meant = namings(exchange, query, all_of(ready_of(query.clauses)))
+            await note(exchange, meant, records=[exchange.account.record or ""])
 
 
 def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from fhir_server.interactions.bundle import Entry, searchset
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.hops import Hops
 from fhir_server.interactions.include import included
+from fhir_server.interactions.naming import note_named
 from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
 from fhir_server.search.clause import DEFERRED, RecordNamed
@@ -61,6 +62,7 @@ async def answer(exchange: Exchange, query: Query, type: str | None, path: str) 
     """A page of a query of one type, or of several; ``path`` is where it was asked, below the base."""
     scope = await open_scope(exchange, type, query)
     hops = Hops(exchange, scope)
+    await note_named(exchange, query, hops)
     asked = await asked_of(query, hops)
     used = urlencode(query.used)
     bound = _bound(exchange, path, used)
@@ -103,7 +105,9 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
             code=IssueType.REQUIRED,
         )
     scope = await open_scope(exchange, type, query)
-    asked = await asked_of(query, Hops(exchange, scope))
+    hops = Hops(exchange, scope)
+    await note_named(exchange, query, hops)
+    asked = await asked_of(query, hops)
     return Condition(asked, scope.visible, await _order(exchange, query, scope, asked))
 
 

@@ -27,9 +27,9 @@ from fhir_server.interactions.change import (
     possible_acts,
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
-from fhir_server.interactions.json_patch import apply
 from fhir_server.interactions.masking import mask_by_default
 from fhir_server.interactions.notify import told_beside
+from fhir_server.interactions.patch_format import apply
 from fhir_server.interactions.prepare import (
     Draft,
     complete_subject,
@@ -74,7 +74,7 @@ async def replace_by(exchange: Exchange, draft: Draft, facts: Facts, old: Stored
 
 
 async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
-    """Change the current version by a JSON Patch (RFC 6902)."""
+    """Change the current version by a JSON Patch (RFC 6902) or a FHIRPath Patch, as `exchange.patch_format` tells."""
     _begin(exchange, type, id)
     if exchange.requester.kind is Kind.FEEDER:
         # it tests and answers what is stored, which who feeds only may not read (R-09)
@@ -89,7 +89,8 @@ async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored) ->
     """Apply a JSON Patch to what the requester sees; what he does not see of it stays."""
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
-    body = apply(raw, await with_data(exchange, shown.body, old.document))
+    before = await with_data(exchange, shown.body, old.document)
+    body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
     draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
     return await _store(exchange, draft, facts, old)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PATIENT_SIDE: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE, Kind.CARER})
 _AROUND: Final = (Include("*", "*"),)
+_NOBODY: Final = ""
+"""The id of no Patient: that somebody has no record costs what it costs that his record is closed to who asks."""
 
 
 async def _of_patient(call: Invocation) -> Answer:
@@ -40,9 +42,7 @@ async def _of_patient(call: Invocation) -> Answer:
     if id is None:
         if exchange.requester.kind not in _PATIENT_SIDE:
             raise Forbidden(NAME_THE_PATIENT)
-        id = (await exchange.own_facts()).record
-        if id is None:
-            raise NotFound("There is no record of yours here.")
+        id = (await exchange.own_facts()).record or _NOBODY
     return await _everything(call, "Patient", id, on_type=call.id is None)
 
 
@@ -59,6 +59,11 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
     server = exchange.server
     held, _, decision = await hold(exchange, type, id)
     found = held.read(decision.visible)
+    if on_type and (found is None or found.body is None):
+        # he did not name it, so neither the answer nor his trail may
+        exchange.account.target = None
+        exchange.account.hidden_target = held.key if held.record is not None else None
+        raise NotFound("There is no record of yours here.")
     if found is None:
         raise NotFound(f"{type}/{id} is not known.")
     if found.body is None:
@@ -66,11 +71,12 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
     among = members(type, server.definitions)
     if type == "Encounter":
         among = (*among, "Patient")
-    told = [(name, given.text(name) or "") for name in ("start", "end", "_since", "_count", "_page") if given.one(name)]
+    taken = [name for name in ("start", "end", "_since", "_count", "_page") if name in given.values]
+    told = [(name, given.text(name) or "") for name in taken if given.one(name)]
     types = [part for value in given.all("_type") for part in str(value.value).split(",")]
     pairs = [("_lastUpdated", f"ge{value}") if name == "_since" else (name, value) for name, value in told]
     asked = [*((name, value) for name, value in pairs if name not in ("start", "end"))]
-    known = [one for one in types if one in among]
+    known, others = _of_types(types, among, server.definitions.resource_types, type)
     query = parse(
         None,
         [*asked, *([("_type", ",".join(known))] if known else [])],
@@ -78,8 +84,6 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
         context=context_of(exchange),
         among=among,
     )
-    if types and not known:
-        raise Invalid(f"_type: none of {', '.join(types)[:200]} belongs to {type}/$everything.")
     lying = within(type, id, query.types, server.definitions, server.parameters)
     if type == "Encounter" and found.record is not None and "Patient" in query.types:
         lying = any_of([lying, one_of(Field.ID, f"Patient/{found.record}")])
@@ -88,11 +92,26 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
         query,
         clauses=(all_of([lying, between]), *query.clauses),
         records=frozenset({found.record} if found.record is not None else ()),
-        includes=_AROUND if not types else (),
+        includes=_AROUND if not types else tuple(Include("*", "*", one) for one in others),
         used=(*((name, value) for name, value in told if name != "_page"), *(("_type", one) for one in types)),
     )
     path = f"{type}/$everything" if on_type else f"{type}/{id}/$everything"
     return await answer(exchange, query, None, path)
+
+
+def _of_types(
+    types: Sequence[str], among: Sequence[str], known: Sequence[str], type: str
+) -> tuple[list[str], list[str]]:
+    """Of the types asked for, those that lie in the compartment, and those that only what lies there refers to."""
+    unknown = [one for one in types if one not in known or one == "AuditEvent"]
+    if unknown:
+        sentence = f"_type: {unknown[0][:80]!r} is no type of resource that {type}/$everything answers."
+        raise Invalid(sentence, expression=("http._type",))
+    lying = [one for one in types if one in among]
+    if types and not lying:
+        sentence = f"_type: none of {', '.join(types)[:200]} lies around a {type}; ask also for what refers to it."
+        raise Invalid(sentence, expression=("http._type",))
+    return lying, [one for one in types if one not in among]
 
 
 def _between(told: Mapping[str, str], types: Sequence[str], dates: Mapping[str, str]) -> Predicate:

@@ -213,7 +213,7 @@ def _below_canonical(parameter: Parameter, raw: str, context: Context) -> Predic
         text = str(target)
         found.append(uri.predicate(parameter.code, [text]))
         if "|" in text:
-            found.append(uri.predicate(parameter.code, [f"{text}."], "below"))
+            found.append(uri.beginning(parameter.code, f"{text}."))
     return any_of(found)
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.record.pointers import target
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.steps import Found
 from fhir_server.search.types import composite, date, number, phonetic, quantity, reference, string, token, uri
@@ -70,8 +71,11 @@ Enter: TypeAlias = Callable[[Gathered, "list[Found]", JsonObject], bool]
 """Gather what a parameter finds in these elements of a resource, and tell whether there is any."""
 
 
-def entering(parameter: Parameter, base_url: str, *, shared: bool) -> Enter:
-    """The function of one parameter; ``shared``: others speak of its elements too."""
+def entering(parameter: Parameter, base_url: str, *, shared: bool, taken_out: bool = True) -> Enter:
+    """The function of one parameter; ``shared``: others speak of its elements too.
+
+    ``taken_out``: what of its references is hidden from a reader is not answered (of all but traces).
+    """
     code = parameter.code
     match parameter.type:
         case "composite":
@@ -84,7 +88,10 @@ def entering(parameter: Parameter, base_url: str, *, shared: bool) -> Enter:
             return _words(code, uri.fragments, shared=False)
         case "reference":
             flags = {"of_record": parameter.of_record, "names_record": parameter.names_record}
-            return _words(code, reference.reading(base_url, **flags), shared=shared)
+            fragments = reference.reading(base_url, **flags)
+            if taken_out and not parameter.of_record:
+                return _references(code, fragments, base_url, shared=shared)
+            return _words(code, fragments, shared=shared)
         case _:
             return _intervals(code, _EXTRACTING[parameter.type])
 
@@ -106,6 +113,30 @@ def _words(code: str, fragments: Callable[[Json, str], list[str]], *, shared: bo
         return len(terms) > before
 
     return enter
+
+
+def _references(code: str, fragments: Callable[[Json, str], list[str]], base_url: str, *, shared: bool) -> Enter:
+    """Of several, each by itself: that one is there which nothing finds is told beside one that may be hidden.
+
+    Else nothing would tell it to somebody to whom it alone is shown.
+    """
+
+    def enter(gathered: Gathered, found: list[Found], _: JsonObject) -> bool:
+        terms, before, silent = gathered.terms, len(gathered.terms), False
+        for element, type in found:
+            given = gathered.once(fragments, element, type) if shared else fragments(element, type)
+            silent = silent or not given
+            for fragment in given:
+                terms.add(code + fragment)
+        if silent and any(_may_be_hidden(term, code, base_url) for term in terms):
+            terms.add(f"{code}:any")
+        return len(terms) > before
+
+    return enter
+
+
+def _may_be_hidden(term: str, code: str, base_url: str) -> bool:
+    return term.startswith(f"{code}=") and target(term.partition("=")[2], base_url) is not None
 
 
 def _intervals(code: str, extract: Callable[[Json, str], Covered | None]) -> Enter:

@@ -12,7 +12,7 @@ from typing import assert_never
 from fhir_server.fhir.errors import Invalid
 from fhir_server.search import chains
 from fhir_server.search.asked import Asked, Context, NotSupported
-from fhir_server.search.clause import Clause, Every, Some, Without
+from fhir_server.search.clause import Clause, Every, RecordNamed, Some, Without
 from fhir_server.search.filter_grammar import (
     Comparison,
     Conjunction,
@@ -26,8 +26,9 @@ from fhir_server.search.filter_grammar import (
 
 
 def read(raw: str, type: str, context: Context) -> Clause:
-    """The clause of a filter on the entries of one type."""
-    return _clause(parse(raw), type, context)
+    """The clause of a filter on the entries of one type. A filter names no record (ADR 0023)."""
+    found = _clause(parse(raw), type, context)
+    return Every((found,)) if isinstance(found, RecordNamed) else found
 
 
 def _clause(filter: Filter, type: str, context: Context) -> Clause:

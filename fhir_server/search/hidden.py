@@ -18,6 +18,7 @@ from fhir_server.search.predicate import (
     NEVER,
     AllOf,
     AnyOf,
+    Contains,
     Field,
     Not,
     OneOf,
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 BESIDE: Final[Mapping[str, frozenset[str]]] = {
+    "Appointment": frozenset({"part-status"}),
     "ChargeItem": frozenset({"performer-function"}),
-    "DocumentReference": frozenset({"contenttype", "format", "language", "relation", "relationship"}),
+    "Claim": frozenset({"procedure-udi"}),
+    "DocumentReference": frozenset({"contenttype", "creation", "format", "language", "relation", "relationship"}),
+    "ExplanationOfBenefit": frozenset({"procedure-udi"}),
     "Group": frozenset({"characteristic", "characteristic-value", "exclude", "value"}),
     "Invoice": frozenset({"participant-role"}),
     "Provenance": frozenset({"agent-role", "agent-type"}),
@@ -58,7 +62,7 @@ class Unseen:
     shown: frozenset[str]
     """Of what the resources in question refer to, what is shown."""
     present: frozenset[str]
-    """Of the parameters asked, those references of which only the presence is asked (``:missing``)."""
+    """Beginnings of references and uris that are asked (:func:`present`)."""
     own: Predicate
     """What the requester is shown whole."""
     base_url: str
@@ -68,9 +72,9 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) if text[-1:] == "=" and text[:-1] in self.present:
-                return self._points_to_shown(clause, text)
-            case Prefix(text) | Span(text) if _code(text) in self.codes:
+            case Prefix(text) if text in self.present:
+                return self._points_to_shown(clause)
+            case Prefix(text) | Span(text) | Contains(text) if _code(text) in self.codes:
                 return all_of([clause, self._whole()])
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
@@ -85,12 +89,17 @@ class Unseen:
         """What refers to nothing that is hidden, and what the requester is shown whole."""
         return any_of([within(Field.REFERS, *self.shown), self.own])
 
-    def _points_to_shown(self, clause: Prefix, head: str) -> Predicate:
+    def _points_to_shown(self, clause: Prefix) -> Predicate:
         """What has such a reference to something shown, to the directory or elsewhere; his own deposits as they are."""
-        open_to_all = [Prefix(f"{head}{kind}/") for kind in sorted(DIRECTORY)]
-        elsewhere = [Prefix(f"{head}{scheme}") for scheme in ("http", "urn:")]
-        seen = one_of(Field.TERMS, *(f"{head}{key}" for key in self.shown))
-        return any_of([all_of([clause, self._whole()]), seen, *open_to_all, *elsewhere])
+        head = f"{_code(clause.text)}="
+        places = ("", f"{self.base_url}/")
+        seen = [f"{head}{place}{key}" for place in places for key in self.shown]
+        found: list[Predicate] = [one_of(Field.TERMS, *(term for term in seen if term.startswith(clause.text)))]
+        if clause.text == head:
+            found += [Prefix(f"{head}{place}{kind}/") for place in places for kind in sorted(DIRECTORY)]
+            found.append(Prefix(f"{head}urn:"))
+            found.append(all_of([Prefix(f"{head}http"), negate(Prefix(f"{head}{self.base_url}/"))]))
+        return any_of([all_of([clause, self._whole()]), *found])
 
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
@@ -117,10 +126,18 @@ def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[
     return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
 
 
-def present(clauses: Collection[Predicate], references: Collection[str]) -> frozenset[str]:
-    """Of these reference parameters, those of which clauses ask whether there is a value."""
-    heads = {term for clause in clauses for term in _asked(clause)}
-    return frozenset(code for code in references if f"{code}=" in heads)
+def present(clauses: Collection[Predicate], pointing: Collection[str], base_url: str) -> frozenset[str]:
+    """Of these reference and uri parameters, what clauses ask them to begin with where hidden things begin so, too.
+
+    That is nothing (``:missing`` asks whether there is any), or what leads to this server (``:below``).
+    """
+    asked = {term for clause in clauses for term in _asked(clause)}
+    return frozenset(
+        term
+        for term in asked
+        for code, sign, text in [term.partition("=")]
+        if sign and code in pointing and "|" not in text and (base_url.startswith(text) or text.startswith(base_url))
+    )
 
 
 def widest(clause: Predicate) -> Predicate:
@@ -143,7 +160,7 @@ def _asked(clause: Predicate) -> Iterator[str]:
     match clause:
         case OneOf(Field.TERMS, values):
             yield from (str(value) for value in values)
-        case Prefix(text) | Span(text):
+        case Prefix(text) | Span(text) | Contains(text):
             yield text
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
@@ -160,7 +177,7 @@ def _code(term: str) -> str:
 
 
 def _key(term: str, base_url: str) -> str | None:
-    """What a term of a reference or a uri names here; of a token, nothing: its system stands before a bar."""
+    """What a term of a reference or a uri names here; of a token, nothing: what stands before its bar is a system."""
     code = _code(term)
     text = term[len(code) + 1 :] if term[len(code) : len(code) + 1] == "=" else ""
-    return target(text, base_url) if text and "|" not in text else None
+    return target(text, base_url) if text else None

@@ -186,15 +186,20 @@ def _component(
         raise Outside("a component names a search parameter that is not there")
     whole: list[Path] = []
     within: dict[str, list[Path]] = {}
+    texts: list[str] = []
     if expression.startswith(_OF_RESOURCE):
         whole = _paths(expression.removeprefix(_OF_RESOURCE), type, definitions)[1]
     else:
-        for base in {use.code for path in bases for use in path.uses}:
-            within[base] = _paths(expression, base, definitions)[1]
+        for base in sorted({use.code for path in bases for use in path.uses}):
+            written, within[base] = _paths(expression, base, definitions)
+            texts += [f"{base}.{text}" for text in written]
     uses = tuple(use for paths in (whole, *within.values()) for path in paths for use in path.uses)
     kind = _kind(defined.type, uses)
     targets = _targets((), uses, definitions) if kind == "reference" else ()
-    return Component(kind, tuple(whole), tuple((type, tuple(paths)) for type, paths in within.items()), targets)
+    implied = _implied(texts, definitions) if kind == "token" else frozenset()
+    return Component(
+        kind, tuple(whole), tuple((type, tuple(paths)) for type, paths in within.items()), targets, implied
+    )
 
 
 def _kind(declared: SearchParameterType, uses: tuple[TypeUse, ...]) -> SearchParameterType:

@@ -170,7 +170,12 @@ class Parameters:
             _Step(
                 places[one.paths[0].text],
                 tuple(places[path.text] for path in one.paths[1:]),
-                entering(one, self.base_url, shared=composed or any(path.text in shared for path in one.paths)),
+                entering(
+                    one,
+                    self.base_url,
+                    shared=composed or any(path.text in shared for path in one.paths),
+                    taken_out=type != "AuditEvent",
+                ),
                 f"{one.code}:any",
                 # the record of an entry tells of the parameters that speak of it whether they are there
                 None if one.of_record else one.type == "composite",

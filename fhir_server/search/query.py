@@ -79,6 +79,8 @@ class Query:
     """What was left out, and what was capped."""
     records: frozenset[str] = frozenset()
     """The records that the path names, beside those of the clauses."""
+    around: frozenset[str] = frozenset()
+    """The resource (``Type/id``) that the path names and that belongs to a record, where it is no Patient."""
 
 
 def parse(

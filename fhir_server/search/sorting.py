@@ -39,7 +39,7 @@ class OfTerms:
     of_record: bool = False
     """A reference to the Patient of the record is no term: the entry's ``record`` stands for it."""
     points: bool = False
-    """They are references, some of which the requester may not see."""
+    """They are references, or uris that may be some, and the requester may not see all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +121,7 @@ def _of_parameter(parameter: Parameter) -> Source:
             return OfTerms(f"{code}#")
         case "reference":
             return OfTerms(f"{code}=", of_record=parameter.of_record, points=True)
+        case "uri":
+            return OfTerms(f"{code}=", points=True)
         case _:
             return OfTerms(f"{code}=")

@@ -119,11 +119,19 @@ def _values(source: OfTerms | OfIntervals, order: Order) -> Any:  # noqa: ANN401
     begins = {"$eq": [{"$indexOfBytes": ["$$one", {"$literal": source.head}]}, 0]}
     terms: Any = {"$filter": {"input": {"$ifNull": ["$ix.s", []]}, "as": "one", "cond": begins}}
     if order.unseen and source.points:
-        terms = {"$setDifference": [terms, {"$literal": sorted(order.unseen)}]}
+        is_unseen = {"$in": [_named("$$one"), {"$literal": sorted(order.unseen)}]}
+        terms = {"$filter": {"input": terms, "as": "one", "cond": {"$not": [is_unseen]}}}
     if source.of_record:
         record = {"$concat": [{"$literal": f"{source.head}Patient/"}, f"${Field.RECORD}"]}
         terms = {"$concatArrays": [terms, [record]]}
     return terms
+
+
+def _named(term: Any) -> Any:  # noqa: ANN401 - same
+    """The term of a resource, whatever version or part of it a term names."""
+    for sign in ("|", "#", "/_history/"):
+        term = {"$arrayElemAt": [{"$split": [term, sign]}, 0]}
+    return term
 
 
 def _end() -> Any:  # noqa: ANN401 - same

@@ -3,8 +3,8 @@
 What reads and writes a database reads and writes this one alike, so a Bundle is carried out by the same code as single
 requests are, sees what its earlier entries wrote, and is stored whole or not at all.
 
-The driver lets one operation at a time use a session; code that asks for two at once is served one after the other. Read
-and write concerns are the transaction's, so those of single operations are left out.
+The driver lets one operation at a time use a session; code that asks for two at once is served one after the other.
+Read and write concerns are the transaction's, so those of single operations are left out.
 """
 
 from __future__ import annotations

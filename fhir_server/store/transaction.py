@@ -90,7 +90,10 @@ class Joined(Transactions):
         self._session = session
 
     async def run(
-        self, work: Callable[[AsyncClientSession], Awaitable[Answer]], *, seconds: float = _DEADLINE_SECONDS
+        self,
+        work: Callable[[AsyncClientSession], Awaitable[Answer]],
+        *,
+        seconds: float = _DEADLINE_SECONDS,  # noqa: ARG002 - the clock is that of the whole
     ) -> Answer:
         """Do the work; ``seconds`` are those of the whole."""
         return await work(self._session)

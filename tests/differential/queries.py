@@ -16,7 +16,8 @@ from typing import Final
 from fhir_server.definitions.tables import SearchParameter
 from tests.differential.elements import Node, parameters, within
 from tests.differential.evaluator import Evaluator, Pair, understands
-from tests.differential.matching import local
+from tests.differential.matching import local, split
+from tests.differential.readings import PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE
 from tests.differential.values import Values, joined
 
 LEFT_OUT: Final = ("phonetic", "near", "_lastUpdated", "_source", "item-subject")
@@ -166,6 +167,8 @@ class Questions:
         code, targets = self.rng.choice([(code, to) for code, to in self.links[type].items() if to])
         target = self.rng.choice(targets)
         name, value = self.ending(target, depth - 1)
+        while (target, name) == ("Patient", "identifier") and not _takes_a_patient(value):
+            name, value = self.ending(target, depth - 1)
         known = [one for one in self._possible(type, code) if understands(one, name)]
         only = "" if known == [target] and self.rng.random() < 0.7 else f":{target}"
         return f"{code}{only}.{name}", value
@@ -273,6 +276,10 @@ class Questions:
             )
             if found is not None:
                 return found
+
+
+def _takes_a_patient(value: str) -> bool:
+    return PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE or not any(one.endswith("|") for one in split(value, ","))
 
 
 GROUPS: Final = (

@@ -23,6 +23,10 @@ COMPOSITES_TAKE_A_SYSTEM_ALONE: Final = False
 """Whether queries ask for ``system|$value``. It is a token as any other; the server refuses it with a sentence, so no
 such query is made."""
 
+PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE: Final = False
+"""Whether queries ask for ``patient.identifier=system|``. The parameter names a record here, and a system alone is
+refused with a sentence."""
+
 OPEN_START_IS_SORTED_BY_ITS_END: Final = True
 """Where a Period without a start comes in an order by date: by its end, the one thing known of it; else before every
 other, "a missing lower boundary is less than any actual date". The standard gives no "exact rules" for sorting."""

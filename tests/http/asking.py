@@ -101,9 +101,18 @@ class Ask:
         for _ in range(_MOST_PAGES):
             found = await self._next(found)
 
-    async def _next(self, found: httpx.Response) -> httpx.Response:
+    async def there_and_back(self, url: str) -> None:
+        """Every page of a list, and from the last page back to the first."""
+        pages = [await self.send("GET", url)]
+        for _ in range(_MOST_PAGES):
+            pages.append(await self._next(pages[-1]))
+        back = next((page for page in reversed(pages) if page.status_code == 200), pages[0])
+        for _ in range(_MOST_PAGES):
+            back = await self._next(back, "prev")
+
+    async def _next(self, found: httpx.Response, relation: str = "next") -> httpx.Response:
         links = found.json().get("link", []) if found.status_code == 200 and found.content else []
-        following = next((link["url"] for link in links if link["relation"] == "next"), None)
+        following = next((link["url"] for link in links if link["relation"] == relation), None)
         return await self.send("GET", following) if following else httpx.Response(204)
 
 

@@ -7,16 +7,24 @@ test fail. A door asks the same in each world, of ids that differ in the key of 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 import httpx
 
 from fhir_server.identity.systems import G15, INS_NIR_TEST, RPPS
 from tests.build import block
-from tests.http.asking import FHIR_JSON, Ask
-from tests.http.worlds import NUMBERS, Place, Resource, shown, target
+from tests.http.asking import FHIR_JSON, FORM, Ask
+from tests.http.worlds import NUMBERS, RELATIONS, WRITER, Place, Resource, shown, target
+from tests.patches import Part
+from tests.patches import add as adding
+from tests.patches import delete as deleting
+from tests.patches import insert as inserting
+from tests.patches import move as moving
+from tests.patches import replace as replacing
 
 JSON_PATCH: Final = {"Content-Type": "application/json-patch+json"}
 SYSTEM: Final = ""
@@ -159,6 +167,16 @@ async def patch(ask: Ask, type: str) -> None:
         await ask.send("PATCH", url, content=change, headers=JSON_PATCH | condition)
 
 
+@door("PATCH type/id", writes=True)
+async def patch_by_path(ask: Ask, type: str) -> None:
+    """A FHIRPath Patch, one that is none, and one that fits what is there alone."""
+    url = f"/{type}/{ask.place.id(type)}"
+    language = (deleting(f"{type}.language"), adding(type, "language", valueCode="fr"))
+    for change in ((deleting(f"{type}.unheard"),), (replacing(f"{type}.id", valueId="x"),), language):
+        for condition in ({"If-Match": 'W/"9"'}, {}):
+            await ask.send("PATCH", url, content=json.dumps(parameters(*change)), headers=FHIR_JSON | condition)
+
+
 @door("DELETE type/id", writes=True)
 async def delete(ask: Ask, type: str) -> None:
     for condition in ({"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}, {}):
@@ -295,6 +313,28 @@ async def change_what_refers(ask: Ask, type: str) -> None:
         {"op": "remove", "path": "/entry/1"},
     ):
         await ask.send("PATCH", url, content=json.dumps([probe]), headers=JSON_PATCH)
+
+
+@door("PATCH type/id", types=ALONE, writes=True)
+async def change_by_path_what_refers(ask: Ask, type: str) -> None:
+    """Whether a path selects tells nothing of what is hidden, which is neither counted nor moved.
+
+    Each probe fits the list with what is hidden in it, and not as it is shown; what fits is a change of what is seen.
+    """
+    place = ask.place
+    url, hidden = f"/List/{place.gathers}", f"DocumentReference/{place.id('')}"
+    entry = {"part": [{"name": "item", "valueReference": {"display": "more"}}]}
+    probes: tuple[Part, ...] = (
+        adding(f"List.entry.where(item.reference = '{hidden}')", "id", valueString="x"),
+        adding(f"List.where(entry.item.reference contains '{hidden}')", "language", valueCode="fr"),
+        adding(f"List.where(text.div.contains('{hidden}'))", "language", valueCode="fr"),
+        replacing("List.entry[1].flag.text", valueString="x"),
+        inserting("List.entry", 3, **entry),
+        moving("List.entry", 2, 0),
+        moving("List.entry", 0, 1),
+    )
+    for probe in probes:
+        await ask.send("PATCH", url, content=json.dumps(parameters(probe)), headers=FHIR_JSON)
 
 
 @door("GET type", types=("Patient",))
@@ -589,6 +629,12 @@ async def mask_and_unmask(ask: Ask, type: str) -> None:
 
 # Batches
 
+JSON_PATCH_ENTRY: Final = {
+    "resourceType": "Binary",
+    "contentType": "application/json-patch+json",
+    "data": b64encode(b'[{"op": "add", "path": "/language", "value": "fr"}]').decode(),
+}
+
 
 @door("POST ", types=ALONE, writes=True)
 async def batch(ask: Ask, type: str) -> None:
@@ -612,6 +658,9 @@ async def batch(ask: Ask, type: str) -> None:
             _entry("PUT", url, target(each, place)),
             _entry("PUT", f"{each}?_id={place.id(each)}", target(each, place)),
             _entry("DELETE", f"{each}?_id={place.id(each)}"),
+            _entry("PATCH", url, parameters(deleting(f"{each}.language")), ifMatch='W/"9"'),
+            _entry("PATCH", url, parameters(deleting(f"{each}.language"))),
+            _entry("PATCH", url, JSON_PATCH_ENTRY),
             _entry("DELETE", url),
         ]
     entries += [
@@ -624,6 +673,35 @@ async def batch(ask: Ask, type: str) -> None:
         _entry("POST", "DocumentReference", deposit(place), ifNoneExist=f"identifier={NUMBERS}|{place.number}"),
     ]
     await ask.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+
+
+@door("POST ", types=ALONE, writes=True)
+async def transaction(ask: Ask, type: str) -> None:
+    """Each way in, as an entry of a transaction, and what a transaction alone has: one that fails takes all back."""
+    place = ask.place
+    hidden = f"DocumentReference?identifier={NUMBERS}|{place.number}"
+    appends = [{"code": "appends", "target": {"reference": hidden}}]
+    whole: list[list[Resource]] = [
+        [_entry("POST", "DocumentReference", deposit(place, content=pointing(place)))],
+        [_entry("POST", "DocumentReference", deposit(place, relatesTo=appends))],
+        [_entry("POST", "DocumentReference", deposit(place), ifNoneExist=hidden.partition("?")[2])],
+        [_entry("POST", "DocumentReference", deposit(place, subject={"reference": f"Patient?_id={place.patient}"}))],
+        [_entry("GET", hidden), _entry("GET", f"Patient/{place.patient}/$everything"), _entry("GET", "_history")],
+    ]
+    for each in ("DocumentReference", "Patient"):
+        url, conditional = f"{each}/{place.id(each)}", f"{each}?_id={place.id(each)}"
+        whole += [
+            [_entry("GET", url), _entry("GET", f"{url}/_history"), _entry("GET", conditional)],
+            [_entry("PUT", url, target(each, place), ifMatch='W/"9"')],
+            [_entry("PUT", url, target(each, place))],
+            [_entry("PUT", conditional, target(each, place))],
+            [_entry("PATCH", url, parameters(deleting(f"{each}.language")))],
+            [_entry("DELETE", conditional), _entry("GET", url)],
+            [_entry("PUT", url, target(each, place)), _entry("DELETE", conditional)],
+            [_entry("DELETE", url), _entry("GET", url)],
+        ]
+    for entries in whole:
+        await ask.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
 def _entry(method: str, url: str, resource: Resource | None = None, **conditions: str) -> Resource:
@@ -669,3 +747,311 @@ async def _event_of(ask: Ask, asked: httpx.Response) -> str | None:
     found = await ask.client.get(f"/AuditEvent?entity:identifier={wanted}", headers=headers)
     entries = found.json().get("entry", [])
     return str(entries[0]["resource"]["id"]) if entries else None
+
+
+# Around an entry: chains, lists, filters, orders, includes, compartments
+
+
+TOTALS: Final = ("_total=accurate&_count=1", "_total=estimate&_count=1", "_summary=count")
+
+
+def _quoted(expression: str) -> str:
+    return quote(expression, safe="")
+
+
+async def _each(ask: Ask, questions: Iterable[str], *, totals: int = 1) -> None:
+    """Every page of each, with its total; of the first so many, however the total is asked."""
+    for number, question in enumerate(questions):
+        await ask.pages(f"/{question}&{TOTALS[0]}")
+        for how in TOTALS[1:] if number < totals else ():
+            await ask.send("GET", f"/{question}&{how}")
+
+
+@door(*SEARCHES, types=ALONE)
+async def chains(ask: Ask, type: str) -> None:
+    """From what is seen to what is hidden, the other way round, and through what is hidden."""
+    place = ask.place
+    of, hidden, number = f"patient={place.patient}", place.id(""), f"{NUMBERS}|{place.number}"
+    await ask.search("/Observation", f"{of}&derived-from.status=current")
+    seen = (
+        f"Observation?{of}&derived-from.status=current",
+        f"DocumentReference?{of}&relatesto.description=Lettre",
+        f"Observation?{of}&derived-from:DocumentReference.identifier={number}",
+        f"Observation?{of}&derived-from:DocumentReference._id={hidden}",
+        f"Observation?{of}&derived-from:DocumentReference._lastUpdated=ge2020-01-01",
+        f"Observation?{of}&derived-from:DocumentReference.{of}",
+        f"Observation?{of}&encounter.status=finished",
+        f"List?{of}&item:Observation.status=final",
+        f"Observation?_id={place.derived}&derived-from.description=Lettre",
+    )
+    behind = (
+        f"Observation?{of}&encounter._id={place.meeting}",
+        f"Observation?_id={hidden}&derived-from._id={place.shown}",
+        f"DocumentReference?{of}&relatesto._id={place.shown}",
+        f"Encounter?{of}&patient._lastUpdated=ge2020-01-01&date=ge2026-01-01",
+    )
+    through = (
+        f"Observation?{of}&derived-from:DocumentReference.relatesto._id={place.shown}",
+        f"List?{of}&item:DocumentReference.relatesto.description=Lettre",
+        f"List?{of}&item:Observation.encounter._id={place.meeting}",
+    )
+    await _each(ask, (*seen, *behind, *through), totals=3)
+
+
+@door("GET type", types=ALONE)
+async def chains_that_name_nobody(ask: Ask, type: str) -> None:
+    """A professional names the patient beside the chain; what is stored has no part in it."""
+    place = ask.place
+    hidden = place.id("")
+    for question in (
+        f"Observation?derived-from:DocumentReference._id={hidden}",
+        f"Observation?derived-from:DocumentReference.patient={place.patient}",
+        "Observation?subject:Patient.family=Porte&subject:Patient.birthdate=2015-05-14",
+        f"Patient?_has:Observation:patient:derived-from=DocumentReference/{place.shown}",
+        f"DocumentReference?_has:Observation:derived-from:_id={hidden}",
+        f"DocumentReference?_list={place.gathers}",
+        f"DocumentReference?_filter={_quoted(f'patient eq Patient/{place.patient}')}",
+        f"DocumentReference?_filter={_quoted(f'_id eq {hidden}')}",
+        f"Patient?_filter={_quoted(f'identifier eq {place.ins}')}",
+    ):
+        await ask.send("GET", f"/{question}")
+
+
+@door("GET type", types=ALONE)
+async def reverse_chains(ask: Ask, type: str) -> None:
+    """By what is hidden and points to what is seen, and by what is seen and points to what is hidden."""
+    place = ask.place
+    of, hidden, number = f"patient={place.patient}", place.id(""), f"{NUMBERS}|{place.number}"
+    questions = (
+        f"DocumentReference?{of}&_has:Observation:derived-from:status=final",
+        f"DocumentReference?{of}&_has:DocumentReference:relatesto:description=Lettre",
+        f"DocumentReference?{of}&_has:Observation:derived-from:identifier={number}",
+        f"DocumentReference?{of}&_has:Observation:derived-from:_lastUpdated=ge2020-01-01",
+        f"DocumentReference?_id={place.shown}&_has:Observation:derived-from:encounter._id={place.meeting}",
+        f"DocumentReference?{of}&_has:Observation:derived-from:_has:List:item:status=current",
+        f"DocumentReference?{of}&_has:DocumentManifest:item:status=current",
+        f"Encounter?{of}&_has:Observation:encounter:status=final",
+        f"Encounter?{of}&_has:Observation:encounter:_id={hidden}",
+        f"Patient?_id={place.patient}&_has:DocumentReference:patient:description=Lettre",
+        f"Patient?_id={place.patient}&_has:Encounter:patient:date=ge2026-01-01",
+        f"Practitioner?_id={WRITER}&_has:DocumentReference:author:description=Lettre",
+        f"Practitioner?_id={WRITER}&_has:DocumentReference:author:{of}",
+        f"Practitioner?_id={WRITER}&_has:DocumentReference:author:identifier={number}",
+    )
+    await _each(ask, questions, totals=2)
+
+
+@door("GET type", types=ALONE)
+async def presence(ask: Ask, type: str) -> None:
+    """Whether there is a reference, and what goes with it."""
+    place = ask.place
+    of = f"patient={place.patient}"
+    asked = (
+        ("Observation", ("derived-from", "encounter", "derived-from:DocumentReference.identifier")),
+        ("DocumentReference", ("relatesto", "relation", "relationship", "location", "contenttype", "author")),
+        ("List", ("item", "encounter.date")),
+        ("Encounter", ("date", "_has:Observation:encounter:identifier")),
+    )
+    questions = [
+        f"{each}?{of}&{name}:missing={value}" for each, names in asked for name in names for value in ("true", "false")
+    ]
+    await _each(ask, questions, totals=2)
+
+
+@door("GET type", types=ALONE)
+async def filters(ask: Ask, type: str) -> None:
+    place = ask.place
+    of, hidden = f"patient={place.patient}", place.id("")
+    document = f"DocumentReference/{hidden}"
+    asked = (
+        ("Observation", f"derived-from re {document}"),
+        ("Observation", f"not (derived-from re {document})"),
+        ("Observation", f"derived-from ne DocumentReference/{place.shown}"),
+        ("Observation", "derived-from pr true"),
+        ("Observation", "derived-from.description eq Lettre or encounter.status eq finished"),
+        ("Observation", "not (encounter.status eq finished)"),
+        ("Observation", f"identifier eq {place.number}"),
+        ("Observation", f"derived-from:DocumentReference.identifier ne {place.number}"),
+        ("DocumentReference", "relation eq appends"),
+        ("DocumentReference", "not (relation eq appends) and relatesto pr false"),
+        ("DocumentReference", "_has:Observation:derived-from:status eq final"),
+        ("DocumentReference", "not (_has:Observation:derived-from:status eq final)"),
+        ("DocumentReference", "_lastUpdated ge 2020-01-01 and not (relatesto.description pr true)"),
+        ("DocumentReference", f"relation in {RELATIONS}"),
+        ("List", f"item eq Observation/{hidden} or item eq DocumentReference/{place.shown}"),
+        ("Encounter", f"_has:Observation:encounter:_id eq {hidden}"),
+    )
+    await _each(ask, (f"{each}?{of}&_filter={_quoted(told)}" for each, told in asked), totals=2)
+
+
+@door("GET type", types=ALONE)
+async def lists_and_value_sets(ask: Ask, type: str) -> None:
+    place = ask.place
+    of = f"patient={place.patient}"
+    questions = (
+        f"DocumentReference?{of}&_list={place.gathers}",
+        f"Observation?{of}&_list={place.gathers}",
+        f"Observation?_list={place.gathers}&_id={place.id('')}",
+        f"DocumentReference?{of}&_list={place.id('')},{place.gathers}",
+        f"DocumentReference?{of}&relation:in={RELATIONS}",
+        f"DocumentReference?{of}&relation:not-in={RELATIONS}",
+        f"DocumentReference?{of}&contenttype:in={RELATIONS}",
+        f"Observation?{of}&derived-from:DocumentReference.relation:in={RELATIONS}",
+    )
+    await _each(ask, questions)
+
+
+@door("GET type", types=ALONE)
+async def orders(ask: Ask, type: str) -> None:
+    """By what points to something hidden and by what goes with it, there and back again."""
+    place = ask.place
+    of = f"patient={place.patient}"
+    asked = (
+        ("DocumentReference", ("relatesto", "-relation", "location", "relation,-date", "-contenttype,creation,-_id")),
+        ("Observation", ("derived-from", "-encounter", "encounter,-derived-from", "identifier,-_lastUpdated")),
+        ("Encounter", ("-date", "identifier")),
+    )
+    for each, keys in asked:
+        for key in keys:
+            await ask.there_and_back(f"/{each}?{of}&_sort={key}&{TOTALS[0]}")
+    await ask.there_and_back(f"/?_type=Observation,DocumentReference,List,Encounter&{of}&_sort=-_lastUpdated&_count=1")
+    await ask.send("GET", f"/DocumentReference?{of}&_sort=relation&_summary=count")
+
+
+@door("GET type", types=ALONE)
+async def includes_step_by_step(ask: Ask, type: str) -> None:
+    """Of what is hidden, through what is hidden, and of everything there is."""
+    place = ask.place
+    for question in (
+        f"Observation?_id={place.derived}&_include=Observation:derived-from&_include:iterate=DocumentReference:relatesto",
+        f"Observation?_id={place.derived}&_include=Observation:encounter&_revinclude:iterate=Observation:encounter",
+        f"Observation?_id={place.id('')}&_include=*",
+        f"Observation?patient={place.patient}&_include:iterate=*",
+        f"List?_id={place.gathers}&_revinclude=List:*&_include:iterate=List:item&_include:iterate=Observation:*",
+        f"Encounter?_id={place.meeting}&_revinclude=*",
+        f"DocumentReference?_id={place.shown}&_include:iterate=*&_revinclude:iterate=Observation:*",
+        f"Practitioner?_id={WRITER}&_revinclude=DocumentReference:author&_revinclude:iterate=Observation:derived-from",
+    ):
+        await ask.send("GET", f"/{question}")
+
+
+@door("GET type", types=ALONE)
+async def parts_of_what_refers(ask: Ask, type: str) -> None:
+    place = ask.place
+    for part in (*PARTS, "_elements=derivedFrom,entry,relatesTo,encounter", "_summary=count"):
+        for each, id in (("List", place.gathers), ("Observation", place.derived), ("DocumentReference", place.shown)):
+            await ask.send("GET", f"/{each}?patient={place.patient}&_id={id}&{part}")
+    await ask.send("GET", f"/List?patient={place.patient}&_include=List:item&_elements=description,status")
+
+
+COMPARTMENTS: Final = (
+    "GET type/id/*",
+    "HEAD type/id/*",
+    "POST type/id/_search",
+    "GET type/id/type",
+    "HEAD type/id/type",
+    "POST type/id/type/_search",
+)
+
+
+@door(*COMPARTMENTS, types=ALONE)
+async def compartments(ask: Ask, type: str) -> None:
+    """Around what is hidden; around what is seen, with members hidden; around a hidden patient."""
+    place = ask.place
+    of, hidden = f"patient={place.patient}", place.id("")
+    centres = (f"Encounter/{hidden}", f"Encounter/{place.meeting}", f"Patient/{place.patient}")
+    for centre in centres:
+        await ask.send("GET", f"/{centre}/*?_type=Observation,List,Encounter&{of}&_include=Observation:*")
+        await ask.send("GET", f"/{centre}/Observation?_total=accurate")
+        await ask.search(f"/{centre}/Observation", of)
+    await ask.there_and_back(f"/Patient/{place.patient}/*?_count=1")
+    await ask.send("GET", f"/Encounter/{hidden}/*?{of}&_summary=count")
+    await ask.send("HEAD", f"/Encounter/{place.meeting}/*")
+    await ask.send("POST", f"/Encounter/{place.meeting}/_search", content=of, headers=FORM)
+    for question in (
+        f"Patient/{place.patient}/DocumentReference?relatesto.description=Lettre",
+        f"Patient/{place.patient}/Observation?_filter={_quoted('derived-from pr true')}",
+        f"Patient/{place.patient}/Binary",
+        f"Patient/{place.patient}/AuditEvent",
+        f"Encounter/{place.meeting}/Observation?{of}&derived-from:DocumentReference._id={place.shown}",
+        f"Encounter/{hidden}/Encounter?{of}",
+        f"RelatedPerson/{place.key}-guard/Appointment?{of}",
+        f"Practitioner/{WRITER}/DocumentReference?{of}",
+        f"Practitioner/{WRITER}/DocumentReference",
+    ):
+        await ask.pages(f"/{question}")
+
+
+@door(
+    "GET type/id/$everything",
+    "POST type/id/$everything",
+    "GET type/$everything",
+    "POST type/$everything",
+    types=ALONE,
+)
+async def everything(ask: Ask, type: str) -> None:
+    """Of a hidden patient and a hidden stay; of those seen, with members hidden."""
+    place = ask.place
+    of_patient, of_stay = (f"/{one}/$everything" for one in (f"Patient/{place.patient}", f"Encounter/{place.meeting}"))
+    for url in (of_patient, of_stay, f"/Encounter/{place.id('')}/$everything"):
+        await ask.send("GET", f"{url}?_type=Observation,DocumentReference&start=2026-01-01&_since=2020-01-01T00:00:00Z")
+    await ask.there_and_back(f"{of_patient}?_count=2")
+    await ask.send("GET", of_stay)
+    await ask.post(of_patient, parameters({"name": "_count", "valueInteger": 1}))
+    await ask.send("POST", f"/Encounter/{place.id('')}/$everything")
+    await ask.send("GET", "/Patient/$everything?_count=3")
+    await ask.send("POST", "/Patient/$everything")
+
+
+@door("POST type", types=("DocumentReference",), writes=True)
+async def create_unless_around_there_is(ask: Ask, type: str) -> None:
+    place = ask.place
+    of = f"patient={place.patient}"
+    conditions = (
+        f"{of}&relatesto.description=Lettre",
+        f"{of}&_has:Observation:derived-from:identifier={NUMBERS}|{place.number}",
+        f"{of}&_filter={_quoted(f'identifier eq {place.number}')}",
+        f"_id={place.id('')}&_has:DocumentManifest:item:status=current",
+        f"_has:Observation:derived-from:_id={place.id('')}",
+    )
+    for condition in conditions:
+        made = await ask.post("/DocumentReference", deposit(place), If_None_Exist=condition)
+        if made.status_code == 201:
+            await ask.send("DELETE", f"/DocumentReference/{made.json()['id']}")
+
+
+@door("POST ", types=ALONE, writes=True)
+async def batch_around(ask: Ask, type: str) -> None:
+    place = ask.place
+    of, hidden = f"patient={place.patient}", place.id("")
+    urls = (
+        f"Observation?{of}&derived-from.description=Lettre",
+        f"DocumentReference?{of}&_has:Observation:derived-from:status=final",
+        f"DocumentReference?{of}&_filter={_quoted('relation eq appends')}",
+        f"Patient/{place.patient}/*",
+        f"Encounter/{hidden}/Observation?{of}",
+        f"Encounter/{hidden}/$everything",
+        f"Patient/{place.patient}/$everything",
+    )
+    entries = [_entry("GET", url) for url in urls]
+    await ask.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+
+
+@door("GET type", types=ALONE, of_trail=True)
+async def traces_around(ask: Ask, type: str) -> None:
+    """What one did, asked by what is true of what it was done to."""
+    place = ask.place
+    of = f"patient=Patient/{place.patient}"
+    elsewhere = f"not (patient re Patient/{place.patient}) and entity re DocumentReference/{place.id('')}"
+    await ask.send("GET", f"/DocumentReference/{place.id('')}")
+    await ask.send("GET", f"/Observation?patient={place.patient}&derived-from.description=Lettre")
+    for question in (
+        f"{of}&entity:DocumentReference.description=Lettre",
+        f"entity:DocumentReference.identifier={place.number}",
+        f"{of}&entity:DocumentReference._has:Observation:derived-from:status=final",
+        f"_filter={_quoted(f'patient re Patient/{place.patient}')}",
+        f"_filter={_quoted(elsewhere)}",
+        f"patient:missing=true&entity=DocumentReference/{place.id('')}",
+        f"_list={place.gathers}",
+    ):
+        await ask.send("GET", f"/AuditEvent?{question}", headers={"Prefer": "handling=strict"})

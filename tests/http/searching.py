@@ -21,10 +21,11 @@ UCUM: Final = "http://unitsofmeasure.org"
 Pair = tuple[str, str]
 
 
-def tagged(world: str, type: str, id: str, **members: Any) -> dict[str, Any]:
+def tagged(world: str, type: str, id: str, /, **members: Any) -> dict[str, Any]:
     """A legal resource that carries the tag of its world; members that are none are left out."""
     meta = {"tag": [{"system": TAGS, "code": world}], **members.pop("meta", {})}
-    return minimal(type, id=f"{world}-{id}", meta=meta, **members)
+    resource = {**minimal(type), "id": f"{world}-{id}", "meta": meta, **members}
+    return {name: value for name, value in resource.items() if value is not None}
 
 
 def pointer(type: str, id: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ from tests.http.worlds import (
     House,
     Place,
     Resource,
+    common,
     everybody,
     guardian,
     holder,
@@ -69,7 +70,7 @@ async def house(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
     ):
         async with httpx.AsyncClient(base_url=served.base, transport=Wires(served.base)) as client:
             house = House(served.base, keys, database["doors"], client)
-            await house.write(patient(GROUND), patient(CARE_GROUND))
+            await house.write(patient(GROUND), patient(CARE_GROUND), *common())
             house.to_care(CARE_GROUND)
             yield house
         database.drop_database("doors")

@@ -155,6 +155,20 @@ def test_a_decimal_of_a_patch_is_kept_as_written(conformance: httpx.Client, writ
     same(told(answer.content), written.replace(b'"value": 1.10,', b'"value": 2.500e1,'))
 
 
+def test_a_fhirpath_patch_keeps_the_bytes_of_what_it_does_not_change(conformance: httpx.Client, written: bytes) -> None:
+    id, _ = create(conformance, written)
+    parts = [
+        b'{"name": "type", "valueCode": "replace"}',
+        b'{"name": "path", "valueString": "Observation.value.ofType(Quantity).value"}',
+        b'{"name": "value", "valueDecimal": 2.500e1}',
+    ]
+    operation = b'{"name": "operation", "part": [%b]}' % b", ".join(parts)
+    patch = b'{"resourceType": "Parameters", "parameter": [%b]}' % operation
+    answer = conformance.patch(f"/Observation/{id}", content=patch, headers=FHIR_JSON)
+    assert answer.status_code == 200, answer.text
+    same(told(answer.content), written.replace(b'"value": 1.10,', b'"value": 2.500e1,'))
+
+
 @pytest.mark.parametrize("actor", ["patient", "specialiste", "medecin-traitant"])
 def test_another_precision_is_another_value(
     served: Served, record: OwnRecord, written: bytes, actor: str, chosen: None

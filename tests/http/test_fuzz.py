@@ -24,6 +24,8 @@ OWN = ["http-fuzz-1", "http-fuzz-2"]
 READ = [*OWN, "demo-1", "demo-1-normal-1", "demo-1-annonce"]
 """The demonstration is read here, never written."""
 FHIR_JSON, JSON_PATCH = "application/fhir+json", "application/json-patch+json"
+FHIRPATH_PATCH = "application/fhir+json; charset=utf-8"
+"""The media type of FHIR, told apart from a resource's."""
 FORM = "application/x-www-form-urlencoded"
 ACTORS = ["conformance", "patient", "specialiste"]
 
@@ -38,7 +40,7 @@ FITTING = [
     ("PUT", "{type}/{id}", FHIR_JSON),
     ("PUT", "{type}/{id}", FHIR_JSON),
     ("PATCH", "{type}/{id}", JSON_PATCH),
-    ("PATCH", "{type}/{id}", JSON_PATCH),
+    ("PATCH", "{type}/{id}", FHIRPATH_PATCH),
     ("DELETE", "{type}/{id}", None),
     ("POST", "", FHIR_JSON),
     ("PUT", "{type}", FHIR_JSON),
@@ -106,6 +108,36 @@ patches = st.lists(
     max_size=4,
 )
 
+paths = st.one_of(
+    anything,
+    st.sampled_from(
+        [*TYPES, "id", "meta.tag[0]", "code.coding.where(code = 'a')", "text.div", "identifier", "extension('x').value"]
+    ),
+)
+parts = st.one_of(
+    st.fixed_dictionaries(
+        {"name": st.just("type"), "valueCode": st.sampled_from("add insert delete replace move".split())}
+    ),
+    st.fixed_dictionaries({"name": st.just("path"), "valueString": paths}),
+    st.fixed_dictionaries({"name": st.just("name"), "valueString": members}),
+    st.fixed_dictionaries(
+        {"name": st.just("value")},
+        optional={
+            "valueCode": scalars,
+            "valueString": scalars,
+            "valueIdentifier": trees,
+            "resource": trees,
+            "part": trees,
+        },
+    ),
+    st.fixed_dictionaries({"name": st.sampled_from(["index", "source", "destination"]), "valueInteger": scalars}),
+    trees,
+)
+operations = st.lists(parts, max_size=5).map(lambda listed: {"name": "operation", "part": listed})
+fhirpath_patches = st.lists(st.one_of(operations, operations, trees), max_size=3).map(
+    lambda listed: {"resourceType": "Parameters", **({"parameter": listed} if listed else {})}
+)
+
 
 @st.composite
 def resources(draw: st.DrawFn, type: str, id: str) -> Any:
@@ -136,6 +168,7 @@ def fitting(draw: st.DrawFn) -> tuple[str, str, str | None, bytes]:
         None: st.just(b""),
         FHIR_JSON: resources(type, id).map(_json),
         JSON_PATCH: patches.map(_json),
+        FHIRPATH_PATCH: fhirpath_patches.map(_json),
         FORM: queries.map(str.encode),
     }
     body = draw(bundles(type, id).map(_json) if shape == "" else bodies[content_type])

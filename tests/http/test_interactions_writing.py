@@ -296,7 +296,7 @@ def test_a_patch_that_cannot_be(client: httpx.Client, basic: dict[str, Any], pat
 def test_a_patch_in_place_of_json(client: httpx.Client, basic: dict[str, Any]) -> None:
     path = f"Basic/{basic['id']}"
     patch = [{"op": "add", "path": "/language", "value": "fr"}]
-    refused(client.patch(path, json=patch, headers=FHIR_JSON), 415, "not-supported")
+    refused(client.patch(path, json=patch, headers=FHIR_JSON), 400, "structure", "Parameters resource")
     refused(client.put(path, json=patch, headers=JSON_PATCH), 415, "not-supported")
     refused(client.patch(path, content="[{", headers=JSON_PATCH), 400, "structure", "line 1 column 3")
     refused(client.patch("Basic/absent", json=patch, headers=JSON_PATCH), 404, "not-found")

@@ -14,6 +14,7 @@ import pytest
 from fhir_server.record.redact import DATA_ABSENT
 from tests.conformance.choices import authorisation, medecin_traitant
 from tests.conformance.own_record import OwnRecord, document, ids, label, own_record
+from tests.patches import add, delete, move, parameters
 from tests.served import FHIR_JSON, JSON_PATCH, Served
 
 UNKNOWN: Final = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
@@ -338,6 +339,32 @@ def test_a_patch_tests_copies_and_moves_what_is_shown_alone(letter: tuple[Around
     masked = around.record.as_("patient").post(f"{url}/$unmask", headers=FHIR_JSON)
     assert masked.status_code == 200
     assert around.record.served.as_("conformance").get(url).json()["relatesTo"] == before["relatesTo"]
+
+
+def test_a_path_selects_what_is_shown_alone(letter: tuple[Around, dict[str, Any]]) -> None:
+    """Whether it selects tells of the resource as it is shown; what is not shown stays where it was."""
+    around, before = letter
+    url = f"/DocumentReference/{before['id']}"
+    hidden = around.hidden
+    mask = add("DocumentReference", "securityLabel", valueCodeableConcept=label("MASQUE_PS"))
+    for probe in (
+        add(f"DocumentReference.relatesTo.where(target.reference = '{hidden}')", "id", valueString="x"),
+        add(f"DocumentReference.where(context.related.reference = '{hidden}')", "language", valueCode="fr"),
+        add("DocumentReference.where(text.exists())", "language", valueCode="fr"),
+        add(f"DocumentReference.where(text.div.contains('{hidden}'))", "language", valueCode="fr"),
+        delete("DocumentReference.relatesTo[2].unheard"),
+        move("DocumentReference.relatesTo", 2, 0),
+    ):
+        answer = around.reader.patch(url, json=parameters(probe, mask), headers=FHIR_JSON)
+        assert answer.status_code == 422, (probe, answer.text)
+    for nothing in ("DocumentReference.relatesTo[2]", "DocumentReference.context.related", "DocumentReference.text"):
+        answer = around.reader.patch(url, json=parameters(delete(nothing), mask), headers=FHIR_JSON)
+        assert answer.status_code == 200, answer.text
+        assert hidden not in answer.text
+        after = around.record.served.as_("conformance").get(url).json()
+        assert {name for name in after if after[name] != before.get(name)} == {"securityLabel", "meta"}
+        unmasked = parameters(delete("DocumentReference.securityLabel.where(coding.code = 'MASQUE_PS')"))
+        assert around.reader.patch(url, json=unmasked, headers=FHIR_JSON).status_code == 200
 
 
 def test_a_representative_who_changes_what_the_child_wrote_keeps_what_he_does_not_see(record: OwnRecord) -> None:

@@ -21,7 +21,7 @@ PATIENT = pointer("Patient", f"{WORLD}-pat")
 NOW = datetime.now(UTC)
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 

@@ -32,7 +32,7 @@ NAMES = {
 }
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 

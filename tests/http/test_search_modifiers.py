@@ -25,13 +25,9 @@ UNKNOWN = {
     ]
 }
 ACME = "https://acme.example/fhir"
-ANIMALS = "https://acme.example/fhir/CodeSystem/animals"
-PRACTICE_SETTINGS = (
-    "https://mos.esante.gouv.fr/NOS/JDV_J62-PracticeSettingCode-DMP/FHIR/JDV-J62-PracticeSettingCode-DMP"
-)
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 
@@ -50,10 +46,6 @@ def place(id: str, *, within: str | None = None) -> dict[str, Any]:
 
 def value_set(id: str, **members: Any) -> dict[str, Any]:
     return made("ValueSet", id, status="active", **{"url": f"{ACME}/ValueSet/{id}", **members})
-
-
-def animal(id: str, code: str) -> dict[str, Any]:
-    return observation(id, code=coded(code, ANIMALS), effectiveDateTime=None)
 
 
 def world() -> list[dict[str, Any]]:
@@ -113,57 +105,14 @@ def world() -> list[dict[str, Any]]:
             performer=[{"identifier": {"system": "urn:rpps", "value": "899"}, "display": "Dr"}],
         ),
         made("Encounter", "stay", subject=PATIENT),
+        made("Procedure", "versioned", subject=PATIENT, encounter={"reference": f"Encounter/{WORLD}-stay/_history/1"}),
         made("ChargeItem", "factor", subject=PATIENT, factorOverride=1.5),
         made("ChargeItem", "plain", subject=PATIENT),
         value_set("123"),
-        value_set("124", version="2"),
+        value_set("124", version="2B-rc"),
         value_set("under", url=f"{ACME}/ValueSet/123/_history/5"),
         value_set("beside", url=f"{ACME}/ValueSet/1234"),
         value_set("urn", url="urn:oid:1.2.3.4.5"),
-        made(
-            "CodeSystem",
-            "animals",
-            url=ANIMALS,
-            status="active",
-            content="complete",
-            concept=[
-                {"code": "mammal", "concept": [{"code": "cat", "concept": [{"code": "kitten"}]}, {"code": "dog"}]},
-                {"code": "fish"},
-            ],
-        ),
-        value_set("pets", compose={"include": [{"system": ANIMALS, "concept": [{"code": "cat"}, {"code": "dog"}]}]}),
-        value_set(
-            "cats",
-            compose={
-                "include": [{"system": ANIMALS, "filter": [{"property": "concept", "op": "is-a", "value": "cat"}]}]
-            },
-        ),
-        value_set(
-            "imports",
-            compose={
-                "include": [{"valueSet": [f"{ACME}/ValueSet/pets"]}, {"system": ANIMALS, "concept": [{"code": "fish"}]}]
-            },
-        ),
-        value_set("whole", compose={"include": [{"system": ANIMALS}]}),
-        *(animal(code, code) for code in ("mammal", "cat", "kitten", "dog", "fish")),
-        made("DocumentReference", "xml", subject=PATIENT, content=[{"attachment": {"contentType": "text/xml"}}]),
-        made(
-            "DocumentReference",
-            "utf8",
-            subject=PATIENT,
-            content=[{"attachment": {"contentType": "text/xml; charset=UTF-8"}}],
-        ),
-        made(
-            "DocumentReference",
-            "pdf",
-            subject=PATIENT,
-            content=[{"attachment": {"contentType": "application/pdf"}}],
-            context={
-                "practiceSetting": coded(
-                    "ETABLISSEMENT", "https://mos.esante.gouv.fr/NOS/TRE_A01-CadreExercice/FHIR/TRE-A01-CadreExercice"
-                )
-            },
-        ),
         *(
             made(
                 "QuestionnaireResponse",
@@ -191,7 +140,7 @@ def asked(client: httpx.Client, type: str, *pairs: Pair) -> set[str]:
 Case = tuple[str, str, str, set[str]]
 
 PATIENTS = {"eve", "evelyn", "severine", "absent"}
-OBSERVATIONS = {"nothing", "all", "mammal", "cat", "kitten", "dog", "fish"}
+OBSERVATIONS = {"nothing", "all"}
 PLACES = {"site", "building", "ward", "elsewhere"}
 
 MISSING: list[tuple[str, str, set[str], set[str]]] = [
@@ -223,7 +172,7 @@ MISSING: list[tuple[str, str, set[str], set[str]]] = [
     ("Observation", "subject", set(), OBSERVATIONS),
     ("Observation", "patient", set(), OBSERVATIONS),
     ("Location", "partof", {"site", "elsewhere"}, PLACES),
-    ("ValueSet", "url", set(), {"123", "124", "under", "beside", "urn", "pets", "cats", "imports", "whole"}),
+    ("ValueSet", "url", set(), {"123", "124", "under", "beside", "urn"}),
 ]
 
 
@@ -260,6 +209,7 @@ STRINGS: list[Case] = [
     ("Patient", "family:exact", "Évelyn,ÉVELYN", {"evelyn", "severine"}),
     ("Patient", "family", "carreno  quinones", {"eve"}),
     ("Patient", "family", "CARREÑO", {"eve"}),
+    ("Patient", "family", "quinones", set()),  # a name is found by its beginning, not by each of its words
     ("Patient", "family:contains", "quinones", {"eve"}),
     ("Patient", "name", "eve", PATIENTS - {"absent"}),
     ("Patient", "name:contains", "verine", {"severine"}),
@@ -302,6 +252,11 @@ TOKENS: list[Case] = [
     ("Condition", "code:text", "TENSION", set()),
     ("Condition", "code:text", "head,autre", {"headache"}),
     ("Condition", "code:not", "ha125", {"headache"}),
+    # a text has no case, a code has
+    ("ValueSet", "version", "2B-rc", {"124"}),
+    ("ValueSet", "version", "2b-RC", {"124"}),
+    ("ValueSet", "version", "2b", set()),
+    ("Patient", "gender", "FEMALE", set()),
     ("Observation", "category", "exam", {"all"}),
     # the negation applies to the set, not to each entry: `all` has another category besides
     ("Observation", "category:not", "exam", OBSERVATIONS - {"all"}),
@@ -316,50 +271,6 @@ def test_a_token_is_found_by_system_code_and_text(
     assert asked(client, type, (name, value)) == expected
 
 
-CODES: list[Case] = [
-    ("Observation", "code:below", f"{ANIMALS}|mammal", {"mammal", "cat", "kitten", "dog"}),
-    ("Observation", "code:below", f"{ANIMALS}|cat", {"cat", "kitten"}),
-    ("Observation", "code:below", f"{ANIMALS}|kitten", {"kitten"}),
-    ("Observation", "code:above", f"{ANIMALS}|kitten", {"kitten", "cat", "mammal"}),
-    ("Observation", "code:above", f"{ANIMALS}|mammal", {"mammal"}),
-    ("Observation", "code:below", f"{ANIMALS}|cat,{ANIMALS}|fish", {"cat", "kitten", "fish"}),
-    ("Observation", "code:below", f"{ANIMALS}|unheard-of", set()),
-    ("Observation", "code:below", "urn:other|cat", set()),
-    ("Observation", "code:in", f"{ACME}/ValueSet/pets", {"cat", "dog"}),
-    ("Observation", "code:in", f"ValueSet/{WORLD}-pets", {"cat", "dog"}),
-    ("Observation", "code:in", f"{ACME}/ValueSet/imports", {"cat", "dog", "fish"}),
-    ("Observation", "code:in", f"{ACME}/ValueSet/whole", {"mammal", "cat", "kitten", "dog", "fish"}),
-    ("Observation", "code:in", f"{ACME}/ValueSet/cats", {"cat", "kitten"}),
-    ("Observation", "code:in", f"{ACME}/ValueSet/pets,ValueSet/{WORLD}-cats", {"cat", "dog", "kitten"}),
-    ("Observation", "code:not-in", f"{ACME}/ValueSet/imports", {"nothing", "all", "mammal", "kitten"}),
-    ("Observation", "code:not-in", f"ValueSet/{WORLD}-whole", {"nothing", "all"}),
-    ("DocumentReference", "setting:in", PRACTICE_SETTINGS, {"pdf"}),
-    ("DocumentReference", "setting:not-in", PRACTICE_SETTINGS, {"xml", "utf8"}),
-    # media types lie under what comes before their parameters
-    ("DocumentReference", "contenttype", "text/xml", {"xml"}),
-    ("DocumentReference", "contenttype:below", "text/xml", {"xml", "utf8"}),
-    ("DocumentReference", "contenttype:below", "application/pdf", {"pdf"}),
-    ("DocumentReference", "contenttype:below", "text/xm", set()),
-]
-
-
-@pytest.mark.parametrize(("type", "name", "value", "expected"), CODES)
-def test_what_lies_under_a_code_and_what_a_value_set_holds(
-    client: httpx.Client, type: str, name: str, value: str, expected: set[str]
-) -> None:
-    assert asked(client, type, (name, value)) == expected
-
-
-def test_a_value_set_of_this_server_may_be_named_by_its_whole_address(served: Served, client: httpx.Client) -> None:
-    assert asked(client, "Observation", ("code:in", f"{served.base}/ValueSet/{WORLD}-pets")) == {"cat", "dog"}
-
-
-def test_a_value_set_that_nobody_knows_is_refused(client: httpx.Client) -> None:
-    for url in ("https://acme.example/unheard-of", "ValueSet/unheard-of"):
-        told = refused(client.get("Observation", params={"code:in": url}), 400, "not-found")
-        assert "value set" in told["diagnostics"]
-
-
 URIS: list[Case] = [
     ("ValueSet", "url", f"{ACME}/ValueSet/123", {"123"}),
     ("ValueSet", "url", f"{ACME}/ValueSet/12", set()),
@@ -367,13 +278,14 @@ URIS: list[Case] = [
     ("ValueSet", "url", f"{ACME}/ValueSet/123,{ACME}/ValueSet/124", {"123", "124"}),
     ("ValueSet", "url", "urn:oid:1.2.3.4.5", {"urn"}),
     ("ValueSet", "url:below", f"{ACME}/ValueSet/123", {"123", "under", "beside"}),
-    ("ValueSet", "url:below", f"{ACME}/", {"123", "124", "under", "beside", "pets", "cats", "imports", "whole"}),
+    ("ValueSet", "url:below", f"{ACME}/", {"123", "124", "under", "beside"}),
     ("ValueSet", "url:above", f"{ACME}/ValueSet/123/_history/5", {"123", "under"}),
     ("ValueSet", "url:above", f"{ACME}/ValueSet/1234", {"beside", "123"}),
     ("ValueSet", "url:below", "urn:oid:1.2.3.4", set()),
     ("ValueSet", "url:above", "urn:oid:1.2.3.4.5.6", set()),
     # a version after a bar is one of the resource
-    ("ValueSet", "url", f"{ACME}/ValueSet/124|2", {"124"}),
+    ("ValueSet", "url", f"{ACME}/ValueSet/124|2B-rc", {"124"}),
+    ("ValueSet", "url", f"{ACME}/ValueSet/124|2b-RC", {"124"}),
     ("ValueSet", "url", f"{ACME}/ValueSet/124|1", set()),
 ]
 
@@ -392,6 +304,7 @@ REFERENCES: list[Case] = [
     ("Observation", "encounter", f"Encounter/{WORLD}-stay", {"all"}),
     ("Observation", "encounter:Encounter", f"{WORLD}-stay", {"all"}),
     ("Observation", "encounter", "Encounter/unheard-of", set()),
+    ("Procedure", "encounter", f"Encounter/{WORLD}-stay", {"versioned"}),  # whatever version is referred to
     ("Observation", "subject:Patient", f"{WORLD}-eve", OBSERVATIONS),
     ("Observation", "subject:Group", f"{WORLD}-eve", set()),
     ("Observation", "performer:identifier", "urn:rpps|899", {"all"}),

@@ -33,7 +33,7 @@ PATIENT = pointer("Patient", f"{WORLD}-pat")
 EURO = "urn:iso:std:iso:4217"
 
 
-def made(type: str, id: str, **members: Any) -> dict[str, Any]:
+def made(type: str, id: str, /, **members: Any) -> dict[str, Any]:
     return tagged(WORLD, type, id, **members)
 
 

@@ -42,11 +42,16 @@ Resource: TypeAlias = dict[str, Any]
 ISSUERS: Final = {"essai": "https://issuer.example/essai", "reel": "https://issuer.example/reel"}
 NUMBERS: Final = "https://doors.example/number"
 """The system of the identifiers by which resources are looked for."""
+WRITER: Final = "doors-writer"
+"""The id of a Practitioner: the author of what is seen and of what is hidden."""
+RELATIONS: Final = "https://doors.example/relations"
+"""The URL of a ValueSet of relations between documents."""
+AMBULATORY: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
 ADMINISTRATIVE: Final = "95"
 """A category that nurses do not read (habilitation.toml)."""
 
-LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest")
-"""What a label hides: the document, its bytes, an entry, and a list that would betray the document."""
+LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest", "Encounter")
+"""What a label hides: the document, its bytes, an entry, a list that would betray the document, and a stay."""
 ACCESS: Final = ("DocumentReference", "Patient")
 """For circumstances that close the whole record in a way that others try with every type."""
 EVERYTHING: Final = (*LABELLED, "Consent", "RelatedPerson", "Patient")
@@ -87,6 +92,11 @@ class Place:
     def derived(self) -> str:
         """The id of an observation that is seen, and was made from the hidden document."""
         return f"{self.key}-derived"
+
+    @property
+    def meeting(self) -> str:
+        """The id of an encounter that is seen; of what belongs to it, the list is seen and the rest is hidden."""
+        return f"{self.key}-meeting"
 
     @property
     def number(self) -> str:
@@ -182,6 +192,7 @@ def shown(place: Place) -> Resource:
         "type": {"coding": [{"system": "http://loinc.org", "code": "11502-2"}]},
         "category": [{"coding": [{"system": TRE_A03, "code": "11"}]}],
         "date": "2026-02-01T10:00:00Z",
+        "author": [{"reference": f"Practitioner/{WRITER}"}],
         "relatesTo": [{"code": "appends", "target": {"reference": f"DocumentReference/{place.id('')}"}}],
         "content": [{"attachment": {"contentType": "text/plain", "title": "Visible"}}],
     }
@@ -196,13 +207,14 @@ def gathers(place: Place) -> Resource:
         "status": "current",
         "mode": "working",
         "subject": {"reference": f"Patient/{place.patient}"},
+        "encounter": {"reference": f"Encounter/{place.meeting}"},
         "text": {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{named[0]}</div>'},
         "entry": [{"item": {"reference": one}, "flag": {"text": one}} for one in named],
     }
 
 
 def derived(place: Place) -> Resource:
-    """An observation that nothing hides, made from the hidden document."""
+    """An observation that nothing hides, made from the hidden document during the hidden stay."""
     number = {"system": NUMBERS, "value": place.number}
     return {
         "resourceType": "Observation",
@@ -210,7 +222,29 @@ def derived(place: Place) -> Resource:
         "status": "final",
         "code": {"text": "Tension"},
         "subject": {"reference": f"Patient/{place.patient}"},
+        "encounter": {"reference": f"Encounter/{place.id('')}"},
         "derivedFrom": [{"reference": f"DocumentReference/{place.id('')}", "identifier": number}],
+    }
+
+
+def common() -> list[Resource]:
+    """What is no patient's: the author of the documents, and a value set."""
+    relations = {"system": "http://hl7.org/fhir/document-relationship-type", "concept": [{"code": "appends"}]}
+    value_set = {"resourceType": "ValueSet", "id": "doors-relations", "url": RELATIONS, "status": "active"}
+    return [
+        {"resourceType": "Practitioner", "id": WRITER, "name": [{"family": "Plume"}]},
+        value_set | {"compose": {"include": [relations]}},
+    ]
+
+
+def meeting(place: Place) -> Resource:
+    """An encounter that nothing hides."""
+    return {
+        "resourceType": "Encounter",
+        "id": place.meeting,
+        "status": "finished",
+        "class": AMBULATORY,
+        "subject": {"reference": f"Patient/{place.patient}"},
     }
 
 
@@ -227,6 +261,7 @@ def target(type: str, place: Place, *, label: str | None = None, category: str =
         case "DocumentReference":
             told |= {**shown(place), **told, "identifier": number}
             told["masterIdentifier"] = number[0]
+            told["description"] = "Lettre"
             told["category"] = [{"coding": [{"system": TRE_A03, "code": category}]}]
             told["relatesTo"] = [{"code": "appends", "target": {"reference": f"DocumentReference/{place.shown}"}}]
             told["content"] = [{"attachment": {"contentType": "text/plain", "url": f"Binary/{place.id('Binary')}"}}]
@@ -237,9 +272,13 @@ def target(type: str, place: Place, *, label: str | None = None, category: str =
             told |= {"identifier": number, "status": "final", "code": {"text": "Tension"}, "subject": subject}
             told |= {"effectiveDateTime": "2026-02-01T10:00:00Z"}
             told["derivedFrom"] = [{"reference": f"DocumentReference/{place.shown}"}]
+            told["encounter"] = {"reference": f"Encounter/{place.meeting}"}
             told |= {"meta": {"security": labels}} if labels else {}
         case "DocumentManifest":
             told |= {"identifier": number, "status": "current", "subject": subject, "content": [document]}
+        case "Encounter":
+            told |= {**meeting(place), **told, "identifier": number, "period": {"start": "2026-02-01T09:00:00Z"}}
+            told |= {"meta": {"security": labels}} if labels else {}
         case "Consent":
             told = {**block(OTHER_DOCTOR, id=told["id"], patient=place.patient).resource, "identifier": number}
         case "RelatedPerson":
@@ -286,7 +325,8 @@ class Circumstance:
             await house.write(patient(place.own))
         if hidden or self.twin:
             decided = [one.resource if isinstance(one, Written) else one for one in self.decided(place)]
-            await house.write(patient(place), *decided, shown(place), gathers(place), derived(place))
+            seen = (shown(place), gathers(place), derived(place), meeting(place))
+            await house.write(patient(place), *decided, *seen)
         if hidden:
             things = [target(type, place, label=self.label, category=self.category) for type in self.hidden]
             await house.write(*(one for one in things if one["resourceType"] != "Patient"))
@@ -389,7 +429,8 @@ def everybody(place: Place) -> list[Resource | Written]:
 
 
 async def _delete_document(house: House, place: Place) -> None:
-    await house.delete(*(f"{type}/{place.id('')}" for type in ("DocumentReference", "Observation", "DocumentManifest")))
+    types = ("DocumentReference", "Observation", "DocumentManifest", "Encounter")
+    await house.delete(*(f"{type}/{place.id('')}" for type in types))
 
 
 async def _close(house: House, place: Place) -> None:

@@ -12,6 +12,7 @@ from fhir_server.search.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Contains,
     Field,
     Moment,
     Not,
@@ -45,11 +46,26 @@ array_leaves = st.builds(OneOf, st.just(Field.LABELS), asked_values) | st.builds
 )
 prefix_leaves = st.builds(Prefix, terms)
 term_leaves = st.builds(OneOf, st.just(Field.TERMS), st.frozensets(terms, max_size=2))
+contains_leaves = st.builds(Contains, st.text(LETTERS, max_size=2), st.text(LETTERS, min_size=1, max_size=2))
 compare_leaves = st.builds(Compare, st.sampled_from(Moment), orders, numbers)
-span_leaves = st.builds(
-    Span,
-    st.sampled_from(VALUES),
-    st.lists(st.tuples(st.sampled_from(["lo", "hi"]), orders, numbers), max_size=4).map(tuple),
+
+BOUNDS: Final = ("0", "5!", "5!+", "750000!", "9")
+"""Texts as `search.decimals` makes them, in their order."""
+bounds = st.one_of(numbers, st.sampled_from(BOUNDS))
+"""Of dates and of numbers: under one parameter there is never both, and a predicate must not rest on that."""
+ends = st.sampled_from(["lo", "hi", "lo2", "hi2"])
+units = st.sampled_from(VALUES)
+
+
+def _spans(ends: st.SearchStrategy[Any], bounds: st.SearchStrategy[Any], units: Any) -> st.SearchStrategy[Predicate]:
+    tests = st.lists(st.tuples(ends, orders, bounds), max_size=4).map(tuple)
+    return st.builds(Span, st.sampled_from(VALUES), tests, units)
+
+
+span_leaves = st.one_of(
+    _spans(st.sampled_from(["lo", "hi"]), numbers, st.none()),
+    _spans(st.sampled_from(["lo", "hi"]), st.sampled_from(BOUNDS), st.none() | units),
+    _spans(ends, bounds, st.none() | units),
 )
 constants: st.SearchStrategy[Predicate] = st.sampled_from([ALWAYS, NEVER])
 
@@ -67,7 +83,14 @@ def nested(leaves: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]
     )
 
 
-intervals = st.builds(lambda p, lo, hi: {"p": p, "lo": lo, "hi": hi}, st.sampled_from(VALUES), numbers, numbers)
+def _intervals(bounds: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"p": st.sampled_from(VALUES), "lo": bounds, "hi": bounds},
+        optional={"lo2": bounds, "hi2": bounds, "u": st.lists(units, max_size=2)},
+    )
+
+
+intervals = _intervals(numbers) | _intervals(st.sampled_from(BOUNDS)) | _intervals(bounds)
 
 
 @st.composite
@@ -89,7 +112,12 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
             st.one_of(
                 st.just(ABSENT),
                 st.fixed_dictionaries(
-                    {}, optional={"s": st.lists(terms, max_size=3), "r": st.lists(intervals, max_size=3)}
+                    {},
+                    optional={
+                        "s": st.lists(terms, max_size=3),
+                        "r": st.lists(intervals, max_size=3),
+                        "t": st.lists(st.text(LETTERS, max_size=5), max_size=2),
+                    },
                 ),
             )
         ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +13,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import JsonObject
 from fhir_server.search.predicate import Predicate, matches
 from fhir_server.search.query import parse
-from fhir_server.search.types import date, string
+from fhir_server.search.types import date, phonetic, string
 from fhir_server.search.types.ordered import Relation, Wanted
 from fhir_server.search.values import escape, split, unescape
 from tests.searching import BASE, CONTEXT, PARAMETERS, found
@@ -68,6 +71,195 @@ def test_a_text_is_found_by_its_beginning(text: str, data: st.DataObject) -> Non
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_folding_is_done_once(text: str) -> None:
     assert string.fold(string.fold(text)) == string.fold(text)
+
+
+# Every modifier finds what is there, and tells it from what is nearly there.
+
+
+@given(text=words, other=words)
+def test_a_text_is_found_by_itself_alone_when_it_is_asked_exactly(text: str, other: str) -> None:
+    resource: JsonObject = {"name": [{"family": text}]}
+    assert found("Patient", resource, ("family:exact", escape(text)))
+    assert found("Patient", resource, ("name:exact", escape(other))) is (other == text)
+
+
+long_texts = st.builds(
+    lambda again, times, end: again * times + end,
+    st.text(st.sampled_from("abé "), min_size=1, max_size=12),
+    st.integers(1, 40),
+    st.text(st.sampled_from("abcé "), max_size=25),
+).filter(lambda text: bool(string.fold(text)))
+
+
+def part_of(data: st.DataObject, text: str) -> str:
+    """Some of a folded text, at most what may be asked."""
+    start = data.draw(st.integers(0, len(text) - 1) | st.just(max(0, len(text) - string.TAIL)))
+    return string.fold(text[start : start + data.draw(st.integers(1, 3 * string.TAIL))])
+
+
+@given(text=long_texts, other=words, data=st.data())
+def test_what_holds_a_text_is_found_by_tails_as_by_looking(text: str, other: str, data: st.DataObject) -> None:
+    """A Patient carries tails, a DocumentReference is looked at: both are what a text in memory says."""
+    folded = string.fold(text)
+    asked = data.draw(st.just(part_of(data, folded)) | st.just(string.fold(other))) or "a"
+    holds = asked in folded
+    assert found("Patient", {"name": [{"family": text}]}, ("family:contains", escape(asked))) is holds
+    assert found("DocumentReference", {"description": text}, ("description:contains", escape(asked))) is holds
+    assert found("Patient", {"name": [{"family": text}]}, ("family", escape(asked))) is folded[:200].startswith(asked)
+
+
+@given(display=words, text=words)
+def test_a_code_is_found_by_what_it_is_called(display: str, text: str) -> None:
+    resource: JsonObject = {"code": {"coding": [{"code": "c", "display": display}], "text": text}}
+    for called in (display, text):
+        assert found("Observation", resource, ("code:text", escape(called)))
+        assert found("Observation", resource, ("code:text", escape(string.fold(called)[:1])))
+    begins = any(string.fold(called).startswith(string.fold(text + "z")) for called in (display, text))
+    assert found("Observation", resource, ("code:text", escape(text + "z"))) is begins
+
+
+@given(type=st.tuples(texts, texts), value=texts, other=texts)
+def test_an_identifier_is_found_by_its_type(type: tuple[str, str], value: str, other: str) -> None:
+    coding: JsonObject = {"system": type[0], "code": type[1]}
+    resource: JsonObject = {"identifier": [{"type": {"coding": [coding]}, "value": value}, {"value": other}]}
+    asked = [escape(part) for part in (*type, value)]
+    assert found("Observation", resource, ("identifier:of-type", "|".join(asked)))
+    for at in range(3):
+        nearly = [f"{part}x" if at == place else part for place, part in enumerate(asked)]
+        assert not found("Observation", resource, ("identifier:of-type", "|".join(nearly)))
+    assert found("Observation", resource, ("identifier:of-type", f"{asked[0]}|{asked[1]}|{escape(other)}")) is (
+        other == value
+    )
+
+
+@given(asked=st.lists(texts, min_size=1, max_size=3), held=st.lists(texts, max_size=3))
+def test_not_of_several_values_is_what_has_none_of_them(asked: list[str], held: list[str]) -> None:
+    """https://hl7.org/fhir/R4/search.html#combining: not what lacks one of them."""
+    resource: JsonObject = {"code": {"coding": [{"code": code} for code in held]}}
+    told = ",".join(escape(code) for code in asked)
+    assert found("Observation", resource, ("code:not", told)) is not bool(set(asked) & set(held))
+    assert found("Observation", resource, ("code", told)) is bool(set(asked) & set(held))
+
+
+@given(held=st.booleans(), value=texts)
+def test_missing_is_the_other_half(held: bool, value: str) -> None:
+    resource: JsonObject = {"identifier": [{"value": value}]} if held else {}
+    assert found("Observation", resource, ("identifier:missing", "false")) is held
+    assert found("Observation", resource, ("identifier:missing", "true")) is not held
+
+
+urls = st.lists(st.sampled_from(["a", "b", "ValueSet", "é"]), min_size=1, max_size=4).map(
+    lambda parts: f"https://exemple.fr/{'/'.join(parts)}"
+)
+
+
+@given(url=urls, other=urls, end=st.sampled_from(["", "/"]))
+def test_what_lies_under_a_url_begins_with_it(url: str, other: str, end: str) -> None:
+    resource: JsonObject = {"instantiatesUri": [url]}
+    assert found("CarePlan", resource, ("instantiates-uri:below", other + end)) is url.startswith(other + end)
+    assert found("CarePlan", resource, ("instantiates-uri:above", other + end)) is (other + end).startswith(url)
+    assert found("CarePlan", resource, ("instantiates-uri:below", url))
+    assert found("CarePlan", resource, ("instantiates-uri:above", url))
+
+
+names_as_written = st.lists(
+    st.sampled_from(["Marie", "Dupont", "Dupond", "Lefèvre", "d'Almeida", "Zoé", "Marceau", "Charlotte", "Philippe"]),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(written=names_as_written, other=names_as_written)
+def test_a_name_is_heard_by_each_of_its_words(written: list[str], other: list[str]) -> None:
+    resource: JsonObject = {"name": [{"family": " ".join(written)}]}
+    for asked in (" ".join(written), " ".join(reversed(written)), *written, written[0].upper()):
+        assert found("Patient", resource, ("phonetic", escape(asked)))
+    there = set(phonetic.sounds(string.fold(" ".join(written))))
+    heard = set(phonetic.sounds(string.fold(" ".join(other))))
+    assert found("Patient", resource, ("phonetic", escape(" ".join(other)))) is heard.issubset(there)
+
+
+# Numbers, quantities and composites that a resource carries, by themselves and in the same element
+
+decimals_written = st.builds(
+    lambda number, scale: Decimal(number).scaleb(-scale), st.integers(-(10**12), 10**12), st.integers(0, 6)
+)
+
+
+@given(value=decimals_written, other=decimals_written)
+def test_a_number_is_found_by_itself(value: Decimal, other: Decimal) -> None:
+    resource: JsonObject = {"prediction": [{"probabilityDecimal": value}]}
+    for prefix in ("", "eq", "ge", "le", "ap"):
+        assert found("RiskAssessment", resource, ("probability", f"{prefix}{value:f}"))
+    for prefix in ("ne", "gt", "lt", "sa", "eb"):
+        assert not found("RiskAssessment", resource, ("probability", f"{prefix}{value:f}"))
+    assert found("RiskAssessment", resource, ("probability", f"gt{other:f}")) is (value > other)
+    assert found("RiskAssessment", resource, ("probability", f"eb{other:f}")) is (value < other)
+
+
+@given(value=decimals_written, system=texts, code=texts, unit=texts, other=texts)
+def test_a_quantity_is_found_by_itself_in_each_of_its_units(
+    value: Decimal, system: str, code: str, unit: str, other: str
+) -> None:
+    quantity: JsonObject = {"value": value, "system": system, "code": code, "unit": unit}
+    resource: JsonObject = {"valueQuantity": quantity}
+    number = f"{value:f}"
+    units = ["", f"|{escape(system)}|{escape(code)}", f"||{escape(code)}", f"||{escape(unit)}"]
+    for spelled in units:
+        assert found("Observation", resource, ("value-quantity", number + spelled))
+        assert not found("Observation", resource, ("value-quantity", f"gt{number}{spelled}"))
+    assert found("Observation", resource, ("value-quantity", f"{number}||{escape(other)}")) is (other in (code, unit))
+    asked = f"{number}|{escape(other)}|{escape(code)}"
+    assert found("Observation", resource, ("value-quantity", asked)) is (other == system)
+
+
+parts = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), max_size=3)
+
+
+@given(held=parts, code=st.sampled_from("ab"), number=st.integers(1, 3), prefix=st.sampled_from(["", "gt", "le", "ne"]))
+def test_the_components_of_a_composite_hold_of_one_element(
+    held: list[tuple[str, int]], code: str, number: int, prefix: str
+) -> None:
+    """A code here and a value there are no match."""
+    resource: JsonObject = {
+        "component": [
+            {"code": {"coding": [{"system": "s", "code": code}]}, "valueQuantity": {"value": value, "unit": "u"}}
+            for code, value in held
+        ]
+    }
+    stands = {"": operator.eq, "gt": operator.gt, "le": operator.le, "ne": operator.ne}[prefix]
+    expected = any(one == code and stands(value, number) for one, value in held)
+    for spelled in (code, f"s|{code}"):
+        asked = f"{spelled}${prefix}{number}"
+        assert found("Observation", resource, ("component-code-value-quantity", asked)) is expected
+        assert found("Observation", resource, ("component-code-value-quantity", f"{asked}||u")) is expected
+        assert not found("Observation", resource, ("component-code-value-quantity", f"{asked}||v"))
+
+
+@given(code=texts, value=texts, other=texts)
+def test_a_composite_of_words_is_found_whatever_is_in_them(code: str, value: str, other: str) -> None:
+    resource: JsonObject = {
+        "code": {"coding": [{"system": "s|$", "code": code}]},
+        "valueCodeableConcept": {"coding": [{"code": value}]},
+    }
+    asked = f"{escape('s|$')}|{escape(code)}$|{escape(value)}"
+    assert found("Observation", resource, ("code-value-concept", asked))
+    assert found("Observation", resource, ("code-value-concept", f"{escape(code)}${escape(value)}"))
+    assert found("Observation", resource, ("code-value-concept", f"{escape(code)}${escape(other)}")) is (other == value)
+    text: JsonObject = {"code": {"coding": [{"code": code}]}, "valueString": value}
+    if string.fold(value):
+        assert found("Observation", text, ("code-value-string", f"{escape(code)}${escape(string.fold(value)[:1])}"))
+
+
+@given(start=st.integers(1, 4), end=st.integers(1, 4), asked=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_two_intervals_of_one_element(start: int, end: int, asked: tuple[int, int]) -> None:
+    resource: JsonObject = {
+        "referenceSeq": {"chromosome": {"coding": [{"code": "21"}]}},
+        "variant": [{"start": start, "end": end}, {"start": 9, "end": 9}],
+    }
+    query = f"21$ge{asked[0]}$lt{asked[1]}"
+    expected = start >= asked[0] and end < asked[1]
+    assert found("MolecularSequence", resource, ("chromosome-variant-coordinate", query)) is expected
 
 
 @given(id=ids, version=st.sampled_from(["", "/_history/3"]), base=st.sampled_from(["", BASE + "/"]))
@@ -169,6 +361,9 @@ def test_escapes_round_trip(parts: list[str]) -> None:
 
 names = st.one_of(
     st.sampled_from(
+        ["_has:Provenance:target:agent", "_has:", "_has:List:item:_has:List:item:code", "_list", "_filter"]
+    ),
+    st.sampled_from(
         [
             f"{code}{suffix}"
             for code in (
@@ -183,8 +378,24 @@ names = st.one_of(
                 "identifier",
                 "_lastUpdated",
                 "description",
+                "value-quantity",
+                "code-value-quantity",
+                "phonetic",
+                "url",
             )
-            for suffix in ("", ":not", ".identifier", ":Patient", ":")
+            for suffix in (
+                "",
+                ":not",
+                ".identifier",
+                ":Patient",
+                ":",
+                ":missing",
+                ":contains",
+                ":below",
+                ":in",
+                ":of-type",
+                ".subject.subject.subject.name",
+            )
         ]
     ),
     st.text(max_size=10),
@@ -207,6 +418,11 @@ values = st.one_of(
             "DocumentReference:author:",
             "$ne",
             "\ud800",
+            "gt5.4|http://unitsofmeasure.org|mg",
+            "a$lt1e-3",
+            "1e99999",
+            "-status,family,_id",
+            "true",
         ]
     ),
 )
@@ -237,7 +453,12 @@ def test_any_text_is_read_or_refused(type: str | None, pairs: list[tuple[str, st
 
 jsons = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just("2024-05-02"), st.just("Patient/1")
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.decimals(allow_nan=False, allow_infinity=False),
+        st.text(max_size=5),
+        st.sampled_from(["2024-05-02", "Patient/1", "1 2 E NaN L", "<", "1E+999999"]),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
@@ -258,6 +479,15 @@ jsons = st.recursive(
                     "attachment",
                     "period",
                     "id",
+                    "display",
+                    "text",
+                    "type",
+                    "low",
+                    "comparator",
+                    "origin",
+                    "data",
+                    "factor",
+                    "unit",
                 ]
             ),
             inner,
@@ -268,30 +498,25 @@ jsons = st.recursive(
 )
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "meta",
-                "identifier",
-                "subject",
-                "type",
-                "date",
-                "author",
-                "content",
-                "context",
-                "extension",
-                "relatesTo",
-                "status",
-            ]
-        ),
-        jsons,
-        max_size=5,
-    )
-)
-def test_indexing_never_breaks(resource: JsonObject) -> None:
+MEMBERS = {
+    "DocumentReference": "meta identifier subject type date author content context extension relatesTo status",
+    "Observation": "code valueQuantity valueSampledData valuePeriod valueString component effectiveTiming subject",
+    "Patient": "name telecom address identifier birthDate deceasedBoolean generalPractitioner extension",
+    "MolecularSequence": "referenceSeq variant patient type",
+    "RiskAssessment": "prediction subject",
+    "ActivityDefinition": "useContext url version",
+}
+
+
+@given(st.data())
+def test_indexing_never_breaks(data: st.DataObject) -> None:
     """Old entries are indexed anew whatever they hold; terms are sorted, each once, and of a bounded length."""
-    index = PARAMETERS.index("DocumentReference", resource)
+    type = data.draw(st.sampled_from(sorted(MEMBERS)))
+    members = st.sampled_from(MEMBERS[type].split())
+    resource: JsonObject = data.draw(st.dictionaries(members, jsons | st.lists(jsons, max_size=2), max_size=5))
+    index = PARAMETERS.index(type, resource)
     assert index.terms == sorted(set(index.terms))
     assert all(element["lo"] < element["hi"] for element in index.ranges)
-    assert index == PARAMETERS.index("DocumentReference", resource)
+    assert all(element["lo2"] < element["hi2"] for element in index.ranges if "lo2" in element)
+    assert all(len(term.encode()) < 2048 for term in index.terms)
+    assert index == PARAMETERS.index(type, resource)

@@ -7,7 +7,7 @@ document is found by a search, or a visible one is 404. So every node is tried o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pymongo
 import pytest
@@ -19,9 +19,11 @@ from fhir_server.search.predicate import (
     NEVER,
     AllOf,
     AnyOf,
+    Contains,
     Field,
     Not,
     OneOf,
+    Order,
     Predicate,
     Prefix,
     Span,
@@ -35,6 +37,7 @@ from fhir_server.store.filters import holds, to_filter
 from tests.properties import predicates as a
 
 Entries: TypeAlias = "Collection[dict[str, Any]]"
+ORDERS: Final[tuple[Order, ...]] = ("lt", "le", "gt", "ge")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,31 @@ def test_ordered_scalars(collection: Entries, entries: list[dict[str, Any]], pre
     entries=[{"ix": {"r": [{"p": "a", "lo": number, "hi": 4}]}} for number in range(5)],
     predicates=[Span("a", (("lo", "lt", 4), ("lo", "lt", 2), ("lo", "lt", 3), ("lo", "ge", 1), ("lo", "gt", 0)))],
 )
+@example(
+    entries=[
+        {"ix": {"r": [{"p": "a", "lo": "5!", "hi": "9", "u": ["a"]}, {"p": "a", "lo": "0", "hi": "0", "u": ["b"]}]}}
+    ],
+    predicates=[Span("a", (("lo", "le", "0"),), "a"), Span("a", (("lo", "ge", "5!"),), "a"), Span("a", (), "b")],
+)
+@example(
+    entries=[{"ix": {"r": [{"p": "a", "lo": 0, "hi": 4, "lo2": 3, "hi2": 4}, {"p": "a", "lo": 3, "hi": 4, "lo2": 0}]}}],
+    predicates=[
+        Span("a", (("lo", "ge", 3), ("lo2", "ge", 3))),
+        Span("a", (("lo", "lt", 3), ("hi2", "ge", 4))),
+        Span("a", (("hi2", "lt", 3),)),
+    ],
+)
+@example(
+    entries=[{"ix": {"r": [{"p": "a", "lo": lo, "hi": hi}]}} for lo in (0, 4, "0", "9") for hi in (0, 4, "0", "9")],
+    predicates=[
+        # a bound of either kind on one end: nothing is both
+        Span("a", (("lo", order, 2), ("lo", order, "5!"), ("lo", other, 2)))
+        for order in ORDERS
+        for other in ORDERS
+    ]
+    + [Not(Span("a", (("lo", order, "5!"), ("lo", order, 2)))) for order in ORDERS]
+    + [Span("a", (("lo", "ge", 0), ("hi", "ge", "0")))],
+)
 def test_spans(collection: Entries, entries: list[dict[str, Any]], predicates: list[Predicate]) -> None:
     """Both ends are of the same element: of two elements, each may not lend one end."""
     agree(collection, entries, predicates)
@@ -116,9 +144,27 @@ def test_prefixes(collection: Entries, entries: list[dict[str, Any]], predicates
     agree(collection, entries, predicates)
 
 
+@given(entries=some_entries, predicates=together(a.contains_leaves))
+@example(entries=[{"ix": {"s": ["é"]}}], predicates=[Contains("a", "é"), Contains("é", "a"), Contains("", "é")])
+@example(entries=[{"ix": {"s": ["aé"], "t": ["aéa"]}}], predicates=[Contains("aé", "a"), Contains("a", "aé")])
+@example(entries=[{"ix": {"s": ["aa"]}}], predicates=[Contains("a", "a"), Contains("aa", "a"), Contains("a", "aa")])
+@example(entries=[{"ix": {"t": ["$a"]}}], predicates=[Contains("$a", "$"), Contains("", "$"), Contains("$", "a")])
+def test_texts_within(collection: Entries, entries: list[dict[str, Any]], predicates: list[Predicate]) -> None:
+    """What a client writes is a text for the database too: neither a path nor an operator."""
+    agree(collection, entries, predicates)
+
+
 @given(
     entries=some_entries,
-    predicates=together(a.array_leaves | a.scalar_leaves | a.prefix_leaves | a.compare_leaves | a.span_leaves),
+    predicates=together(
+        a.array_leaves
+        | a.scalar_leaves
+        | a.prefix_leaves
+        | a.compare_leaves
+        | a.span_leaves
+        | a.contains_leaves
+        | a.term_leaves
+    ),
 )
 @example(
     entries=[{"labels": ["a"], "category": "a"}, {"labels": ["b"], "category": "a"}, {"labels": ["a", "b"]}],

@@ -183,6 +183,38 @@ def test_a_parameter_that_cannot_be_served_stops_the_start(parameter: SearchPara
     assert isinstance(stopped.value, Outside) or parameter.base == ("Patent",)
 
 
+def test_a_binding_is_looked_for_where_the_element_has_it() -> None:
+    """Through a choice whose first type has no such element, there is none to find."""
+    one = own("x", "token", "Condition.onset.code", base=("Condition",))
+    parameters = Parameters(load(), {}, [one], sort_dates={})
+    assert parameters.of("Condition")["x"].implied == frozenset()
+    assert ("http://hl7.org/fhir/observation-status", "final") in PARAMETERS.of("Observation")["status"].implied
+    assert PARAMETERS.of("Observation")["code"].implied == frozenset()
+
+
+def test_the_same_resource_gives_the_same_whatever_was_indexed_before() -> None:
+    """What is worked out once is worked out once a resource."""
+    one: JsonObject = {"name": [{"family": "Martin", "given": ["Zoé"]}]}
+    other: JsonObject = {"name": [{"family": "Zoé", "given": ["Martin"]}]}
+    first = PARAMETERS.index("Patient", one)
+    assert PARAMETERS.index("Patient", other).terms != first.terms
+    assert PARAMETERS.index("Patient", one) == first
+    assert not any("~" in term for term in PARAMETERS.index("Observation", {"code": {"text": "Zoé"}}).terms)
+
+
+def test_a_long_text_is_kept_beside_its_terms() -> None:
+    long = "É" * 300
+    index = PARAMETERS.index("DocumentReference", {"description": long})
+    assert index.texts == ["description=" + "e" * 300]
+    assert "description=" + "e" * 200 in index.terms
+    assert PARAMETERS.index("DocumentReference", {"description": "É" * 200}).texts == []
+
+
+def test_a_marker_tells_that_there_is_an_element_with_nothing_to_find() -> None:
+    contained: JsonObject = {"author": [{"reference": "#a"}], "date": "hier", "subject": {"display": "x"}}
+    assert PARAMETERS.index("DocumentReference", contained).terms == ["author:any", "date:any"]
+
+
 def test_wrong_settings_stop_the_start() -> None:
     with pytest.raises(ValueError, match="sort date of Patient is 'gender'"):
         Parameters(load(), {}, sort_dates={"Patient": "gender"})

@@ -88,6 +88,17 @@ TELECOM: JsonObject = {
         ("(Patient.telecom).value", TELECOM, [("1", "string"), ("2", "string"), ("3", "string")]),
         ("Patient.telecom.as(ContactPoint)[0].value", TELECOM, [("1", "string")]),
         ("(Patient)", {"resourceType": "Patient"}, [({"resourceType": "Patient"}, "Patient")]),
+        (
+            "Patient.contact.name.where(family='A').given",
+            {"resourceType": "Patient", "contact": ["x", {"name": {"family": "A", "given": ["B", "C"]}}, {"name": 3}]},
+            [("B", "string"), ("C", "string")],
+        ),
+        (
+            "Patient.contact.name.family",
+            {"resourceType": "Patient", "contact": ["x", {"name": {"family": "A"}}, {"name": 3}, {}]},
+            [("A", "string")],
+        ),
+        ("Patient.contact.name.family", {"resourceType": "Patient", "contact": [{}]}, []),
         ("Patient.name.given", TELECOM, [("A", "string"), ("B", "string"), ("C", "string")]),
         ("Patient.deceased.exists() and Patient.deceased != false", TELECOM, [(False, "boolean")]),
         (

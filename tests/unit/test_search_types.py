@@ -379,6 +379,107 @@ def test_uris() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "modifier", "found"),
+    [
+        ("http://a.example/x", "below", ["http://a.example/x", "http://a.example/x/y", "http://a.example/xy"]),
+        ("http://a.example/x/y", "above", ["http://a.example/x", "http://a.example/x/y"]),
+        ("urn:oid:1.2", "below", ["urn:oid:1.2"]),
+        ("urn:oid:1.2.3", "above", ["urn:oid:1.2.3"]),
+        ("urn:oid:1.2", None, ["urn:oid:1.2"]),
+    ],
+)
+def test_what_lies_under_a_uri_and_over_it(raw: str, modifier: str | None, found: list[str]) -> None:
+    held = ["http://a.example/x", "http://a.example/x/y", "http://a.example/xy", "urn:oid:1.2", "urn:oid:1.2.3"]
+    asked = uri.predicate("p", [uri.parse(raw)], modifier)
+    assert [one for one in held if matches(asked, {"ix": {"s": uri.extract("p", one, "uri")}})] == found
+
+
+def test_a_url_to_look_below_is_not_longer_than_what_is_kept() -> None:
+    kept = f"http://a.example/{'é' * 80}"
+    longer = {"ix": {"s": uri.extract("p", kept + "x" * 300, "uri")}}
+    assert matches(uri.predicate("p", [kept], "below"), longer)
+    with pytest.raises(Invalid, match="at most 180 bytes"):
+        uri.predicate("p", [kept + "xxxx"], "below")
+
+
+def test_elements_that_are_no_uri() -> None:
+    assert uri.extract("p", 3, "uri") == []
+    assert uri.extract("p", "a", "string") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "modifier", "hits"),
+    [
+        ("lettre", None, {"Lettre de liaison", "lettre"}),
+        ("Lettre", "exact", set()),
+        ("lettre", "exact", {"lettre"}),
+        ("liaison", "contains", {"Lettre de liaison"}),
+        ("TRE DE LIAISON", "contains", {"Lettre de liaison"}),
+        ("e", "contains", {"Lettre de liaison", "lettre"}),
+        ("lettre de liaisons", "contains", set()),
+    ],
+)
+def test_how_texts_are_compared(asked: str, modifier: str | None, hits: set[str]) -> None:
+    """By their tails, and by looking at each."""
+    for tailed in (True, False):
+        wanted = string.predicate("p", [string.parse(asked, modifier)], modifier, tailed=tailed)
+        for text in ("Lettre de liaison", "lettre"):
+            stored = {"ix": {"s": string.extract("p", text, "string", tailed=tailed)}}
+            assert matches(wanted, stored) is (text in hits)
+
+
+def test_a_text_longer_than_its_tails_is_still_looked_at() -> None:
+    text = "a" * 230 + "zz" + "b" * 40
+    held = string.extract("p", text, "string", tailed=True)
+    assert max(map(len, held)) < 300
+    assert "p~\x01" in held
+    stored = {"ix": {"s": held, "t": [f"p={text}"]}}
+    for asked, hit in (("azzb", True), ("a" * 20, True), ("b" * 41, False), ("z" * 3, False), ("a" * 199, True)):
+        assert matches(string.predicate("p", [asked], "contains", tailed=True), stored) is hit
+
+
+def test_what_becomes_of_letters_is_learnt_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may write any of a million characters: none of them makes the table grow for ever."""
+    monkeypatch.setattr(string, "_MOST_KNOWN", 1)
+    known = string._Plain()
+    assert [known[ord(letter)] for letter in "ab\u0301"] == ["a", "b", None]
+    assert dict(known) == {ord("a"): "a"}
+
+
+def test_token_modifiers() -> None:
+    coded = {"ix": {"s": token.extract("p", {"code": "c", "display": "Été chaud"}, "Coding")}}
+    assert matches(token.called("p", [string.parse("ete")]), coded)
+    assert not matches(token.called("p", [string.parse("chaud")]), coded)
+    typed: Json = {"type": {"coding": [{"system": "s|", "code": "MR"}]}, "value": "a|b"}
+    identified = {"ix": {"s": token.extract("p", typed, "Identifier")}}
+    assert matches(token.of_type("p", [token.parse_of_type(r"s\||MR|a\|b")]), identified)
+    assert not matches(token.of_type("p", [token.parse_of_type(r"s\||MR|a")]), identified)
+    for wrong in ("MR|a", "s||a", "s|MR|", "s|MR|a|b"):
+        with pytest.raises(Invalid):
+            token.parse_of_type(wrong)
+
+
+def test_the_system_that_a_binding_implies() -> None:
+    implied = frozenset({("s", "a"), ("s", "b"), ("t", "a")})
+    status = {"ix": {"s": token.extract("p", "a", "code")}}
+    hits = {
+        raw: matches(token.predicate("p", [token.parse(raw)], None, implied), status)
+        for raw in ("a", "s|a", "t|a", "s|", "t|", "s|b", "u|a", "u|", "|a")
+    }
+    assert hits == {
+        "a": True,
+        "s|a": True,
+        "t|a": True,
+        "s|": True,
+        "t|": True,
+        "s|b": False,
+        "u|a": False,
+        "u|": False,
+        "|a": False,
+    }
+
+
+@pytest.mark.parametrize(
     ("raw", "parts"),
     [
         ("a,b", ["a", "b"]),

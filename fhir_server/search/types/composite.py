@@ -56,6 +56,8 @@ class Component:
     """By type of the element, its paths from there."""
     targets: tuple[str, ...] = ()
     """Of a reference: the types it may point to."""
+    implied: frozenset[tuple[str, str]] = frozenset()
+    """Of a token: ``(system, code)`` of the bindings of its elements that are codes."""
 
     def walk(self, type: str) -> tuple[Walk, bool]:
         """What finds it in an element of this type, and whether it is looked for in the resource instead."""
@@ -168,7 +170,7 @@ def _asked(component: Component, raw: str, base_url: str) -> list[str]:
             wanted = token.parse(raw)
             if wanted.code is None:
                 raise Invalid("A part of a composite needs a code; a system alone is not enough.")
-            return token.spelled("", wanted)
+            return token.spelled("", wanted, component.implied)
         case "reference":
             found = reference.parse(raw, component.targets, base_url)
             return [f"={terms.bounded(str(one))}" for one in found]

@@ -19,8 +19,7 @@ from typing import Final, TypeAlias
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.reference import ID, LocalReference, local
-from fhir_server.record.elements import DIRECTORY
-from fhir_server.record.elements import TYPES as RESOURCE_TYPES
+from fhir_server.record import pointers
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, any_of, one_of
 from fhir_server.search.types import token, uri
@@ -31,9 +30,6 @@ TYPES: Final = frozenset({"Reference", "canonical", "uri", "url", "Resource"})
 
 MODIFIERS: Final = frozenset({"missing", "identifier", "above", "below"})
 """Beside the names of resource types."""
-
-TYPES_OF_RECORDS: Final = RESOURCE_TYPES - DIRECTORY
-"""The types of resource that may be hidden from somebody."""
 
 _VERSION = re.compile(r"/_history/[A-Za-z0-9\-.]{1,64}\Z")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
@@ -92,7 +88,7 @@ def fragments(
             target = literal(element, base_url)
             if target is not None and not (of_record and _is_patient(target)):
                 found.append(f"={terms.bounded(str(target))}")
-            if "identifier" in element and (names_record or not _is_of_record(target)):
+            if "identifier" in element and (names_record or not _is_of_record(target, base_url)):
                 found += token.extract(":identifier", element["identifier"], "Identifier")
         elif isinstance(id := element.get("id"), str):
             # Bundle.entry.resource: a resource within a resource is found as what a reference to it would say.
@@ -138,8 +134,9 @@ def predicate(parameter: str, wanted: Sequence[Target], *, of_record: bool = Fal
     return any_of([one_of(Field.RECORD, *patients), one_of(Field.TERMS, *others)])
 
 
-def _is_of_record(target: Target | None) -> bool:
-    return isinstance(target, LocalReference) and target.type in TYPES_OF_RECORDS
+def _is_of_record(target: Target | None, base_url: str) -> bool:
+    """Whether it is taken out where it is hidden: a part of a resource, or a version of a canonical, is it too."""
+    return target is not None and pointers.target(str(target), base_url) is not None
 
 
 def _is_patient(target: Target) -> bool:

@@ -64,8 +64,11 @@ def predicate(parameter: str, wanted: Sequence[str], modifier: str | None = None
 
 
 def _below(parameter: str, text: str) -> Predicate:
-    if not _is_url(text):
-        return one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
+    return beginning(parameter, text) if _is_url(text) else one_of(Field.TERMS, f"{parameter}={terms.bounded(text)}")
+
+
+def beginning(parameter: str, text: str) -> Predicate:
+    """Entries that carry what starts with this."""
     if len(text.encode()) > terms.KEPT:
         raise Invalid(f"A URL to look below has at most {terms.KEPT} bytes.")
     return Prefix(f"{parameter}={text}")

@@ -1,0 +1,73 @@
+"""The two forms of a patch: JSON Patch and FHIRPath Patch, each with its media type, and each as an entry of a Bundle.
+
+https://hl7.org/fhir/R4/http.html#patch
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import json
+from fhir_server.fhir.errors import Invalid, Malformed, TooLarge, UnsupportedMedia
+from fhir_server.interactions import fhirpath_patch, json_patch
+
+if TYPE_CHECKING:
+    from fhir_server.definitions.tables import Definitions
+    from fhir_server.fhir.json import Json
+
+ENTRY: Final = ("Bundle.entry.resource",)
+
+
+class PatchFormat(StrEnum):
+    """Which patch a body is."""
+
+    JSON_PATCH = "application/json-patch+json"
+    FHIRPATH = "application/fhir+json"
+
+
+def format_of(content_type: str | None) -> PatchFormat:
+    """The form that a media type tells; any other than the two is refused before a body is read."""
+    return PatchFormat.FHIRPATH if _media(content_type) == PatchFormat.FHIRPATH else PatchFormat.JSON_PATCH
+
+
+def of_entry(resource: bytes) -> tuple[PatchFormat, bytes]:
+    """The patch an entry of a Bundle tells: a Parameters resource, or a JSON Patch as the data of a Binary."""
+    told = json.decode_object(resource)
+    match told.get("resourceType"):
+        case "Parameters":
+            return PatchFormat.FHIRPATH, resource
+        case "Binary":
+            return PatchFormat.JSON_PATCH, _data(told.get("contentType"), told.get("data"))
+        case _:
+            raise Invalid(
+                "A patch in a Bundle is a Parameters resource (FHIRPath Patch), or a Binary that holds a JSON Patch.",
+                expression=ENTRY,
+            )
+
+
+def _data(content_type: Json, data: Json) -> bytes:
+    if not isinstance(content_type, str) or _media(content_type) != PatchFormat.JSON_PATCH:
+        raise UnsupportedMedia(f"A patch in a Binary has the contentType {PatchFormat.JSON_PATCH}.", expression=ENTRY)
+    try:
+        return b64decode("".join(data.split()) if isinstance(data, str) else "", validate=True)
+    except ValueError:
+        raise Invalid("The data of the Binary is not base64.", expression=ENTRY) from None
+
+
+def _media(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def apply(format: PatchFormat, raw: bytes, body: bytes, definitions: Definitions) -> bytes:
+    """The body after the patch; what did not change keeps its bytes."""
+    if format is PatchFormat.JSON_PATCH:
+        return json_patch.apply(raw, body)
+    parameters = json.decode_lexical(raw)
+    if not isinstance(parameters, dict):
+        raise Malformed("The body must be a JSON object: a FHIRPath Patch is a Parameters resource.")
+    changed = json_patch.as_written(fhirpath_patch.apply(json.decode_lexical(body), parameters, definitions), body)
+    if len(changed) > max(json_patch.LARGEST_RESULT, len(body)):
+        raise TooLarge("The patch makes the resource too large.")
+    return changed

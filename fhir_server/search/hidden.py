@@ -72,10 +72,10 @@ class Unseen:
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) if text in self.present:
-                return self._points_to_shown(clause)
             case Prefix(text) | Span(text) | Contains(text) if _code(text) in self.codes:
                 return all_of([clause, self._whole()])
+            case Prefix(text) if text in self.present:
+                return self._points_to_shown(clause)
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
             case AnyOf(parts):

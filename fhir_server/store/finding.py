@@ -19,7 +19,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.search.predicate import Compare, Moment, Never, Predicate, all_of
 from fhir_server.search.sorting import SortField
 from fhir_server.store.connection import MAJORITY, Document, answering
-from fhir_server.store.filters import NOTHING, Filter, to_filter
+from fhir_server.store.filters import Filter, to_filter
 from fhir_server.store.ordering import BY_ID, Order, Position, pipeline, position_of
 from fhir_server.store.plan import plan
 from fhir_server.store.reading import Stored, stored
@@ -62,7 +62,7 @@ class Finding:
         """Search in this database; a query may take so many seconds."""
         self._database = database
         self._seconds = seconds
-        self._milliseconds = int(seconds * 1000)
+        self._milliseconds = max(1, round(seconds * 1000))
 
     async def search(
         self,
@@ -286,9 +286,7 @@ def _page(documents: list[Document], order: Order, limit: int, after: Position |
 
 def _present(where: Filter) -> Filter:
     """Markers of deleted resources are never search results."""
-    if where is NOTHING:
-        return where
-    return {**where, "gone": None} if "gone" not in where else where
+    return {**where, "gone": None}
 
 
 def _tie(order: Order, collection: str) -> int:

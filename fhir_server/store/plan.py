@@ -15,7 +15,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fhir_server.search.predicate import AllOf, AnyOf, Compare, Field, Moment, OneOf, Predicate, Prefix, Span, all_of
+from fhir_server.search.predicate import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Moment,
+    Not,
+    OneOf,
+    Predicate,
+    Prefix,
+    Span,
+    all_of,
+)
 from fhir_server.search.sorting import SortField
 from fhir_server.store import indexes
 from fhir_server.store.filters import to_filter
@@ -120,7 +132,14 @@ def _is_terms(part: Predicate) -> bool:
 
 
 def _first(part: Predicate, parts: tuple[Predicate, ...]) -> Predicate:
-    return all_of([part, *(one for one in parts if one is not part)])
+    """With one condition first, and no other that the database could begin with in the same index.
+
+    It takes a beginning (``$elemMatch``) before a value, in whichever order they are written; denied twice, a condition
+    is only looked at.
+    """
+    index = _index_of(part)
+    others = (Not(Not(one)) if _index_of(one) == index else one for one in parts if one is not part)
+    return all_of([part, *others])
 
 
 def _is_of_record(predicate: Predicate) -> bool:

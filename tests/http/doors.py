@@ -964,7 +964,7 @@ async def compartments(ask: Ask, type: str) -> None:
         await ask.send("GET", f"/{centre}/*?_type=Observation,List,Encounter&{of}&_include=Observation:*")
         await ask.send("GET", f"/{centre}/Observation?_total=accurate")
         await ask.search(f"/{centre}/Observation", of)
-    await ask.there_and_back(f"/Patient/{place.patient}/*?_count=1")
+    await ask.there_and_back(f"/Patient/{place.patient}/*?_count=3")
     await ask.send("GET", f"/Encounter/{hidden}/*?{of}&_summary=count")
     await ask.send("HEAD", f"/Encounter/{place.meeting}/*")
     await ask.send("POST", f"/Encounter/{place.meeting}/_search", content=of, headers=FORM)
@@ -995,7 +995,7 @@ async def everything(ask: Ask, type: str) -> None:
     of_patient, of_stay = (f"/{one}/$everything" for one in (f"Patient/{place.patient}", f"Encounter/{place.meeting}"))
     for url in (of_patient, of_stay, f"/Encounter/{place.id('')}/$everything"):
         await ask.send("GET", f"{url}?_type=Observation,DocumentReference&start=2026-01-01&_since=2020-01-01T00:00:00Z")
-    await ask.there_and_back(f"{of_patient}?_count=2")
+    await ask.there_and_back(f"{of_patient}?_count=4")
     await ask.send("GET", of_stay)
     await ask.post(of_patient, parameters({"name": "_count", "valueInteger": 1}))
     await ask.send("POST", f"/Encounter/{place.id('')}/$everything")

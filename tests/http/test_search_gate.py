@@ -558,7 +558,7 @@ def test_who_publishes_learns_nothing_of_what_his_own_deposits_name(record: OwnR
     hidden = written(record, "DocumentReference", description="Lettre", **relating("DocumentReference/x"))
     stay = written(record, "Encounter")
     for target, encounter in ((hidden, stay), ("DocumentReference/absent", "Encounter/absent")):
-        body = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+        body: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
         body |= {"subject": to(f"Patient/{record.id}"), "derivedFrom": [to(target)], "encounter": to(encounter)}
         made = create(publisher, body).json()["id"]
         of, own = f"patient={record.id}", f"_id={made}"

@@ -52,6 +52,8 @@ ADMINISTRATIVE: Final = "95"
 
 LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest", "Encounter")
 """What a label hides: the document, its bytes, an entry, a list that would betray the document, and a stay."""
+AROUND: Final = frozenset({"Encounter"})
+"""Hidden for the doors that go around it alone: at every other door it is what an entry is."""
 ACCESS: Final = ("DocumentReference", "Patient")
 """For circumstances that close the whole record in a way that others try with every type."""
 EVERYTHING: Final = (*LABELLED, "Consent", "RelatedPerson", "Patient")

@@ -686,12 +686,16 @@ async def transaction(ask: Ask, type: str) -> None:
         [_entry("POST", "DocumentReference", deposit(place, relatesTo=appends))],
         [_entry("POST", "DocumentReference", deposit(place), ifNoneExist=hidden.partition("?")[2])],
         [_entry("POST", "DocumentReference", deposit(place, subject={"reference": f"Patient?_id={place.patient}"}))],
-        [_entry("GET", hidden), _entry("GET", f"Patient/{place.patient}/$everything"), _entry("GET", "_history")],
+        [_entry("GET", hidden)],
+        [_entry("GET", f"Patient/{place.patient}/$everything")],
+        [_entry("GET", "_history")],
     ]
     for each in ("DocumentReference", "Patient"):
         url, conditional = f"{each}/{place.id(each)}", f"{each}?_id={place.id(each)}"
         whole += [
-            [_entry("GET", url), _entry("GET", f"{url}/_history"), _entry("GET", conditional)],
+            [_entry("GET", url)],
+            [_entry("GET", f"{url}/_history")],
+            [_entry("GET", conditional)],
             [_entry("PUT", url, target(each, place), ifMatch='W/"9"')],
             [_entry("PUT", url, target(each, place))],
             [_entry("PUT", conditional, target(each, place))],

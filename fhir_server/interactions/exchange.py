@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.audit.access import Access, Identifier
 from fhir_server.audit.sealed import Sealed
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from fhir_server.store.writing import Writing
     from fhir_server.terminology import Terminology
     from fhir_server.validation.structure import Validator
+
+
+_NOBODYS: Final = ""
+"""A record that nobody has: what is looked up in a record is looked up there too, for it must cost the same."""
+_NOTHING: Final = "/"
+"""The key of nothing, for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +268,8 @@ class Exchange:
         self, type: str, act: Act, facts: Facts, others: Collection[str] | None
     ) -> tuple[tuple[str, Predicate], ...]:
         """In each of the other records, what may be done there."""
-        record = facts.record
-        if others is None and record is not None:
+        record = facts.record or _NOBODYS
+        if others is None:
             if record not in self._beside:
                 self._beside[record] = await self.server.internal.records_beside(record)
             others = self._beside[record]
@@ -282,11 +288,12 @@ class Exchange:
 
     async def _told_and_shown(self, facts: Facts, about: Collection[str] | None) -> frozenset[str]:
         """Of what resources of the record only tell of, what the requester may consult."""
-        if about is None and facts.record is not None:
-            if facts.record not in self._told:
-                self._told[facts.record] = await self.server.internal.told_of(facts.record)
-            about = self._told[facts.record]
-        return await self.shown(about or ())
+        if about is None:
+            record = facts.record or _NOBODYS
+            if record not in self._told:
+                self._told[record] = await self.server.internal.told_of(record)
+            about = self._told[record] or (_NOTHING,)
+        return await self.shown(about)
 
     async def shown(self, keys: Collection[str]) -> frozenset[str]:
         """Which of these (``Type/id``) the requester may consult: one look-up for all that is not known yet.

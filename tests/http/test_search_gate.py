@@ -745,6 +745,7 @@ def look_ups(served: Served) -> Iterator[Callable[[httpx.Client, str], int]]:
         database = client["fhir"]
 
         def counted(asking: httpx.Client, url: str) -> int:
+            asking.get("/Organization?_id=x")  # who asks is looked up in the directory once in a while
             database["system.profile"].drop()
             database.command({"profile": 2})
             answer = asking.get(url)
@@ -755,3 +756,65 @@ def look_ups(served: Served) -> Iterator[Callable[[httpx.Client, str], int]]:
         yield counted
         database.command({"profile": 0})
         database["system.profile"].drop()
+
+
+COSTS: Final = (
+    "/Observation?{of}&derived-from=DocumentReference/{document}",
+    "/Observation?{of}&derived-from:DocumentReference._id={document}&_total=accurate&_count=1",
+    "/Observation?{of}&_id={seen}&derived-from:DocumentReference.relatesto.status=current&_summary=count",
+    "/Observation?{of}&_id={seen}&derived-from:missing=true",
+    "/Observation?{of}&_id={seen}&_sort=derived-from&_include=Observation:*&_include:iterate=*",
+    "/Observation?{of}&" + filtered("not (derived-from re DocumentReference/{document})"),
+    "/DocumentReference?{of}&_has:Observation:derived-from:_id={observation}",
+    "/DocumentReference?{of}&_list={list}",
+    "/DocumentReference?_id={document}&relation=replaces",
+    "/DocumentManifest?{of}&_id={manifest}",
+    "/Encounter/{encounter}/Observation?{of}",
+    "/Encounter/{encounter}/*?{of}",
+    "/Encounter/{encounter}/$everything",
+)
+
+
+@pytest.mark.parametrize("question", COSTS)
+def test_what_is_hidden_costs_what_is_absent(
+    record: OwnRecord, reader: httpx.Client, look_ups: Callable[[httpx.Client, str], int], question: str
+) -> None:
+    related = written(record, "DocumentReference")
+    hidden = {
+        "document": masked(record, "DocumentReference", **relating(related)),
+        "encounter": masked(record, "Encounter"),
+        "observation": masked(record, "Observation", derivedFrom=[to(related)]),
+        "list": masked(record, "List", entry=[{"item": to(related)}]),
+    }
+    hidden["manifest"] = written(record, "DocumentManifest", content=[to(hidden["document"])])
+    told = []
+    for named in (hidden, {name: f"{key.partition('/')[0]}/absent" for name, key in hidden.items()}):
+        points = {"derivedFrom": [to(named["document"])], "encounter": to(named["encounter"])}
+        words = {**named, "seen": written(record, "Observation", **points)}
+        url = question.replace("{of}", f"patient={record.id}")
+        for name, key in words.items():
+            url = url.replace(f"{{{name}}}", id_of(key)).replace(quote(f"{{{name}}}", safe=""), id_of(key))
+        told.append(look_ups(reader, url))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("actor", ["inconnu", "hopital"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "/Observation?patient={patient}&derived-from.status=current",
+        "/Appointment?patient={patient}",
+        "/DocumentManifest?patient={patient}",
+        "/DocumentReference?patient={patient}&relation=replaces",
+        "/DocumentReference?patient={patient}&_sort=relatesto",
+        "/DocumentReference?patient={patient}&_has:DocumentManifest:item:status=current",
+        "/Patient/{patient}/*",
+        "/Patient/{patient}/Observation?_include=*",
+    ],
+)
+def test_a_record_one_may_not_see_costs_what_none_costs(
+    watched: OwnRecord, look_ups: Callable[[httpx.Client, str], int], actor: str, question: str
+) -> None:
+    written(watched, "DocumentManifest", content=[to(written(watched, "DocumentReference"))])
+    there, absent = (look_ups(watched.as_(actor), question.format(patient=id)) for id in (watched.id, "absent"))
+    assert there == absent

@@ -112,7 +112,7 @@ async def _answers(asked: dict[str, list[Predicate]], hops: Hops) -> list[Stored
         for type, predicates in asked.items()
         if type != "AuditEvent" and type in hops.exchange.server.definitions.resource_types
     }
-    types = list(conditions)
+    types = sorted(conditions)  # in an order of their own: that of the references would tell of those not shown
     # A few types have an index each; of very many, as a wildcard asks, one query costs less than one for each.
     groups = [[type] for type in types] if len(types) <= _FEW_TYPES else [types]
     found: list[Stored] = []

@@ -116,20 +116,21 @@ def _words(code: str, fragments: Callable[[Json, str], list[str]], *, shared: bo
 
 
 def _references(code: str, fragments: Callable[[Json, str], list[str]], base_url: str, *, shared: bool) -> Enter:
-    """Of several, each by itself: that one is there which nothing finds is told beside one that may be hidden.
+    """Of several, each by itself: one that nothing finds, or that points to its own resource, is told to be there.
 
-    Else nothing would tell it to somebody to whom it alone is shown.
+    It is shown to whoever sees the resource; the others may be hidden from him.
     """
 
-    def enter(gathered: Gathered, found: list[Found], _: JsonObject) -> bool:
-        terms, silent = gathered.terms, False
+    def enter(gathered: Gathered, found: list[Found], resource: JsonObject) -> bool:
+        terms, always = gathered.terms, False
+        itself = [f"={resource.get('resourceType')}/{resource.get('id')}"]
         mine: list[str] = []
         for element, type in found:
             given = gathered.once(fragments, element, type) if shared else fragments(element, type)
-            silent = silent or not given
+            always = always or not given or given == itself
             mine += given
         terms.update([code + fragment for fragment in mine])
-        if silent and any(_may_be_hidden(fragment, base_url) for fragment in mine):
+        if always and any(_may_be_hidden(fragment, base_url) for fragment in mine):
             terms.add(f"{code}:any")
         return bool(mine)
 

@@ -86,8 +86,12 @@ class Unseen:
                 return clause
 
     def _whole(self) -> Predicate:
-        """What refers to nothing that is hidden, and what the requester is shown whole."""
-        return any_of([within(Field.REFERS, *self.shown), self.own])
+        """What refers to nothing that is hidden, and what the requester is shown whole.
+
+        Of what was stored before it was told what it refers to, that is not known until it is indexed anew.
+        """
+        known = negate(one_of(Field.REFERS, None))
+        return any_of([all_of([known, within(Field.REFERS, *self.shown)]), self.own])
 
     def _points_to_shown(self, clause: Prefix) -> Predicate:
         """What has such a reference to something shown, to the directory or elsewhere; his own deposits as they are."""

@@ -132,7 +132,7 @@ def _value(key: SortKey, order: Order) -> Any:  # noqa: ANN401 - an expression
     known = order.beside.get(key.code)
     if known is None:
         return chosen
-    whole = {"$setIsSubset": [{"$ifNull": [f"${Field.REFERS}", []]}, {"$literal": sorted(known)}]}
+    whole = {"$setIsSubset": [{"$ifNull": [f"${Field.REFERS}", [None]]}, {"$literal": sorted(known)}]}
     return {"$cond": [whole, chosen, None]}
 
 

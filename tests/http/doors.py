@@ -965,7 +965,7 @@ async def compartments(ask: Ask, type: str) -> None:
     of, hidden = f"patient={place.patient}", place.id("")
     centres = (f"Encounter/{hidden}", f"Encounter/{place.meeting}", f"Patient/{place.patient}")
     for centre in centres:
-        await ask.send("GET", f"/{centre}/*?_type=Observation,List,Encounter&{of}&_include=Observation:*")
+        await ask.send("GET", f"/{centre}/*?_type=Observation,Encounter&{of}&_include=Observation:*")
         await ask.send("GET", f"/{centre}/Observation?_total=accurate")
         await ask.search(f"/{centre}/Observation", of)
     await ask.there_and_back(f"/Patient/{place.patient}/*?_count=3")

@@ -62,7 +62,8 @@ def written(record: OwnRecord, type: str, *labels: str, **members: Any) -> str:
         "Procedure": {"status": "completed"},
     }
     about = {"Appointment": None, "Claim": "patient", "Device": "patient"}.get(type, "subject")
-    made = {"resourceType": type, "id": f"{type.lower()}-{uuid4().hex[:12]}"} | known.get(type, {}) | members
+    made: dict[str, Any] = {"resourceType": type, "id": f"{type.lower()}-{uuid4().hex[:12]}"}
+    made |= known.get(type, {}) | members
     if about is not None:
         made[about] = to(f"Patient/{record.id}")
     if type == "DocumentReference":
@@ -294,6 +295,38 @@ def test_a_reference_that_is_shown_is_there_beside_one_that_is_not(record: OwnRe
     assert found(reader, f"{url}=true") == set()
 
 
+def test_two_references_that_are_not_shown_are_no_reference(record: OwnRecord, reader: httpx.Client) -> None:
+    """Nor is one to the resource itself hidden beside them."""
+    hidden = to(masked(record, "Observation"))
+    made = written(record, "Observation", derivedFrom=[hidden, hidden])
+    itself = f"observation-{uuid4().hex[:12]}"
+    written(record, "Observation", id=itself, derivedFrom=[hidden, to(f"Observation/{itself}")])
+    url = f"/Observation?patient={record.id}&_id={id_of(made)},{itself}&derived-from:missing"
+    assert found(reader, f"{url}=false") == {itself}
+    assert found(reader, f"{url}=true") == {id_of(made)}
+
+
+def test_a_device_is_not_found_by_the_procedure_that_is_taken_out(record: OwnRecord, reader: httpx.Client) -> None:
+    hidden, device = masked(record, "Procedure"), written(record, "Device")
+    procedure = {"sequence": 1, "procedureReference": to(hidden), "udi": [to(device)]}
+    claim = id_of(written(record, "Claim", procedure=[procedure]))
+    url = f"/Device?patient={record.id}&_has:Claim:procedure-udi:_id={claim}"
+    assert found(reader, url) == set()
+    assert found(record.as_("medecin-traitant"), url) == {id_of(device)}
+
+
+def test_what_is_included_stands_in_an_order_of_its_own(record: OwnRecord, reader: httpx.Client) -> None:
+    """Not in that of the references, of which some are not shown."""
+    hidden = [masked(record, type) for type in ("Observation", "DocumentReference")]
+    shown = [written(record, type) for type in ("DocumentReference", "Observation", "Encounter")]
+    for first in hidden:
+        points = [to(key) for key in (first, *shown)]
+        made = written(record, "List", entry=[{"item": point} for point in points])
+        answer = reader.get(f"/List?patient={record.id}&_id={id_of(made)}&_include=List:item")
+        entries = answer.json()["entry"][1:]
+        assert [entry["resource"]["id"] for entry in entries] == [id_of(shown[at]) for at in (0, 2, 1)]
+
+
 def test_what_lies_below_a_url_is_found_where_it_is_shown(record: OwnRecord, reader: httpx.Client) -> None:
     url = f"{record.served.base}/{binary(record)}"
     made = id_of(written(record, "DocumentReference", **attached(url)))
@@ -380,9 +413,7 @@ def document_content() -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("actor", ["inconnu", "specialiste", "medecin-traitant", "hopital", "samu"])
-def test_a_patient_named_in_a_chain_or_a_filter_alone_is_not_named(
-    record: OwnRecord, actor: str, question: str
-) -> None:
+def test_who_is_named_in_a_chain_or_a_filter_alone_is_not_named(record: OwnRecord, actor: str, question: str) -> None:
     told = []
     for named in (record, OwnRecord(record.served, f"absent-{uuid4().hex[:12]}", new_ins())):
         shown = f"{named.id}-x"

@@ -88,6 +88,14 @@ def test_a_condition_on_what_goes_with_a_reference() -> None:
     assert matches(seen, entry("relation#replaces"))
 
 
+def test_what_was_stored_before_it_said_what_it_refers_to_may_refer_to_anything() -> None:
+    asked = one_of(Field.TERMS, "relation#replaces")
+    seen = unseen(codes=("relation",), shown=("List/a",)).rewrite(asked)
+    before = {name: told for name, told in entry("relation#replaces").items() if name != "refers"}
+    assert not matches(seen, before)
+    assert matches(seen, before | {"deposit": {"by": "me"}})
+
+
 def test_a_condition_on_a_system_alone_too() -> None:
     asked = Prefix("format=urn:oid:1.3.6|")
     assert beside([asked], ["DocumentReference"]) == {"format"}

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 
 import pytest
 
@@ -62,14 +62,14 @@ def test_the_order_of_members_does_not_matter() -> None:
 
 
 def test_a_document_is_indexed_within_its_time() -> None:
-    """The promise is 120 µs; a machine that is busy with other tests is given ten times as long."""
+    """It takes a fifth of a millisecond; six times as long would be a mistake. Only the time of this process counts."""
     resource = decode_object((TESTS / "examples" / "DocumentReference-lettre.json").read_bytes())
     best = 1.0
     for _ in range(5):
-        start = perf_counter()
+        start = process_time()
         for _ in range(100):
             PARAMETERS.index("DocumentReference", resource)
-        best = min(best, (perf_counter() - start) / 100)
+        best = min(best, (process_time() - start) / 100)
     assert best < 1.2e-3
 
 

@@ -65,6 +65,7 @@ from fhir_server.store.internal import Internal
 from fhir_server.store.reading import Reading
 from fhir_server.store.seed import Seed, seed
 from fhir_server.store.trail import Trail
+from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import Writing
 from fhir_server.terminology import Terminology
 from fhir_server.validation.structure import Validator
@@ -244,7 +245,7 @@ async def _server(
         base_url=settings.base_url,
         reading=Reading(held),
         finding=Finding(held, seconds=settings.search_timeout),
-        writing=Writing(client, held),
+        writing=Writing(held, Transactions(client)),
         internal=internal,
         contents=Contents(held),
         journal=journal,

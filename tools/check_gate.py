@@ -72,6 +72,7 @@ CALLS_INTERNAL: Final[Mapping[str, Callers]] = {
 """By method of ``store.internal.Internal``."""
 
 PASSES_INTERNAL: Final[Callers] = {
+    "interactions/transaction.py:_carry_out": "the entries of a transaction ask it within that transaction",
     "app.py:_running": "everything is made in app.py",
     "app.py:_server": "same",
     "interactions/directory.py:Directory.__init__": "the directory asks it for professions",

@@ -29,7 +29,7 @@ DOCUMENTATION = {
     "Patient": "A professional searches by INS; an emergency also by the complete traits.",
 }
 COMPARTMENTS = ["device", "encounter", "patient", "practitioner", "relatedPerson"]
-SYSTEM = ["batch", "search-system", "history-system"]
+SYSTEM = ["batch", "transaction", "search-system", "history-system"]
 
 
 def resource(type: str) -> dict[str, Any]:

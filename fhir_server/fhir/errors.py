@@ -151,3 +151,7 @@ class Unavailable(FhirError):
 
     status = 503
     issue = IssueType.TRANSIENT
+
+
+class TryAgain(Unavailable):
+    """The database gave up a transaction that met another one: nothing was changed, and it may be begun again."""

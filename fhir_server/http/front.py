@@ -21,6 +21,7 @@ from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.conditions import is_current, take_conditions
 from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
+from fhir_server.http.performing import OF_REPRESENTATION, READS, SEARCHES, perform
 from fhir_server.http.request import (
     ClientGone,
     Request,
@@ -33,20 +34,14 @@ from fhir_server.http.response import Response, not_modified, of_answer, of_erro
 from fhir_server.http.routes import Interaction, Route, Routes
 from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.batch import Call, batch
+from fhir_server.interactions.batch import batch, bundle_of
 from fhir_server.interactions.capabilities import capabilities
-from fhir_server.interactions.compartment import search_compartment
-from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
-from fhir_server.interactions.create import create
-from fhir_server.interactions.delete import delete
+from fhir_server.interactions.entries import Call
 from fhir_server.interactions.exchange import Account, Exchange, Server
-from fhir_server.interactions.history import history_instance, history_system, history_type
 from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.patch_format import format_of, of_entry
-from fhir_server.interactions.read import read, vread
-from fhir_server.interactions.search import parse_pairs, search
-from fhir_server.interactions.update import patch, update
-from fhir_server.search.subset import SUBSET_PARAMETERS
+from fhir_server.interactions.search import parse_pairs
+from fhir_server.interactions.transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -57,8 +52,8 @@ if TYPE_CHECKING:
 _logger = structlog.get_logger("fhir_server.http")
 
 _WRITES: Final = frozenset({Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
-_READS: Final = frozenset({Interaction.READ, Interaction.VREAD})
-_OF_REPRESENTATION: Final = frozenset({"_format", "_pretty"})
+_BUNDLES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+"""One door: the Bundle itself says which of the two it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +177,7 @@ class Front:
             exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
             take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
-            asked = _Asked(request, route, [one for one in pairs if one[0] not in _OF_REPRESENTATION], body, exchange)
+            asked = _Asked(request, route, [one for one in pairs if one[0] not in OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
         except ClientGone:
             raise
@@ -193,9 +188,9 @@ class Front:
             if not exchange.account.announced:
                 await exchange.trace(500)
             raise
-        if not exchange.account.announced and route.interaction is not Interaction.BATCH:
+        if not exchange.account.announced and route.interaction not in _BUNDLES:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and is_current(request.headers, answer):
+        if route.interaction in READS and is_current(request.headers, answer):
             return not_modified(answer), False
         writing = route.interaction in _WRITES
         response = of_answer(answer, returning=exchange.return_preference, writing=writing)
@@ -222,7 +217,7 @@ class Front:
         content_type = request.headers.get("content-type")
         if request.method == "PATCH":
             must_be(content_type, JSON_PATCH, FHIR_JSON)
-        elif request.method == "POST" and route.interaction in _SEARCHES:
+        elif request.method == "POST" and route.interaction in SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
         elif route.interaction is Interaction.OPERATION and request.method == "POST" and content_type is None:
@@ -237,29 +232,18 @@ class Front:
         return await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
 
     async def _perform(self, asked: _Asked) -> Answer:
-        if asked.route.interaction is Interaction.BATCH:
-            return await batch(asked.body, lambda call: self._perform_call(asked, call))
+        if asked.route.interaction in _BUNDLES:
+            bundle = bundle_of(asked.body)
+            if bundle.get("type") == "transaction":
+                return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
+            return await batch(asked.body, bundle, lambda call: self._perform_call(asked, call))
         return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
 
     async def _perform_call(self, asked: _Asked, call: Call) -> Answer:
-        """One entry of a batch: routed, decided and traced by itself; refusals are raised here, to be traced below."""
-        path, _, query = call.url.partition("?")
+        """One entry of a batch: decided and traced by itself; refusals are raised here, to be traced below."""
         exchange = asked.exchange.part("batch")
         try:
-            route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
-            if route.interaction in (Interaction.BATCH, Interaction.CAPABILITIES):
-                raise NotAllowed(f"{route.interaction} is not offered within a batch.")  # noqa: TRY301
-            headers = dict(call.headers)
-            line = f"{call.method} /{call.url}".encode()
-            exchange.account = _account(route, line)
-            take_conditions(exchange, route, headers, line)
-            if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
-                raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)  # noqa: TRY301
-            body = call.body or b""
-            if route.interaction is Interaction.PATCH:
-                exchange.patch_format, body = of_entry(body)
-            pairs = [one for one in parse_pairs(query) if one[0] not in _OF_REPRESENTATION]
-            answer = await perform(exchange, route, pairs, body, line)
+            answer = await self._perform_entry(exchange, call)
         except FhirError as error:
             await _trace_refusal(exchange, error)
             raise
@@ -272,65 +256,28 @@ class Front:
             ) from None
         if not exchange.account.announced:
             await conclude(exchange, answer.status)
-        if route.interaction in _READS and is_current(headers, answer):
-            return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
         return answer
 
-
-async def perform(  # noqa: C901, PLR0912 - one case for each interaction
-    exchange: Exchange, route: Route, pairs: Sequence[tuple[str, str]], body: bytes, line: bytes
-) -> Answer:
-    """Perform one interaction."""
-    if route.operation is not None:
-        return await route.operation.invoke(exchange, route.id, route.method, pairs, body)
-    type, id = route.type or "", route.id or ""
-    if not route.on_condition:
-        _must_take(route.interaction, pairs)
-    match route.interaction:
-        case Interaction.READ:
-            return await read(exchange, type, id, pairs, line)
-        case Interaction.VREAD:
-            return await vread(exchange, type, id, route.version or "", pairs, line)
-        case Interaction.CREATE:
-            return await create(exchange, type, body)
-        case Interaction.UPDATE if route.on_condition:
-            return await conditional_update(exchange, type, pairs, body)
-        case Interaction.UPDATE:
-            return await update(exchange, type, id, body)
-        case Interaction.PATCH if route.on_condition:
-            return await conditional_patch(exchange, type, pairs, body)
-        case Interaction.PATCH:
-            return await patch(exchange, type, id, body)
-        case Interaction.DELETE if route.on_condition:
-            return await conditional_delete(exchange, type, pairs)
-        case Interaction.DELETE:
-            return await delete(exchange, type, id)
-        case Interaction.HISTORY_INSTANCE:
-            return await history_instance(exchange, type, id, pairs, line)
-        case Interaction.HISTORY_TYPE:
-            return await history_type(exchange, type, pairs, line)
-        case Interaction.HISTORY_SYSTEM:
-            return await history_system(exchange, pairs, line)
-        case Interaction.SEARCH_TYPE | Interaction.SEARCH_SYSTEM:
-            asked = [*pairs, *_form(body)]
-            return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
-        case Interaction.SEARCH_COMPARTMENT:
-            asked = [*pairs, *_form(body)]
-            told = line + (b"\n\n" + body if body else b"")
-            return await search_compartment(exchange, type, id, route.member, asked, told)
-        case _:
-            raise NotAllowed(f"{route.interaction} is not offered here.")
-
-
-def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> None:
-    """Refuse parameters that nobody would read."""
-    if interaction in _SEARCHES:
-        return
-    taken = SUBSET_PARAMETERS if interaction in _READS else frozenset[str]()
-    refused = [name[:40] for name, _ in pairs if name not in taken]
-    if refused:
-        takes = f"{' and '.join(sorted(taken))} alone" if taken else "no parameters here"
-        raise Invalid(f"This interaction takes {takes}; not understood: {', '.join(refused[:5])}.")
+    async def _perform_entry(self, exchange: Exchange, call: Call) -> Answer:
+        """One entry of a Bundle, routed and performed as a request of its own; nothing is traced here."""
+        path, _, query = call.url.partition("?")
+        route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
+        if route.interaction in _BUNDLES or route.interaction is Interaction.CAPABILITIES:
+            raise NotAllowed(f"{route.interaction} is not offered within a Bundle.")
+        headers = dict(call.headers)
+        line = f"{call.method} /{call.url}".encode()
+        exchange.account = _account(route, line)
+        take_conditions(exchange, route, headers, line)
+        if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
+            raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+        body = call.body or b""
+        if route.interaction is Interaction.PATCH:
+            exchange.patch_format, body = of_entry(body)
+        pairs = [one for one in parse_pairs(query) if one[0] not in OF_REPRESENTATION]
+        answer = await perform(exchange, route, pairs, body, line)
+        if route.interaction in READS and is_current(headers, answer):
+            return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
+        return answer
 
 
 def _account(route: Route, line: bytes) -> Account:
@@ -345,26 +292,6 @@ def _account(route: Route, line: bytes) -> Account:
     if route.operation is not None or route.on_condition:
         account.query = line
     return account
-
-
-_SEARCHES: Final = frozenset(
-    {
-        Interaction.SEARCH_TYPE,
-        Interaction.SEARCH_SYSTEM,
-        Interaction.SEARCH_COMPARTMENT,
-        Interaction.HISTORY_INSTANCE,
-        Interaction.HISTORY_TYPE,
-        Interaction.HISTORY_SYSTEM,
-    }
-)
-
-
-def _form(body: bytes) -> list[tuple[str, str]]:
-    try:
-        pairs = parse_pairs(body.decode())
-    except UnicodeDecodeError:
-        raise Invalid("The form is not valid UTF-8.") from None
-    return [one for one in pairs if one[0] not in _OF_REPRESENTATION]
 
 
 def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]:

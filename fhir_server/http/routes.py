@@ -39,6 +39,7 @@ class Interaction(StrEnum):
     SEARCH_COMPARTMENT = "search-compartment"
     """Declared as a compartment of the server, not as an interaction: R4 has no code for it."""
     BATCH = "batch"
+    TRANSACTION = "transaction"
     CAPABILITIES = "capabilities"
     OPERATION = "operation"
 
@@ -64,6 +65,7 @@ SHAPES: Final[Mapping[Interaction, tuple[tuple[str, str], ...]]] = {
         ("POST", "type/id/type/_search"),
     ),
     Interaction.BATCH: (("POST", ""),),
+    Interaction.TRANSACTION: (("POST", ""),),
     Interaction.CAPABILITIES: (("GET", "metadata"), ("HEAD", "metadata")),
     Interaction.OPERATION: (),
 }

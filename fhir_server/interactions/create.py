@@ -107,7 +107,7 @@ async def store_new(
         mask_by_default(exchange, draft, facts)
     record = records[0] if records else None
     binaries = await pointed_binaries(exchange, draft, facts)
-    new = id or new_id(server.routing_key, record)
+    new = id or exchange.assigned or new_id(server.routing_key, record)
     draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
     candidate = {
         **document(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
 
     from fhir_server.audit.access import Agent
+    from fhir_server.audit.delayed import Delayed
     from fhir_server.audit.journal import Journal
     from fhir_server.consent.circumstances import Circumstances, Law
     from fhir_server.definitions.tables import Definitions
@@ -61,7 +62,7 @@ class Server:
     writing: Writing
     internal: Internal
     contents: Contents
-    journal: Journal
+    journal: Journal | Delayed
     definitions: Definitions
     parameters: Parameters
     validator: Validator
@@ -154,6 +155,10 @@ class Exchange:
     """Of the body of a patch."""
     accept_native: frozenset[str] = frozenset()
     """Media types other than FHIR's that the requester accepts, for Binary."""
+    assigned: str | None = None
+    """The id of what this creates, where a Bundle has named it already."""
+    arriving: frozenset[str] = frozenset()
+    """What the same Bundle will have created (``Type/id``)."""
     tells: Notification | None = None
     """What the patient is told of the write it makes (`interactions.notify.told_beside`)."""
     _facts: dict[str | None, Facts] = field(default_factory=dict)
@@ -429,6 +434,8 @@ class Exchange:
             if_match=None,
             if_none_match=frozenset(),
             if_none_exist=None,
+            assigned=None,
+            arriving=frozenset(),
             tells=None,
             _facts={},
             _hidden=None,

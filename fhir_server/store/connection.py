@@ -26,7 +26,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.fhir.errors import TooLarge, Unavailable
+from fhir_server.fhir.errors import TooLarge, TryAgain, Unavailable
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -80,6 +80,8 @@ def answering(*, but: tuple[type[PyMongoError], ...] = ()) -> Iterator[None]:
     except DocumentTooLarge as error:
         raise TooLarge("The resource is too large to be stored together with its search entries.") from error
     except PyMongoError as error:
-        if error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError"):
+        if error.has_error_label("TransientTransactionError"):
+            raise TryAgain("The database is too busy; nothing was changed. Please try again.") from error
+        if error.has_error_label("RetryableWriteError"):
             raise Unavailable("The database could not finish; please try again.") from error
         raise

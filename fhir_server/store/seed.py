@@ -17,6 +17,7 @@ from fhir_server.record.telling import tells, with_resource
 from fhir_server.store.binary import Contents
 from fhir_server.store.document import Deposit, bucket_of, document, stamp
 from fhir_server.store.internal import Internal
+from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import CONSENT_FIELDS, Effects, FactChange, VersionMoved, Writing
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ async def seed(
             {"_id": {"$in": [f"{one.resource['resourceType']}/{one.resource['id']}" for one in wanted]}}, {"_id": 1}
         )
     }
-    writing, contents, key = Writing(client, database), Contents(database), await internal.key("routing")
+    writing, contents, key = Writing(database, Transactions(client)), Contents(database), await internal.key("routing")
     added = 0
     for position, one in enumerate(wanted):
         if f"{one.resource['resourceType']}/{one.resource['id']}" in there:

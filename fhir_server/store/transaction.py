@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.errors import TryAgain, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,16 +38,18 @@ class Transactions:
         self._client = client
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def run(self, work: Callable[[AsyncClientSession], Awaitable[Answer]]) -> Answer:
+    async def run(
+        self, work: Callable[[AsyncClientSession], Awaitable[Answer]], *, seconds: float = _DEADLINE_SECONDS
+    ) -> Answer:
         """Do the work in a transaction and commit it; repeat while the database asks for it, within the deadline."""
-        deadline = time.monotonic() + _DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE_SECONDS
         async with self._gate:
             while True:
                 try:
                     return await self._once(work, deadline)
-                except PyMongoError as error:
-                    if not error.has_error_label("TransientTransactionError"):
+                except (PyMongoError, TryAgain) as error:
+                    if not _is_transient(error):
                         raise
                     if time.monotonic() > deadline:
                         raise Unavailable("The database is too busy; nothing was changed. Please try again.") from error
@@ -78,3 +80,27 @@ class Transactions:
                     raise
             else:
                 return
+
+
+class Joined(Transactions):
+    """Work that is a part of a transaction under way: it is stored, and repeated, with all of that."""
+
+    def __init__(self, session: AsyncClientSession) -> None:
+        """Join the transaction of this session."""
+        self._session = session
+
+    async def run(
+        self,
+        work: Callable[[AsyncClientSession], Awaitable[Answer]],
+        *,
+        seconds: float = _DEADLINE_SECONDS,  # noqa: ARG002 - the clock is that of the whole
+    ) -> Answer:
+        """Do the work; ``seconds`` are those of the whole."""
+        return await work(self._session)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether the transaction may be begun again: the database says so, or the part of the store that asked it."""
+    if isinstance(error, PyMongoError):
+        return error.has_error_label("TransientTransactionError")
+    return isinstance(error, TryAgain)

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
@@ -23,7 +23,11 @@ from fhir_server.search.predicate import all_of, any_of
 from fhir_server.store.connection import Document, answering
 from fhir_server.store.document import marker, previous
 from fhir_server.store.filters import Filter, to_filter
-from fhir_server.store.transaction import Transactions
+from fhir_server.store.finding import Finding
+from fhir_server.store.internal import Internal
+from fhir_server.store.reading import Reading
+from fhir_server.store.session import within
+from fhir_server.store.transaction import Joined, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -32,8 +36,10 @@ if TYPE_CHECKING:
 
     from fhir_server.search.predicate import Predicate
     from fhir_server.search.visible import Visible
-    from fhir_server.store.connection import Client, Database
+    from fhir_server.store.connection import Database
     from fhir_server.store.reading import Stored
+
+Done = TypeVar("Done")
 
 CONSENT_FIELDS: Final = ("labels", "authors", "category", "kind")
 """What a Binary carries of its owner, so that it is read through the same gate in one look-up (ADR 0012)."""
@@ -80,14 +86,44 @@ class Existing:
     keys: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The store as one transaction sees it."""
+
+    reading: Reading
+    finding: Finding
+    internal: Internal
+    writing: Writing
+
+
 class Writing:
     """The writing half of the store."""
 
-    def __init__(self, client: Client, database: Database) -> None:
-        """Write to this database."""
+    def __init__(
+        self,
+        database: Database,
+        transactions: Transactions,
+        conditions: dict[str, tuple[asyncio.Lock, int]] | None = None,
+    ) -> None:
+        """Write to this database; ``conditions`` are those that this process is evaluating now."""
         self._database = database
-        self._transactions = Transactions(client)
-        self._conditions: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._transactions = transactions
+        self._conditions = {} if conditions is None else conditions
+
+    async def whole(self, work: Callable[[Parts], Awaitable[Done]], *, seconds: float) -> Done:
+        """Do work of many writes in one transaction: all of it is stored, or nothing.
+
+        The work is begun again when the database asks for it, within so many seconds; it reads and writes through the
+        parts it is given.
+        """
+
+        async def run(session: AsyncClientSession) -> Done:
+            database = within(self._database, session)
+            joined = Writing(database, Joined(session), self._conditions)
+            return await work(Parts(Reading(database), Finding(database), Internal(database), joined))
+
+        with answering():
+            return await self._transactions.run(run, seconds=seconds)
 
     async def create(self, document: Document, effects: Effects) -> None:
         """Store a new resource; raise :class:`VersionMoved` when its id is taken."""

@@ -675,6 +675,39 @@ async def batch(ask: Ask, type: str) -> None:
     await ask.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
 
 
+@door("POST ", types=ALONE, writes=True)
+async def transaction(ask: Ask, type: str) -> None:
+    """Each way in, as an entry of a transaction, and what a transaction alone has: one that fails takes all back."""
+    place = ask.place
+    hidden = f"DocumentReference?identifier={NUMBERS}|{place.number}"
+    appends = [{"code": "appends", "target": {"reference": hidden}}]
+    whole: list[list[Resource]] = [
+        [_entry("POST", "DocumentReference", deposit(place, content=pointing(place)))],
+        [_entry("POST", "DocumentReference", deposit(place, relatesTo=appends))],
+        [_entry("POST", "DocumentReference", deposit(place), ifNoneExist=hidden.partition("?")[2])],
+        [_entry("POST", "DocumentReference", deposit(place, subject={"reference": f"Patient?_id={place.patient}"}))],
+        [_entry("GET", hidden)],
+        [_entry("GET", f"Patient/{place.patient}/$everything")],
+        [_entry("GET", "_history")],
+    ]
+    for each in ("DocumentReference", "Patient"):
+        url, conditional = f"{each}/{place.id(each)}", f"{each}?_id={place.id(each)}"
+        whole += [
+            [_entry("GET", url)],
+            [_entry("GET", f"{url}/_history")],
+            [_entry("GET", conditional)],
+            [_entry("PUT", url, target(each, place), ifMatch='W/"9"')],
+            [_entry("PUT", url, target(each, place))],
+            [_entry("PUT", conditional, target(each, place))],
+            [_entry("PATCH", url, parameters(deleting(f"{each}.language")))],
+            [_entry("DELETE", conditional), _entry("GET", url)],
+            [_entry("PUT", url, target(each, place)), _entry("DELETE", conditional)],
+            [_entry("DELETE", url), _entry("GET", url)],
+        ]
+    for entries in whole:
+        await ask.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+
+
 def _entry(method: str, url: str, resource: Resource | None = None, **conditions: str) -> Resource:
     entry: Resource = {"request": {"method": method, "url": url, **conditions}}
     return entry | {"resource": resource} if resource else entry

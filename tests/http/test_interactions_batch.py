@@ -151,7 +151,7 @@ def test_an_entry_is_decided_like_a_request(served: Served) -> None:
 @pytest.mark.parametrize(
     ("sent", "status", "code", "expression"),
     [
-        (bundle(type="transaction"), 422, "not-supported", "Bundle.type"),
+        (bundle(type="message"), 422, "not-supported", "Bundle.type"),
         (bundle(type="collection"), 422, "not-supported", "Bundle.type"),
         ({"resourceType": "Bundle"}, 422, "not-supported", "Bundle.type"),
         ({"resourceType": "Patient"}, 400, "invalid", "resourceType"),

@@ -104,7 +104,7 @@ def test_an_interaction_is_offered_exactly_when_declared(client: httpx.Client, r
 
 
 def test_interactions_of_the_system(client: httpx.Client, rest: dict[str, Any]) -> None:
-    assert interactions(rest) == {"batch", "search-system", "history-system"}
+    assert interactions(rest) == {"batch", "transaction", "search-system", "history-system"}
     assert set(client.options("").headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
     assert client.get("", params={"_id": "absent"}).status_code == 200
     assert client.get("_history", params={"_count": "1"}).status_code == 200

@@ -1,0 +1,104 @@
+"""The entries of a batch or a transaction: read from the Bundle, each as a request; and answered as entries.
+
+https://hl7.org/fhir/R4/bundle.html#transaction
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir import json
+from fhir_server.fhir.date import instant, interval, moment
+from fhir_server.fhir.errors import Invalid, TooLarge
+from fhir_server.fhir.outcome import IssueType, operation_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.interactions.answer import Answer
+
+MOST_ENTRIES: Final = 1000
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_CONDITIONS: Final = {"ifNoneMatch": "if-none-match", "ifMatch": "if-match", "ifNoneExist": "if-none-exist"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One entry as a request."""
+
+    method: str
+    url: str
+    """Relative to the base."""
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+    full_url: str | None = None
+
+
+def entries_of(bundle: JsonObject) -> list[Json]:
+    """The entries of a Bundle, not too many."""
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise Invalid("Bundle.entry must be an array.", expression=("Bundle.entry",))
+    if len(entries) > MOST_ENTRIES:
+        raise TooLarge(f"The Bundle has {len(entries)} entries; this server takes {MOST_ENTRIES}.")
+    return entries
+
+
+def bodies_of(raw: bytes) -> list[bytes | None]:
+    """The bytes of each entry's resource, as they were written."""
+    entries = json.elements(json.members(raw).get("entry", b"[]"))
+    return [json.members(entry).get("resource") if entry.lstrip()[:1] == b"{" else None for entry in entries]
+
+
+def call_of(entry: Json, body: bytes | None, position: int, base_url: str = "") -> Call:
+    """One entry as a request; its URL may be written with the address of this server."""
+    request = entry.get("request") if isinstance(entry, dict) else None
+    where = f"Bundle.entry[{position}].request"
+    if not isinstance(entry, dict) or not isinstance(request, dict):
+        raise Invalid("The entry has no request.", expression=(where,), code=IssueType.REQUIRED)
+    method, url = request.get("method"), request.get("url")
+    if not isinstance(method, str) or method not in _METHODS:
+        raise Invalid(f"The method must be one of {', '.join(sorted(_METHODS))}.", expression=(f"{where}.method",))
+    if not isinstance(url, str) or not url:
+        raise Invalid("The entry has no url.", expression=(f"{where}.url",), code=IssueType.REQUIRED)
+    if base_url:
+        url = url.removeprefix(f"{base_url}/")
+    full_url = entry.get("fullUrl")
+    told = full_url if isinstance(full_url, str) else None
+    return Call(method, url.removeprefix("/"), tuple(_conditions(request)), body, told)
+
+
+def response_entry(answer: Answer, returning: str = "representation", *, writing: bool = False) -> bytes:
+    """The answer of one entry; of a write as much as the client prefers."""
+    response: dict[str, object] = {"status": str(answer.status)}
+    if answer.location is not None:
+        response["location"] = answer.location
+    if answer.version is not None:
+        response["etag"] = f'W/"{answer.version}"'
+    if answer.at is not None:
+        response["lastModified"] = instant(moment(answer.at))
+    if writing and (answer.issues or returning == "OperationOutcome"):
+        response["outcome"] = operation_outcome(answer.issues)
+    shown = answer.body if not writing or returning == "representation" else None
+    resource = b'"resource":%b,' % shown if shown and answer.content_type is None else b""
+    return b"{%b%b}" % (resource, b'"response":' + json.encode(response))
+
+
+def response_bundle(type: str, parts: Sequence[bytes]) -> bytes:
+    """The Bundle that answers, an entry for each entry, in their order."""
+    told = b'{"resourceType":"Bundle","type":"%b"' % type.encode()
+    return told + (b',"entry":[' + b",".join(parts) + b"]" if parts else b"") + b"}"
+
+
+def _conditions(request: JsonObject) -> list[tuple[str, str]]:
+    told = [(header, value) for name, header in _CONDITIONS.items() if isinstance(value := request.get(name), str)]
+    since = request.get("ifModifiedSince")
+    if since is None:
+        return told
+    found = interval(since) if isinstance(since, str) else None
+    if found is None:
+        raise Invalid("ifModifiedSince must be an instant, such as 2026-01-31T10:00:00Z.", code=IssueType.VALUE)
+    return [*told, ("if-modified-since", format_datetime(moment(found.low), usegmt=True))]

@@ -4,7 +4,8 @@
     python -m benchmarks.floors http PORT                      an HTTP server that answers 3 kB and does nothing
 
 Bare PyMongo finds a document by ``_id`` and takes its body; finds the current documents of a record, newest first, and
-joins 20 bodies; inserts a document with majority and journal into the same collection with the same indexes.
+joins 20 bodies; inserts a document with majority and journal into the same collection with the same indexes; makes
+finds that are given, and joins the bodies.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ _BODY: Final = b"x" * 3000
 _POOL: Final = 8
 
 
+class Find(msgspec.Struct):
+    """A bare find, on the index that is right."""
+
+    filter: dict[str, Any]
+    hint: str
+    sort: dict[str, int] = {}
+    limit: int = 0
+
+
 class FloorPlan(msgspec.Struct):
     """What bare PyMongo is to do; ``watched`` is mongod, to which this process adds itself."""
 
@@ -46,6 +56,8 @@ class FloorPlan(msgspec.Struct):
     patients: list[str]
     documents: list[str]
     """``_id`` of each."""
+    finds: list[list[Find]] = []
+    """Drawn from by chance: what to find, one after the other."""
 
 
 class _Floor:
@@ -60,8 +72,10 @@ class _Floor:
 
     async def run(self) -> Outcome:
         plan = self._plan
-        operation = {"read": self._read, "search": self._search, "create": self._create}[plan.operation]
-        self._pattern = await self._resources.find_one({"_id": plan.documents[0]}) or {}
+        operations = {"read": self._read, "search": self._search, "create": self._create, "find": self._find}
+        operation = operations[plan.operation]
+        if plan.documents:
+            self._pattern = await self._resources.find_one({"_id": plan.documents[0]}) or {}
         begin = time.perf_counter() + plan.warm_up
         end = begin + plan.seconds
         callers = [asyncio.create_task(self._call(operation, begin, end)) for _ in range(plan.callers)]
@@ -88,10 +102,17 @@ class _Floor:
         asked = {
             "record": self._chance.choice(self._plan.patients),
             "rt": "DocumentReference",
-            "ix.s": "status=current",
+            "ix.s": "status#current",
         }
         cursor = self._resources.find(asked).sort({"on": -1, "_id": 1}).limit(20).hint("record")
         return b",".join([one["body"] for one in await cursor.to_list()])
+
+    async def _find(self) -> bytes:
+        bodies: list[bytes] = []
+        for one in self._chance.choice(self._plan.finds):
+            cursor = self._resources.find(one.filter, {"body": 1}, hint=one.hint).limit(one.limit)
+            bodies += [found["body"] for found in await (cursor.sort(one.sort) if one.sort else cursor).to_list()]
+        return b",".join(bodies)
 
     async def _create(self) -> bytes:
         self._number += 1

@@ -109,17 +109,18 @@ def _row(name: str, callers: int, figures: Figures, floor: Figures | None) -> st
     cells = [
         name,
         str(callers),
-        _spread(figures.cpu, 2) if figures.alone else "",
-        _spread(floor.cpu, 2) if floor else "",
+        spread(figures.cpu, 2) if figures.alone else "",
+        spread(floor.cpu, 2) if floor else "",
         f"{median(figures.cpu) / median(floor.cpu):.2f}" if floor else "",
-        _spread(figures.throughput, 0),
-        _spread(figures.p50, 2),
-        _spread(figures.p99, 2),
+        spread(figures.throughput, 0),
+        spread(figures.p50, 2),
+        spread(figures.p99, 2),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _spread(values: list[float], digits: int) -> str:
+def spread(values: list[float], digits: int) -> str:
+    """Their median, and in brackets the least and the most."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 

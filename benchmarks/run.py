@@ -83,9 +83,9 @@ class Bench:
         token = self.served.token("specialiste", lifetime=_TOKEN_SECONDS)
         if operation == "read":
             ids = [id for of_one in self.seeded.documents for id in of_one]
-            return [Sequence([self._get(f"DocumentReference/{id}", token)]) for id in ids]
+            return [Sequence([self.get(f"DocumentReference/{id}", token)]) for id in ids]
         if operation == "search":
-            return [Sequence([self._get(_search(patient), token)]) for patient in self.seeded.patients]
+            return [Sequence([self.get(_search(patient), token)]) for patient in self.seeded.patients]
         people = [records.Person(number) for number in range(min(self.wanted.patients, 1000))]
         bodies = [json.encode(records.document(person, 7, name=records.UNIQUE)) for person in people]
         return [Sequence([self._post("DocumentReference", body, token)]) for body in bodies]
@@ -94,11 +94,12 @@ class Bench:
         """The whole record of somebody by who breaks the glass: a search of 20, then three documents."""
         token = self.served.token("urgentiste", lifetime=_TOKEN_SECONDS)
         return [
-            Sequence([self._get(path, token) for path in (_search(patient), *_three(documents))])
+            Sequence([self.get(path, token) for path in (_search(patient), *_three(documents))])
             for patient, documents in zip(self.seeded.patients, self.seeded.documents, strict=True)
         ]
 
-    def _get(self, path: str, token: str) -> bytes:
+    def get(self, path: str, token: str) -> bytes:
+        """The bytes of a GET."""
         return self._head("GET", path, token) + b"\r\n"
 
     def _post(self, path: str, body: bytes, token: str) -> bytes:
@@ -169,25 +170,26 @@ def _emergency(bench: Bench) -> None:
     full = bench.found.get(("read", _FULL_LOAD))
     if full is None:
         raise SystemExit(f"The emergency at half load needs the read with {_FULL_LOAD} callers measured before it.")
-    plan = _plan(bench, bench.emergencies(), 4)
+    plan = planned(bench, bench.emergencies(), 4)
     plan.rate = _EMERGENCIES_A_SECOND
     plan.background, plan.background_callers = bench.requests("read"), _FULL_LOAD
     plan.background_rate = median(full.throughput) / 2
     bench.found.setdefault((EMERGENCY, 4), Figures(alone=False))
-    bench.measure(EMERGENCY, 4, _carry_out(plan))
+    bench.measure(EMERGENCY, 4, carry_out(plan))
 
 
 def _load(bench: Bench, sequences: list[Sequence], callers: int) -> Outcome:
-    return _carry_out(_plan(bench, sequences, callers))
+    return carry_out(planned(bench, sequences, callers))
 
 
 def _drive(bench: Bench, sequences: list[Sequence], callers: int, *, port: int, watched: list[int]) -> Outcome:
-    plan = _plan(bench, sequences, callers)
+    plan = planned(bench, sequences, callers)
     plan.port, plan.watched = port, watched
-    return _carry_out(plan)
+    return carry_out(plan)
 
 
-def _plan(bench: Bench, sequences: list[Sequence], callers: int) -> Plan:
+def planned(bench: Bench, sequences: list[Sequence], callers: int) -> Plan:
+    """What the load driver is told."""
     address = urlsplit(bench.served.base)
     return Plan(
         host=address.hostname or "",
@@ -200,7 +202,8 @@ def _plan(bench: Bench, sequences: list[Sequence], callers: int) -> Plan:
     )
 
 
-def _carry_out(plan: Plan) -> Outcome:
+def carry_out(plan: Plan) -> Outcome:
+    """Let the load driver do it."""
     return _run("benchmarks.driver", plan)
 
 

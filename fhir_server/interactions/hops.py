@@ -48,9 +48,13 @@ if TYPE_CHECKING:
     from fhir_server.search.clause import Clause
     from fhir_server.search.parameter import Parameter
     from fhir_server.search.visible import Visible
+    from fhir_server.store.finding import Finding
 
 MOST_HOPPED: Final = 5_000
 """Answers that one hop of a chain may have."""
+
+MOST_QUESTIONS: Final = 500
+"""Questions that all hops of one search may ask: each is a query of its own."""
 
 _DEEPEST: Final = 50
 """Steps up or down a hierarchy of places or organisations."""
@@ -64,6 +68,7 @@ class Hops:
     scope: Scope
     _decisions: dict[str, list[Decision]] = field(default_factory=dict)
     """By type, what may be consulted in each record that is searched; looked up once."""
+    _asked: int = 0
 
     async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:
         """The clause as a condition on entries of these types, as far as the requester sees."""
@@ -143,9 +148,17 @@ class Hops:
 
     async def _keys(self, types: Sequence[str], asked: Predicate) -> list[str]:
         """The ``Type/id`` of what is asked of these types, as far as the requester sees it."""
-        visible = await self.visible(types)
+        visible, finding = await self.visible(types), self._next_question()
         whole = all_of([one_of(Field.TYPE, *types), asked])
-        return await self.exchange.server.finding.keys(whole, visible=visible, most=MOST_HOPPED)
+        return await finding.keys(whole, visible=visible, most=MOST_HOPPED)
+
+    def _next_question(self) -> Finding:
+        """Where to ask it; 400 for one too many."""
+        self._asked += 1
+        if self._asked > MOST_QUESTIONS:
+            sentence = f"The chains of this search ask more than {MOST_QUESTIONS} questions; name the types in them."
+            raise Invalid(sentence, code=IssueType.TOO_COSTLY)
+        return self.exchange.server.finding
 
     async def _chained(self, parameter: Parameter, inner: ByType) -> Predicate:
         """Entries that point to something of which the inner clause holds."""
@@ -157,9 +170,9 @@ class Hops:
         )
         if not parameter.canonical:
             return found
-        visible = await self.visible(inner.types)
+        visible, finding = await self.visible(inner.types), self._next_question()
         whole = all_of([one_of(Field.TYPE, *inner.types), asked])
-        urls = await self.exchange.server.finding.urls(whole, visible=visible, most=MOST_HOPPED)
+        urls = await finding.urls(whole, visible=visible, most=MOST_HOPPED)
         return any_of([found, one_of(Field.TERMS, *(f"{parameter.code}={terms.bounded(url)}" for url in urls))])
 
     async def _having(self, clause: Having) -> Predicate:
@@ -175,7 +188,7 @@ class Hops:
         self, asked: Predicate, sources: Sequence[str], parameter: Parameter, types: Sequence[str]
     ) -> list[str]:
         """What is pointed to under a parameter by what is asked: ``Type/id``, or the URL of a canonical."""
-        visible, finding = await self.visible(sources), self.exchange.server.finding
+        visible, finding = await self.visible(sources), self._next_question()
         if _is_beside(parameter, sources):
             asked = all_of([asked, await self._seen(Prefix(f"{parameter.code}="), sources)])
         heads = [f"{parameter.code}={type}/" for type in types if not (parameter.of_record and type == "Patient")]

@@ -127,7 +127,10 @@ def _ordered(asked: Asked, parameter: Parameter, context: Context) -> Predicate:
             return any_of(each)
         case _:
             wanted = asked.each(lambda raw: date.parse(raw, context.microseconds))
-            return date.last_updated(wanted) if code == "_lastUpdated" else date.predicate(code, wanted)
+            if code == "_lastUpdated":
+                return date.last_updated(wanted)
+            longest = date.longest({use.code for path in parameter.paths for use in path.uses})
+            return date.predicate(code, wanted, longest)
 
 
 def _string(asked: Asked, parameter: Parameter, type: str) -> Predicate:

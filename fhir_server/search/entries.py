@@ -122,22 +122,23 @@ def _references(code: str, fragments: Callable[[Json, str], list[str]], base_url
     """
 
     def enter(gathered: Gathered, found: list[Found], resource: JsonObject) -> bool:
-        terms, before, always = gathered.terms, len(gathered.terms), False
+        terms, always = gathered.terms, False
         itself = [f"={resource.get('resourceType')}/{resource.get('id')}"]
+        mine: list[str] = []
         for element, type in found:
             given = gathered.once(fragments, element, type) if shared else fragments(element, type)
             always = always or not given or given == itself
-            for fragment in given:
-                terms.add(code + fragment)
-        if always and any(_may_be_hidden(term, code, base_url) for term in terms):
+            mine += given
+        terms.update([code + fragment for fragment in mine])
+        if always and any(_may_be_hidden(fragment, base_url) for fragment in mine):
             terms.add(f"{code}:any")
-        return len(terms) > before
+        return bool(mine)
 
     return enter
 
 
-def _may_be_hidden(term: str, code: str, base_url: str) -> bool:
-    return term.startswith(f"{code}=") and target(term.partition("=")[2], base_url) is not None
+def _may_be_hidden(fragment: str, base_url: str) -> bool:
+    return fragment[0] == "=" and target(fragment[1:], base_url) is not None
 
 
 def _intervals(code: str, extract: Callable[[Json, str], Covered | None]) -> Enter:

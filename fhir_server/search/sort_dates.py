@@ -54,3 +54,14 @@ SORT_DATES: Final[Mapping[str, str]] = {
     **_OTHERS,
 }
 """Checked when the server starts: each is a date parameter of its type."""
+
+_PERIODS: Final = (
+    "Account CarePlan CareTeam ChargeItem DetectedIssue DiagnosticReport Encounter EpisodeOfCare Flag Media "
+    "MedicationAdministration MedicationStatement Observation Procedure ResearchSubject Schedule Specimen"
+)
+
+POINTS: Final = SORT_DATES.keys() - frozenset(_PERIODS.split())
+"""The types whose main date is a date, a dateTime or an instant, so that its start is never open.
+
+Checked by `tests/unit/test_search_sort_dates.py`, and that the main date of every type is one element at most.
+"""

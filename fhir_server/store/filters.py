@@ -56,7 +56,7 @@ def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 -
         case Prefix(text):
             return {prefix + Field.TERMS: {"$elemMatch": _begins_with(text)}}
         case Compare(moment, order, bound):
-            return {prefix + moment: {f"${_mongo(order)}": bound}}
+            return {prefix + moment: {f"${mongo(order)}": bound}}
         case Span():
             return {prefix + "ix.r": {"$elemMatch": _bounds(predicate)}}
         case Contains(head, text):
@@ -99,7 +99,7 @@ def _bounds(span: Span) -> Filter:
         bounds["u"] = span.unit
     for end, order, bound in span.tests:
         held = bounds.setdefault(end, {})
-        held[f"${_mongo(order)}"] = _tightest(held, order, bound)
+        held[f"${mongo(order)}"] = _tightest(held, order, bound)
     return bounds
 
 
@@ -112,7 +112,8 @@ def _contains(prefix: str, head: str, text: str) -> Filter:
     return {"$expr": {"$anyElementTrue": [{"$map": each}]}}
 
 
-def _mongo(order: str) -> str:
+def mongo(order: str) -> str:
+    """The operator of a comparison, without its ``$``."""
     return {"lt": "lt", "le": "lte", "gt": "gt", "ge": "gte"}[order]
 
 
@@ -121,7 +122,7 @@ def _tightest(held: Mapping[str, Any], order: str, bound: Bound) -> Any:  # noqa
 
     An integer and a text leave what nothing satisfies: an end is one of them, and a test of the other fails.
     """
-    known = held.get(f"${_mongo(order)}", bound)
+    known = held.get(f"${mongo(order)}", bound)
     if type(known) is not type(bound):
         return _IMPOSSIBLE
     return min(known, bound) if order in ("lt", "le") else max(known, bound)

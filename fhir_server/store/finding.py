@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo.errors import ExecutionTimeout, OperationFailure
@@ -17,15 +17,16 @@ from fhir_server.fhir.date import MIN
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.search.predicate import Compare, Moment, Never, Predicate, all_of
-from fhir_server.search.sorting import SortField
+from fhir_server.search.sorting import NEWEST_FIRST, SortField
 from fhir_server.store.connection import MAJORITY, Document, answering
-from fhir_server.store.filters import NOTHING, Filter, to_filter
-from fhir_server.store.ordering import BY_ID, Order, Position, pipeline, position_of
-from fhir_server.store.plan import plan
+from fhir_server.store.filters import Filter
+from fhir_server.store.ordering import Order, Position, computed, merged, pipeline, position_of
+from fhir_server.store.plan import ENOUGH, Plan, plan
 from fhir_server.store.reading import Stored, stored
+from fhir_server.store.stretch import Row, Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fhir_server.search.visible import Visible
     from fhir_server.store.connection import Database
@@ -35,6 +36,8 @@ _WITHOUT_ENTRIES: Final = {"ix": 0}
 
 _OUT_OF_MEMORY: Final = frozenset({292, 16819, 16945})
 """The codes of MongoDB for a sort or a group that needs more memory than it gives."""
+
+_NEWEST: Final = Order(NEWEST_FIRST)
 
 URL: Final = "url="
 """Begins the term of a resource's canonical URL."""
@@ -62,7 +65,7 @@ class Finding:
         """Search in this database; a query may take so many seconds."""
         self._database = database
         self._seconds = seconds
-        self._milliseconds = int(seconds * 1000)
+        self._milliseconds = max(1, round(seconds * 1000))
 
     async def search(
         self,
@@ -95,9 +98,11 @@ class Finding:
             return 0
         with self._in_time():
             begun = await plan(self._database, wanted, None, collection)
-            where = _present(to_filter(begun.wanted))
-            options: dict[str, Any] = {"maxTimeMS": self._milliseconds, **begun.options()}
-            return await self._database[collection].count_documents(where, **options)
+            counted = 0
+            for one in begun.each():
+                options: dict[str, Any] = {"maxTimeMS": self._milliseconds, **one.options()}
+                counted += await self._database[collection].count_documents(_present(one.where()), **options)
+            return counted
 
     async def keys(self, asked: Predicate, *, visible: Visible, most: int) -> list[str]:
         """The ``Type/id`` of what matches; more than ``most`` is too costly."""
@@ -133,21 +138,10 @@ class Finding:
         if isinstance(wanted, Never):
             await self._look_at_nothing("resources")
             return []
+        found: list[Document] = []
         with self._in_time():
-            begun = await plan(self._database, wanted, None, "resources")
-            command = {
-                "find": "resources",
-                "filter": _present(to_filter(begun.wanted)),
-                "projection": projection,
-                "limit": most + 1,
-                "batchSize": most + 1,
-                "singleBatch": True,
-                "maxTimeMS": self._milliseconds,
-                "readConcern": MAJORITY,
-                **begun.options(),
-            }
-            answer = await self._database.command(command)
-            found: list[Document] = answer["cursor"]["firstBatch"]
+            for one in (await plan(self._database, wanted, None)).each():
+                found += await self._batch("resources", one, _present(one.where()), projection, most + 1)
         _not_more(len(found), most)
         return found
 
@@ -158,13 +152,14 @@ class Finding:
         if isinstance(wanted, Never):
             await self._look_at_nothing("resources")
             return []
+        found: dict[str, None] = {}
         with self._in_time():
-            begun = await plan(self._database, wanted, None, "resources")
-            match = {"$match": _present(to_filter(begun.wanted))}
-            limited = [match, *stages, {"$match": {"_id": {"$ne": None}}}, {"$limit": most + 1}]
-            found = await self._aggregate("resources", limited, begun.options())
+            for one in (await plan(self._database, wanted, None)).each():
+                limited = [*stages, {"$match": {"_id": {"$ne": None}}}, {"$limit": most + 1}]
+                rows = await self._aggregate("resources", [{"$match": _present(one.where())}, *limited], one.options())
+                found |= dict.fromkeys(str(row["_id"]) for row in rows)
         _not_more(len(found), most)
-        return [str(one["_id"]) for one in found]
+        return list(found)
 
     async def _look_at_nothing(self, collection: str) -> None:
         """What nothing can match costs what something hidden costs."""
@@ -175,8 +170,11 @@ class Finding:
         self, wanted: Predicate, order: Order, limit: int, after: Position | None, collection: str
     ) -> Page:
         begun = await plan(self._database, wanted, order, collection)
-        stages = [{"$match": _present(to_filter(begun.wanted))}, *pipeline(order, after, limit + 1)]
-        found = await self._aggregate(collection, stages, begun.options())
+        rows: list[list[Document]] = []
+        for one in begun.each():
+            stages = [{"$match": _present(one.where())}, *pipeline(order, after, limit + 1)]
+            rows.append(await self._aggregate(collection, stages, one.options()))
+        found = rows[0] if len(rows) == 1 else merged(rows, computed(order, after), limit + 1)
         return _page(found, order, limit, after)
 
     async def _aggregate(
@@ -193,11 +191,11 @@ class Finding:
         dated = all_of([wanted, Compare(Moment.ON, "gt", MIN)])
         undated = all_of([wanted, Compare(Moment.ON, "le", MIN)])
         in_undated = after is not None and after.values[0] == MIN
-        of_undated = Position((after.id,), after.id, after.backwards) if after is not None and in_undated else None
+        of_undated = after if in_undated else None
         documents: list[Document] = []
         if after is not None and after.backwards:
             if in_undated:
-                documents = await self._find(undated, BY_ID, limit + 1, of_undated, collection)
+                documents = await self._find(undated, _NEWEST, limit + 1, of_undated, collection)
             if len(documents) <= limit:
                 rest = limit + 1 - len(documents)
                 start = None if in_undated else after
@@ -206,7 +204,7 @@ class Finding:
             if not in_undated:
                 documents = await self._find(dated, order, limit + 1, after, collection)
             if len(documents) <= limit:
-                documents += await self._find(undated, BY_ID, limit + 1 - len(documents), of_undated, collection)
+                documents += await self._find(undated, _NEWEST, limit + 1 - len(documents), of_undated, collection)
         return _page(documents, order, limit, after)
 
     async def _find(
@@ -220,16 +218,66 @@ class Finding:
         backwards: bool = False,
     ) -> list[Document]:
         """So many rows of a scalar order; ``backwards`` without a position: from its end."""
-        begun = await plan(self._database, wanted, order, collection)
-        where = _present(to_filter(begun.wanted))
         backwards = backwards or (after is not None and after.backwards)
-        if after is not None:
-            where = {"$and": [where, _beyond(order, after, collection)]}
+        stretch = Stretch.of(order, after, collection, backwards=backwards)
+        begun = await plan(self._database, wanted, order, collection)
+        if begun.along is not None:
+            end = await self._end(begun, begun.along, stretch)
+            found = await self._rows(begun, stretch.to(end), limit, collection)
+            if end is None or len(found) == limit:
+                return found
+            begun = await plan(self._database, wanted, None, collection)
+        rows = [await self._rows(one, stretch, limit, collection) for one in begun.each()]
+        return rows[0] if len(rows) == 1 else merged(rows, stretch.sort, limit)
+
+    async def _rows(self, begun: Plan, stretch: Stretch, limit: int, collection: str) -> list[Document]:
+        """The first rows of a stretch, sorted or walked; of a walk that has the last key in another order, that one."""
+        where, sort = _present(begun.where(stretch)), stretch.sort
+        if sort == stretch.walk or not begun.walks(stretch.key):
+            return await self._batch(collection, begun, where, _WITHOUT_ENTRIES, limit, sort)
+        rows = await self._batch(collection, begun, where, _WITHOUT_ENTRIES, limit + 1, stretch.walk)
+        if len(rows) > limit:
+            last = rows[limit][stretch.key]
+        else:
+            last = stretch.until[0] if stretch.until is not None else None
+        if last is not None and len(rows := [row for row in rows if row[stretch.key] != last]) < limit:
+            missing, tie = limit - len(rows), {"_id": sort["_id"]}
+            where = _present(begun.where(stretch.of_key(last)))
+            rows += await self._batch(collection, begun, where, _WITHOUT_ENTRIES, missing, tie)
+        return merged([rows], sort, limit)
+
+    async def _end(self, begun: Plan, along: Predicate, stretch: Stretch) -> Row | None:
+        """The last row that a walk may look at; none where there are not so many."""
+        walked = replace(begun, wanted=along)
+        command = {
+            "find": "resources",
+            "filter": walked.where(stretch),
+            "projection": {stretch.key: 1, "_id": 1},
+            "sort": stretch.walk,
+            "skip": ENOUGH - 1,
+            "limit": 1,
+            "singleBatch": True,
+            "maxTimeMS": self._milliseconds,
+            "readConcern": MAJORITY,
+            **walked.options(),
+        }
+        answer = await self._database.command(command)
+        return next(((row[stretch.key], row["_id"]) for row in answer["cursor"]["firstBatch"]), None)
+
+    async def _batch(
+        self,
+        collection: str,
+        begun: Plan,
+        where: Filter,
+        projection: Mapping[str, int],
+        limit: int,
+        sort: Mapping[str, int] | None = None,
+    ) -> list[Document]:
         command = {
             "find": collection,
             "filter": where,
-            "projection": _WITHOUT_ENTRIES,
-            "sort": _sort(order, collection, backwards=backwards),
+            "projection": projection,
+            **({"sort": sort} if sort else {}),
             "limit": limit,
             "batchSize": limit + 1,
             "singleBatch": True,
@@ -286,33 +334,4 @@ def _page(documents: list[Document], order: Order, limit: int, after: Position |
 
 def _present(where: Filter) -> Filter:
     """Markers of deleted resources are never search results."""
-    if where is NOTHING:
-        return where
-    return {**where, "gone": None} if "gone" not in where else where
-
-
-def _tie(order: Order, collection: str) -> int:
-    """How ties are broken, as the indexes of the collection have it: traces of one moment in their chain's order."""
-    return -1 if collection == "trail" and order.keys[0].descending else 1
-
-
-def _sort(order: Order, collection: str, *, backwards: bool) -> dict[str, int]:
-    """As the index has it, or as it is read from its end."""
-    key = order.keys[0]
-    turned = -1 if backwards else 1
-    direction = turned * (-1 if key.descending else 1)
-    if key.source is SortField.ID:
-        return {"_id": direction}
-    return {str(key.source): direction, "_id": turned * _tie(order, collection)}
-
-
-def _beyond(order: Order, after: Position, collection: str) -> Filter:
-    """What follows a row, or goes before it."""
-    (value,), id = after.values, after.id
-    sort = _sort(order, collection, backwards=after.backwards)
-    key = str(order.keys[0].source)
-    past = "$gt" if sort[key] > 0 else "$lt"
-    if key == "_id":
-        return {"_id": {past: id}}
-    tie = "$gt" if sort["_id"] > 0 else "$lt"
-    return {key: {f"{past}e": value}, "$or": [{key: {past: value}}, {"_id": {tie: id}}]}
+    return {**where, "gone": None}

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from fhir_server.store.connection import Database
 
+BY_KEY: Final = "_id_"
+"""Made by MongoDB itself."""
 BY_RECORD: Final = "record"
+BY_ALSO: Final = "also"
 BY_TERM: Final = "term"
 BY_RANGE: Final = "range"
 BY_ON: Final = "on"
@@ -26,7 +29,7 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         # the same of what belongs to several records
         IndexModel(
             [("also", 1), ("rt", 1), ("on", -1), ("_id", 1)],
-            name="also",
+            name=BY_ALSO,
             partialFilterExpression={"also": {"$exists": True}},
         ),
         # unscoped tokens, strings, references, uris

@@ -18,12 +18,12 @@ from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.store import indexes
 from fhir_server.store.connection import answering
 from fhir_server.store.document import SCHEMA, records_in
-from fhir_server.store.filters import to_filter
+from fhir_server.store.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from fhir_server.store.connection import Database
+    from fhir_server.store.connection import Database, Document
 
 MOST_RECORDS: Final = 20
 """So many records of one person are told; more than one exist in trials only."""
@@ -53,15 +53,10 @@ class Internal:
 
         At most :data:`MOST_ASKED` and one more, by which the caller knows that there are too many.
         """
-        where = to_filter(all_of([asked, one_of(Field.TYPE, *types), one_of(Field.REALM, realm)]))
-        pipeline: Sequence[dict[str, Any]] = [
-            {"$match": where},
-            {"$group": {"_id": "$record"}},
-            {"$limit": MOST_ASKED + 1},
-        ]
+        wanted = all_of([asked, one_of(Field.TYPE, *types), one_of(Field.REALM, realm)])
         with answering():
-            cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
-            return [document["_id"] for document in await cursor.to_list()]
+            rows = await self._planned(wanted, [{"$group": {"_id": "$record"}}, {"$limit": MOST_ASKED + 1}])
+        return list(dict.fromkeys(row["_id"] for row in rows))
 
     async def named(
         self, asked: Predicate, types: Collection[str], realm: str, *, records: Collection[str] | None
@@ -73,19 +68,18 @@ class Internal:
         place = [one_of(Field.TYPE, *types), one_of(Field.REALM, realm)]
         if records is not None:
             place.append(one_of(Field.RECORD, *records))
-        where = to_filter(all_of([asked, *place]))
         labelled = {"$ne": [{"$setIntersection": ["$labels", sorted(INVISIBLE)]}, []]}
         tells = {"$in": ["$rt", sorted(ABOUT)]}
         rank = {"$cond": [{"$or": [labelled, "$deposit.secret"]}, 0, {"$cond": [tells, 1, 2]}]}
-        pipeline: Sequence[dict[str, Any]] = [
-            {"$match": where},
+        stages: Sequence[dict[str, Any]] = [
             {"$project": {"record": 1, "rank": rank}},
             {"$sort": {"rank": 1, "_id": 1}},
-            {"$group": {"_id": "$record", "named": {"$first": "$_id"}}},
+            {"$group": {"_id": "$record", "named": {"$first": "$_id"}, "rank": {"$first": "$rank"}}},
         ]
         with answering():
-            cursor = await self._database["resources"].aggregate(pipeline, maxTimeMS=10_000)
-            return {str(document["_id"]): str(document["named"]) for document in await cursor.to_list()}
+            rows = await self._planned(all_of([asked, *place]), stages)
+        rows.sort(key=lambda row: (row["rank"], row["named"]), reverse=True)
+        return {str(row["_id"]): str(row["named"]) for row in rows}
 
     async def professions(self, rpps: str, realm: str) -> frozenset[tuple[str, str]]:
         """The professions the directory of a realm gives to who has this RPPS; none when it does not know him."""
@@ -146,10 +140,19 @@ class Internal:
         return [str(key) for key in told]
 
     async def referred_to(self, asked: Predicate) -> list[str]:
-        """What the resources that match refer to (``Type/id``), to decide on each; what nothing can match costs it too."""
+        """What the resources that match refer to (``Type/id``), to decide on each, of what nothing matches too."""
         with answering():
-            told = await self._database["resources"].distinct("refers", to_filter(asked), maxTimeMS=10_000)
-        return [str(key) for key in told]
+            rows = await self._planned(asked, [{"$unwind": "$refers"}, {"$group": {"_id": "$refers"}}])
+        return sorted({str(row["_id"]) for row in rows})
+
+    async def _planned(self, wanted: Predicate, stages: Sequence[dict[str, Any]]) -> list[Document]:
+        """What the stages make of what is wanted, of each of its plans."""
+        rows: list[Document] = []
+        for one in (await plan(self._database, wanted, None)).each():
+            options: dict[str, Any] = {"maxTimeMS": 10_000, **one.options()}
+            cursor = await self._database["resources"].aggregate([{"$match": one.where()}, *stages], **options)
+            rows += await cursor.to_list()
+        return rows
 
     async def records_of(self, keys: Collection[str]) -> dict[str, list[str]]:
         """The records of what these keys (``Type/id``) name, by key; what is not there is not among them."""

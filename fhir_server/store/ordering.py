@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from fhir_server.fhir.date import MAX, MIN
@@ -19,6 +20,7 @@ from fhir_server.search.predicate import Field
 from fhir_server.search.sorting import OfIntervals, OfTerms, SortField, SortKey
 
 Filter: TypeAlias = "dict[str, Any]"
+Row: TypeAlias = "dict[str, Any]"
 Value: TypeAlias = "int | str | None"
 
 
@@ -50,24 +52,48 @@ class Order:
         return first if len(self.keys) == 1 and isinstance(first, SortField) else None
 
 
+_ABSENT: Final = "no_"
+"""Before the name of a key: an entry has no value for it."""
+
 BY_ID: Final = Order((SortKey(SortField.ID, descending=False),))
 
 
 def pipeline(order: Order, after: Position | None, limit: int) -> list[dict[str, Any]]:
     """The stages that follow the match of a computed order."""
-    backwards = after is not None and after.backwards
     names = [f"key{number}" for number in range(len(order.keys))]
     keys = {name: _value(key, order) for name, key in zip(names, order.keys, strict=True)}
-    last = {f"no_{name}": {"$eq": [f"${name}", None]} for name in names}
-    sort: dict[str, int] = {}
-    for name, key in zip(names, order.keys, strict=True):
-        sort[f"no_{name}"] = -1 if backwards else 1
-        sort[name] = -1 if key.descending != backwards else 1
-    sort["_id"] = -1 if backwards else 1
+    last = {f"{_ABSENT}{name}": {"$eq": [f"${name}", None]} for name in names}
+    sort = computed(order, after)
     stages: list[dict[str, Any]] = [{"$set": keys}, {"$set": last}]
     if after is not None:
         stages.append({"$match": _after(after, sort, names)})
     return [*stages, {"$sort": sort}, {"$limit": limit}, {"$unset": ["ix", *last]}]
+
+
+def computed(order: Order, after: Position | None) -> dict[str, int]:
+    """The fields that a computed order sorts by."""
+    backwards = after is not None and after.backwards
+    sort: dict[str, int] = {}
+    for number, key in enumerate(order.keys):
+        sort[f"{_ABSENT}key{number}"] = -1 if backwards else 1
+        sort[f"key{number}"] = -1 if key.descending != backwards else 1
+    return {**sort, "_id": -1 if backwards else 1}
+
+
+def merged(lists: Sequence[list[Row]], sort: Mapping[str, int], limit: int) -> list[Row]:
+    """The first rows of several lists, in this order."""
+    rows = [row for each in lists for row in each]
+    for name, direction in reversed(list(sort.items())):
+        rows.sort(key=partial(_place, name), reverse=direction < 0)
+    return rows[:limit]
+
+
+def _place(name: str, row: Mapping[str, Any]) -> tuple[bool, bool, Any]:
+    """As MongoDB orders: what is not there, numbers, texts."""
+    if name.startswith(_ABSENT):
+        return row[name.removeprefix(_ABSENT)] is None, False, 0
+    value = row[name]
+    return value is not None, isinstance(value, str), 0 if value is None else value
 
 
 def position_of(document: Mapping[str, Any], order: Order, *, backwards: bool = False) -> Position:
@@ -86,7 +112,7 @@ def _after(after: Position, sort: Mapping[str, int], names: Sequence[str]) -> Fi
     """Rows that follow in this order: equal in the first keys and beyond in the next, for each number of keys."""
     row: list[tuple[str, Any]] = []
     for name, value in zip(names, after.values, strict=True):
-        row += [(f"no_{name}", value is None), (name, value)]
+        row += [(f"{_ABSENT}{name}", value is None), (name, value)]
     row.append(("_id", after.id))
     alternatives: list[Filter] = []
     for at, (name, value) in enumerate(row):

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.searching import INS_TEST, TAGS, Pair, coded, found, names, pointer, searchset, stored, tagged
+from tests.http.searching import INS_TEST, TAGS, Pair, coded, found, names, pointer, stored, tagged
 from tests.served import Served
 
 WORLD = "french"
@@ -184,13 +184,14 @@ def test_documents_are_sorted_by_the_parameters_of_the_guides(client: httpx.Clie
 
 @pytest.mark.parametrize("actor", ["patient", "specialiste"])
 def test_patient_and_professional_search_by_them_too(served: Served, actor: str) -> None:
-    """In the demonstration record nothing is archived, and every document was made before tomorrow."""
+    """In the demonstration record nothing is archived, and every practice setting is of the list of the DMP."""
     client = served.as_(actor)
     every = found(client, "DocumentReference", ("patient", "demo-1"), ("_summary", "count"))["total"]
     assert every > 0
-    for name, value in (("isArchived:not", "true"), ("creation:missing", "false"), ("_lastUpdated", "ge2020")):
+    lists = "https://mos.esante.gouv.fr/NOS/JDV_J62-PracticeSettingCode-DMP/FHIR/JDV-J62-PracticeSettingCode-DMP"
+    for name, value in (("isArchived:not", "true"), ("_lastUpdated", "ge2020"), ("setting:in", lists)):
         bundle = found(client, "DocumentReference", ("patient", "demo-1"), (name, value), ("_summary", "count"))
-        assert bundle["total"] <= every
+        assert bundle["total"] == every
+    for name, value in (("creation", "lt2000"), ("setting:not-in", lists), ("period-start", "ge2999")):
+        assert found(client, "DocumentReference", ("patient", "demo-1"), (name, value))["total"] == 0
     assert found(client, "DocumentReference", ("patient", "demo-1"), ("isArchived", "true"))["total"] == 0
-    none = searchset(client.get("DocumentReference", params={"patient": "demo-1", "period-start": "ge2999"}))
-    assert none["total"] == 0

@@ -724,6 +724,22 @@ def test_the_directory_tells_nothing_of_records(record: OwnRecord, reader: httpx
     assert found(conformance, f"/Practitioner?_has:DocumentReference:author:_id={id_of(made)}") == {author["id"]}
 
 
+@pytest.mark.parametrize("letters", ["rs", "r"])
+def test_a_chain_leads_over_what_the_token_may_search_alone(record: OwnRecord, letters: str) -> None:
+    """Who may read a document by its id and not search for it learns nothing of it by a chain."""
+    told = written(record, "DocumentReference")
+    made = written(record, "Observation", derivedFrom=[to(told)])
+    over = f"derived-from:DocumentReference.patient={record.id}"
+    back = "_has:Observation:derived-from:status=final"
+    for asked, other, question, answer in (
+        ("Observation", "DocumentReference", over, {id_of(made)}),
+        ("DocumentReference", "Observation", back, {id_of(told)}),
+    ):
+        scope = {"scope": f"patient/{asked}.rs patient/{other}.{letters}"}
+        with record.served.client(record.served.token("patient", patient=record.ins, extra=scope)) as client:
+            assert found(client, f"/{asked}?{question}") == (answer if letters == "rs" else set())
+
+
 # Page tokens
 
 

@@ -108,3 +108,13 @@ def test_a_search_that_takes_too_long_is_stopped(
         assert client.get("metadata").status_code == 200
     client = small.as_("conformance")
     assert searchset(client.get("Observation", params={"value-string:contains": "absent"}))["total"] == 0
+
+
+def test_the_chains_of_a_search_ask_only_so_many_questions(client: httpx.Client) -> None:
+    """A chain over a reference to anything asks one question for each type it may lead over."""
+    wide = [("subject.subject.identifier", str(number)) for number in range(12)]
+    assert found(client, "Basic", *wide[:2])["total"] == 0
+    told = refused(client.get("Basic", params=tuple(wide)), 400, "too-costly", "name the types in them")
+    assert "500 questions" in told["diagnostics"]
+    told = refused(client.get("Basic", params={"subject.subject.subject.identifier": "1"}), 400, "too-costly")
+    assert "name the type of each reference" in told["diagnostics"]

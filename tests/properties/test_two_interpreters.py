@@ -146,6 +146,7 @@ def test_prefixes(collection: Entries, entries: list[dict[str, Any]], predicates
 
 @given(entries=some_entries, predicates=together(a.contains_leaves))
 @example(entries=[{"ix": {"s": ["é"]}}], predicates=[Contains("a", "é"), Contains("é", "a"), Contains("", "é")])
+@example(entries=[{"ix": {"s": ["aé", "\ue000é"]}}], predicates=[Contains("é", "é"), Contains("aa", "é")])
 @example(entries=[{"ix": {"s": ["aé"], "t": ["aéa"]}}], predicates=[Contains("aé", "a"), Contains("a", "aé")])
 @example(entries=[{"ix": {"s": ["aa"]}}], predicates=[Contains("a", "a"), Contains("aa", "a"), Contains("a", "aa")])
 @example(entries=[{"ix": {"t": ["$a"]}}], predicates=[Contains("$a", "$"), Contains("", "$"), Contains("$", "a")])

@@ -14,7 +14,7 @@ from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.definitions.tables import SearchParameter, SearchParameterType
 from fhir_server.fhir.date import MIN
-from fhir_server.fhir.json import JsonObject, decode_object
+from fhir_server.fhir.json import Json, JsonObject, decode_object
 from fhir_server.fhir.reference import LocalReference
 from fhir_server.record.elements import ELEMENTS, SEARCHED
 from fhir_server.search.parameter import TYPES_OF_ELEMENTS
@@ -213,6 +213,23 @@ def test_a_long_text_is_kept_beside_its_terms() -> None:
 def test_a_marker_tells_that_there_is_an_element_with_nothing_to_find() -> None:
     contained: JsonObject = {"author": [{"reference": "#a"}], "date": "hier", "subject": {"display": "x"}}
     assert PARAMETERS.index("DocumentReference", contained).terms == ["author:any", "date:any"]
+
+
+def test_a_marker_stands_beside_a_reference_that_may_be_hidden() -> None:
+    """Of whom that is hidden, another that nothing finds is still there."""
+    silent: Json = {"display": "Lettre"}
+    hidden: Json = {"reference": "DocumentReference/1"}
+    open_to_all: Json = {"reference": "Practitioner/1"}
+    elsewhere: Json = {"identifier": {"value": "1"}}
+
+    def terms(*derived: Json) -> list[str]:
+        return PARAMETERS.index("Observation", {"derivedFrom": list(derived)}).terms
+
+    assert terms(hidden, silent) == terms(silent, hidden) == ["derived-from:any", "derived-from=DocumentReference/1"]
+    assert terms(open_to_all, silent) == ["derived-from=Practitioner/1"]
+    assert terms(elsewhere, silent) == ["derived-from:identifier#1", "derived-from:identifier=|1"]
+    assert terms(hidden) == ["derived-from=DocumentReference/1"]
+    assert terms(silent) == ["derived-from:any"]
 
 
 def test_wrong_settings_stop_the_start() -> None:

@@ -7,7 +7,7 @@ a tenth of the gap between now and it, by nothing when now is within it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, assert_never
 
 from fhir_server.fhir.date import MAX, MIN, Interval, interval
@@ -20,7 +20,11 @@ from fhir_server.search.values import unescape
 MODIFIERS: Final = frozenset({"missing"})
 TYPES: Final = frozenset({"date", "dateTime", "instant", "Period", "Timing"})
 """The types of element a date is found in."""
+LONGEST: Final = 366 * 86_400_000_000
+"""Microseconds that a date, a dateTime or an instant covers at most: a year."""
 
+_POINTS: Final = frozenset({"date", "dateTime", "instant"})
+_DAY: Final = 86_400_000_000
 _MILLISECOND: Final = 1000
 
 
@@ -49,9 +53,17 @@ def parse(raw: str, now: int) -> Wanted:
     return Wanted(prefix, found.low, found.high)
 
 
-def predicate(parameter: str, wanted: Sequence[Wanted]) -> Predicate:
-    """Entries with a date that stands so to one of these."""
-    return any_of([spans(parameter, one) for one in wanted])
+def longest(types: Collection[str]) -> int | None:
+    """The most that a value covers in elements of these types; nothing where a Period or a Timing may be among them."""
+    found = TYPES.intersection(types)
+    if not _POINTS.issuperset(found):
+        return None
+    return _DAY if found == {"instant"} else LONGEST  # it has seconds; to be on the safe side
+
+
+def predicate(parameter: str, wanted: Sequence[Wanted], longest: int | None = None) -> Predicate:
+    """Entries with a date that stands so to one of these; ``longest``: none covers more."""
+    return any_of([spans(parameter, one, longest) for one in wanted])
 
 
 def last_updated(wanted: Sequence[Wanted]) -> Predicate:

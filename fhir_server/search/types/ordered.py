@@ -17,9 +17,9 @@ eb      the value is below the query                                    ``hi <= 
 ap      the query, widened, overlaps the value                          ``lo < b + w`` and ``hi > a - w``
 ======  ==============================================================  =============================
 
-``w`` is for each type to say. All tests hold of the same value. Where a test bounds ``hi`` from above, the bound of
-``lo`` it implies is added: the index orders by ``lo`` first, and without it a search examines thousands of keys
-(docs/storage.md).
+``w`` is for each type to say. All tests hold of the same value. Where a test bounds ``hi``, the bound of ``lo`` it
+implies is added: the index orders by ``lo`` first, and without it a search examines thousands of keys
+(docs/storage.md). From below it is known only where no value is longer than so much.
 """
 
 from __future__ import annotations
@@ -81,9 +81,19 @@ def relation(text: str, kind: str) -> tuple[Relation, str]:
         raise Invalid(f"The prefix of the {kind} {text[:80]!r} is none of {', '.join(Relation)}.") from None
 
 
-def spans(parameter: str, wanted: Wanted) -> Predicate:
-    """Entries with an interval that stands so to the query."""
-    return any_of([Span(parameter, tests, wanted.unit) for tests in alternatives(wanted)])
+def spans(parameter: str, wanted: Wanted, longest: int | None = None) -> Predicate:
+    """Entries with an interval that stands so to the query; ``longest``: no value is longer."""
+    each = alternatives(wanted)
+    if longest is not None:
+        each = [_begun(tests, longest) for tests in each]
+    return any_of([Span(parameter, tests, wanted.unit) for tests in each])
+
+
+def _begun(tests: tuple[tuple[End, Order, Bound], ...], longest: int) -> tuple[tuple[End, Order, Bound], ...]:
+    """What ends after a moment began after that moment less the longest."""
+    ends = [bound for end, order, bound in tests if end == "hi" and order == "gt" and isinstance(bound, int)]
+    begins = any(end == "lo" and order in ("gt", "ge") for end, order, _ in tests)
+    return (*tests, ("lo", "gt", max(ends) - longest)) if ends and not begins else tests
 
 
 def alternatives(wanted: Wanted, ends: Ends = FIRST) -> list[tuple[tuple[End, Order, Bound], ...]]:

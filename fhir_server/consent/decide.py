@@ -15,9 +15,10 @@ from fhir_server.consent.circumstances import Act, Circumstances, Law, allows, p
 from fhir_server.consent.rules import RULES
 from fhir_server.consent.speaks import declared
 from fhir_server.consent.verdict import Effect, Verdict
+from fhir_server.consent.where import belonging_to
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.record.facts import NO_RECORD
-from fhir_server.search.predicate import Never, all_of, any_of, negate
+from fhir_server.search.predicate import ALWAYS, Never, all_of, any_of, negate
 from fhir_server.search.visible import Visible
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from fhir_server.consent.rules import Rule
     from fhir_server.identity.requester import Kind, Requester
+    from fhir_server.search.predicate import Predicate
 
 OWN_ACTS: Final = "own-acts"
 """The one ground for reading a trace that does not open its sealed part."""
@@ -56,7 +58,8 @@ def decide(seen: Circumstances, rules: Sequence[Rule] = RULES) -> Decision:
     requester, rules = seen.requester, rules if isinstance(rules, tuple) else tuple(rules)
     fixed = _fixed(requester, seen.act, seen.type, seen.law, rules)
     spoken = [rule(seen) for rule in _speaking(rules, requester.kind, seen.act).of_record]
-    return Decision((*fixed, *spoken), _conclude((*fixed, *spoken)))
+    place = belonging_to(seen.type, seen.facts.record or "")
+    return Decision((*fixed, *spoken), _conclude((*fixed, *spoken), place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,10 @@ def sealed(decision: Decision) -> Visible:
 
 def together(decisions: Sequence[Decision]) -> Visible:
     """What any of several decisions shows: of several records, or of several types."""
-    return Visible(any_of([decision.visible.predicate for decision in decisions]))
+    shown = any_of([decision.visible.predicate for decision in decisions])
+    # the place matters where nothing is shown
+    place = any_of([decision.visible.place for decision in decisions]) if isinstance(shown, Never) else ALWAYS
+    return Visible(shown, place)
 
 
 def closed(requester: Requester, type: str, act: Act, law: Law, letter: str) -> None:
@@ -107,7 +113,7 @@ def closed(requester: Requester, type: str, act: Act, law: Law, letter: str) -> 
         raise Forbidden(f"The scopes of your token do not cover this interaction with {type} resources.")
 
 
-def _conclude(verdicts: Iterable[Verdict]) -> Visible:
+def _conclude(verdicts: Iterable[Verdict], place: Predicate = ALWAYS) -> Visible:
     permits, limits, denials = [], [], []
     for verdict in verdicts:
         match verdict.effect:
@@ -117,4 +123,4 @@ def _conclude(verdicts: Iterable[Verdict]) -> Visible:
                 limits.append(verdict.where)
             case Effect.DENY:
                 denials.append(verdict.where)
-    return Visible(all_of([any_of(permits), *limits, negate(any_of(denials))]))
+    return Visible(all_of([any_of(permits), *limits, negate(any_of(denials))]), place)

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fhir_server.search.predicate import Predicate
+from fhir_server.search.predicate import ALWAYS, Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +15,5 @@ class Visible:
     """A predicate the consent rules arrived at, for one requester, one act, one moment."""
 
     predicate: Predicate
+    place: Predicate = ALWAYS
+    """Where it was decided. Where nothing is shown, it tells what looking there would have cost."""

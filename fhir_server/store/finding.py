@@ -21,7 +21,7 @@ from fhir_server.search.sorting import NEWEST_FIRST, SortField
 from fhir_server.store.connection import MAJORITY, Document, answering
 from fhir_server.store.filters import Filter
 from fhir_server.store.ordering import Order, Position, computed, merged, pipeline, position_of
-from fhir_server.store.plan import ENOUGH, Plan, plan
+from fhir_server.store.plan import ENOUGH, Plan, plan, queries_of
 from fhir_server.store.reading import Stored, stored
 from fhir_server.store.stretch import Row, Stretch
 
@@ -80,7 +80,9 @@ class Finding:
         """One page of what was asked *and* is allowed, in one query."""
         wanted = all_of([asked, visible.predicate])
         if isinstance(wanted, Never):
-            await self._look_at_nothing(collection)
+            # the oldest first are asked in two parts
+            parts = 2 if order.scalar is SortField.ON and not order.keys[0].descending else 1
+            await self._look_at_nothing(asked, visible, collection, parts)
             return Page((), None)
         with self._in_time():
             if order.scalar is None:
@@ -94,7 +96,7 @@ class Finding:
         """How many match what was asked *and* is allowed."""
         wanted = all_of([asked, visible.predicate])
         if isinstance(wanted, Never):
-            await self._look_at_nothing(collection)
+            await self._look_at_nothing(asked, visible, collection)
             return 0
         with self._in_time():
             begun = await plan(self._database, wanted, None, collection)
@@ -136,7 +138,7 @@ class Finding:
     ) -> Sequence[Document]:
         wanted = all_of([asked, visible.predicate])
         if isinstance(wanted, Never):
-            await self._look_at_nothing("resources")
+            await self._look_at_nothing(asked, visible)
             return []
         found: list[Document] = []
         with self._in_time():
@@ -150,7 +152,7 @@ class Finding:
     ) -> list[str]:
         wanted = all_of([asked, visible.predicate])
         if isinstance(wanted, Never):
-            await self._look_at_nothing("resources")
+            await self._look_at_nothing(asked, visible)
             return []
         found: dict[str, None] = {}
         with self._in_time():
@@ -161,10 +163,14 @@ class Finding:
         _not_more(len(found), most)
         return list(found)
 
-    async def _look_at_nothing(self, collection: str) -> None:
-        """What nothing can match costs what something hidden costs."""
+    async def _look_at_nothing(
+        self, asked: Predicate, visible: Visible, collection: str = "resources", parts: int = 1
+    ) -> None:
+        """What nothing can match costs what something hidden costs: as many queries."""
+        queries = queries_of(all_of([asked, visible.place])) if collection == "resources" else 1
         with answering():
-            await self._database.command({"find": collection, "filter": {"_id": ""}, "readConcern": MAJORITY})
+            for _ in range(parts * queries):
+                await self._database.command({"find": collection, "filter": {"_id": ""}, "readConcern": MAJORITY})
 
     async def _computed(
         self, wanted: Predicate, order: Order, limit: int, after: Position | None, collection: str

@@ -156,17 +156,27 @@ async def plan(database: Database, wanted: Predicate, order: Order | None, colle
         return Plan(wanted, None)
     if (index := _plainly_named(parts_of(wanted))) is not None:
         return Plan(wanted, index)
-    parts = _of_types(parts_of(all_of([_tidied(part) for part in parts_of(wanted)])))
+    parts = _tidied(wanted)
     starts = starts_of(parts)
-    named = [start for start in starts if start.names]
-    if named:
-        return _beginning(min(named, key=lambda start: start.rank), parts)
+    if (named := _named(starts)) is not None:
+        return _beginning(named, parts)
     scalar = order.scalar if order is not None else None
     types = types_in(parts)
     starts = [*_dated(parts, types), *starts]
     if scalar is None or not types:
         return await _read_whole(database, parts, starts)
     return await _page(database, parts, starts, scalar, types)
+
+
+def queries_of(asked: Predicate) -> int:
+    """By how many queries what is named would be found if it were there; one where nothing is named."""
+    named = _named(starts_of(_tidied(asked)))
+    return len(named.ways) if named is not None else 1
+
+
+def _named(starts: Sequence[Start]) -> Start | None:
+    """The condition that names resources or records; of several the narrowest."""
+    return min((start for start in starts if start.names), key=lambda start: start.rank, default=None)
 
 
 def _plainly_named(parts: Sequence[Predicate]) -> str | None:
@@ -193,7 +203,11 @@ def _of_types(parts: Sequence[Predicate]) -> Sequence[Predicate]:
     return [OneOf(Field.TYPE, types_in(told)), *(part for part in parts if part not in told)]
 
 
-def _tidied(part: Predicate) -> Predicate:
+def _tidied(wanted: Predicate) -> Sequence[Predicate]:
+    return _of_types(parts_of(all_of([_shorter(part) for part in parts_of(wanted)])))
+
+
+def _shorter(part: Predicate) -> Predicate:
     return by_types(part) if isinstance(part, AnyOf) and len(part.parts) >= _SEVERAL else part
 
 
@@ -286,7 +300,7 @@ def _beginning(start: Start, parts: Sequence[Predicate]) -> Plan:
 def _by(way: Way, parts: Sequence[Predicate]) -> Plan:
     if isinstance(way.first, OneOf) and way.first.field is Field.RECORD and len(way.first.values) == 1:
         (record,) = way.first.values
-        parts = [_tidied(one) for part in parts for one in parts_of(within(part, record))]
+        parts = [_shorter(one) for part in parts for one in parts_of(within(part, record))]
     wanted = all_of([way.first, *_aside(parts, way.index, way.first)])
     return Plan(wanted, indexes.BY_KEY if isinstance(wanted, Never) else way.index)
 

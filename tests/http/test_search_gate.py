@@ -851,7 +851,9 @@ def test_what_is_hidden_costs_what_is_absent(
     [
         "/Observation?patient={patient}&derived-from.status=current",
         "/Appointment?patient={patient}",
+        "/Appointment?patient={patient}&_sort=date&_total=accurate",
         "/DocumentManifest?patient={patient}",
+        "/DocumentReference?patient={patient}&_sort=date",
         "/DocumentReference?patient={patient}&relation=replaces",
         "/DocumentReference?patient={patient}&_sort=relatesto",
         "/DocumentReference?patient={patient}&_has:DocumentManifest:item:status=current",

@@ -40,7 +40,14 @@ from fhir_server.interactions.prepare import (
     read_body,
     refuse_consent_of_professional,
 )
+from fhir_server.interactions.sharing import (
+    is_deletion,
+    make_labels_regular,
+    must_be_metadata,
+    must_follow_its_profiles,
+)
 from fhir_server.interactions.shown import as_shown, unseen, with_data
+from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
 from fhir_server.store.document import document, keeps_records, stamp
@@ -93,7 +100,22 @@ async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored) ->
     body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
     draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
+    stored = json.decode_object(old.body or b"{}")
+    if is_deletion(exchange, stored, draft.resource):
+        return await _delete(exchange, draft, facts, old)
+    must_be_metadata(exchange, stored, draft.resource, changed_members(stored, draft.resource))
     return await _store(exchange, draft, facts, old)
+
+
+async def _delete(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
+    """Entered in error is deleted (R-51, ADR 0033): the answer shows the document as it is from now on for nobody."""
+    exchange.closed(old.type, Act.DELETE_OWN, "u")
+    await must_be_his_to_delete(exchange, facts, old)
+    version = old.version + 1
+    _, body = stamp(draft.body, draft.resource, id=old.id, version=version, at=exchange.now)
+    shown = await as_shown(exchange, body, old.document)
+    await withdraw(exchange, old)
+    return Answer(200, shown, version, exchange.now, issues=tuple(draft.remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +243,10 @@ async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) ->
 async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None) -> Change:
     """Check and decide a change of what the requester sees; an operation says itself as which ``act`` it is made."""
     before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
+    make_labels_regular(exchange, draft, before)
     changed = changed_members(before, draft.resource)
+    if changed - {"status", "securityLabel", "extension", "meta.security"}:
+        must_follow_its_profiles(exchange, draft, binding=not exchange.is_conformance, stored=True)
     relabelling = is_relabelling(before, draft.resource, changed)
     acts = acts_of_update(exchange, draft.type, relabelling=relabelling) if act is None else (act,)
     if draft.type == "Consent":

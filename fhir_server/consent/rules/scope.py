@@ -17,6 +17,7 @@ LETTERS: Final = {
     Act.RELABEL: "u",
     Act.CHANGE_OWN: "u",
     Act.DELETE_OWN: "d",
+    Act.REPLACE: "c",
     Act.GOVERN: "cu",
     Act.TRACE: "rs",
     Act.STATUS: "rs",

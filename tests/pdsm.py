@@ -177,7 +177,11 @@ def provided(ins: str, *, documents: int = 1, data: bytes = PDF, **members: Any)
 
 def superseding() -> dict[str, Any]:
     """The FHIRPath Patch that makes a document superseded."""
-    parts = [("type", "Code", "replace"), ("path", "String", "DocumentReference.status"), ("value", "Code", "superseded")]
+    parts = [
+        ("type", "Code", "replace"),
+        ("path", "String", "DocumentReference.status"),
+        ("value", "Code", "superseded"),
+    ]
     return {
         "resourceType": "Parameters",
         "meta": {"profile": [f"{MHD}IHE.MHD.Patch.Parameters"]},

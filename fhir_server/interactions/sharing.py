@@ -56,7 +56,7 @@ def profiles_of(exchange: Exchange, resource: JsonObject) -> tuple[Profile, ...]
         told.append(exchange.shared_as)
     if exchange.requester.realm is Realm.REEL and not any(one.is_french for one in told):
         told += _in_care(resource)
-    return tuple(dict.fromkeys(told))
+    return tuple({one.url: one for one in told}.values())
 
 
 def _in_care(resource: JsonObject) -> Iterator[Profile]:

@@ -16,7 +16,7 @@ LETTERS: Final = {
     Act.FEED: "cu",
     Act.RELABEL: "u",
     Act.CHANGE_OWN: "u",
-    Act.DELETE_OWN: "d",
+    Act.DELETE_OWN: "du",
     Act.REPLACE: "c",
     Act.GOVERN: "cu",
     Act.TRACE: "rs",

@@ -69,7 +69,7 @@ def provide_of(bundle: JsonObject, entries: Sequence[Provided], *, is_publisher:
 def level_of(entry: Provided, provide: Provide) -> Profile | None:
     """What an entry is at the least, whatever it declares itself."""
     if entry.is_document:
-        return provide.document
+        return provide.reference
     if entry.list_type == SUBMISSION_SET:
         return provide.submission
     return provide.folder if entry.list_type == FOLDER else None

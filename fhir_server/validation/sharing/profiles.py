@@ -261,7 +261,8 @@ class Provide:
     """A profile of the Bundle of ITI-65, and what its entries are at the least."""
 
     url: str
-    document: Profile
+    reference: Profile
+    """Of a DocumentReference."""
     submission: Profile
     folder: Profile
     is_french: bool = False

@@ -282,7 +282,7 @@ CDA = f"""<?xml version="1.0" encoding="UTF-8"?>
     <patient><id root="1.2.250.1.213.1.4.10" extension="1"/></patient>
   </patientRole></recordTarget>
   <author><assignedAuthor><id root="1.2.250.1.71.4.2.1" extension="889900000002"/></assignedAuthor></author>
-  <component><section><author><assignedAuthor><id root="1.2" extension="3"/></assignedAuthor></author></section></component>
+  <component><author><assignedAuthor><id root="1.2" extension="3"/></assignedAuthor></author></component>
 </ClinicalDocument>"""
 WHERE = "DocumentReference.content[0].attachment"
 

@@ -121,7 +121,8 @@ async def compare(exchange: Exchange, draft: Draft, facts: Facts, carried: Seque
     """
     if draft.type != "DocumentReference" or not profiles_of(exchange, draft.resource):
         return
-    found = list(_of_patient(draft.resource, facts)) if is_of_the_dmp(exchange, draft.resource) else []
+    is_french = is_of_the_dmp(exchange, draft.resource)
+    found = list(_of_patient(draft.resource, facts)) if is_french else []
     brought = {one.key: one for one in carried}
     for position, attachment in _attachments(draft.resource):
         where = f"DocumentReference.content[{position}].attachment"
@@ -130,14 +131,15 @@ async def compare(exchange: Exchange, draft: Draft, facts: Facts, carried: Seque
             continue
         one = brought.get(str(target))
         if one is not None:
-            found += _of_bytes(exchange, attachment, len(one.data), _sha1(one.data), where)
+            found += _of_bytes(exchange, attachment, (len(one.data), _sha1(one.data)), where, is_french=is_french)
             data: bytes | None = one.data
         else:
             binary = await _binary(exchange, target.id, facts)
             if binary is None:
                 continue
             content = binary.document["content"]
-            found += _of_bytes(exchange, attachment, content["size"], content.get("sha1"), where)
+            held = (content["size"], content.get("sha1"))
+            found += _of_bytes(exchange, attachment, held, where, is_french=is_french)
             data = await _xml(exchange, attachment, content)
         if data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
             found += issues_of_content(data, draft.resource, facts.persons, where)
@@ -167,13 +169,21 @@ def _of_patient(resource: JsonObject, facts: Facts) -> Iterator[Issue]:
                 )
 
 
-def _of_bytes(exchange: Exchange, attachment: JsonObject, size: int, hash: str | None, where: str) -> Iterator[Issue]:
-    """What the attachment declares beside what is there."""
+def _of_bytes(
+    exchange: Exchange, attachment: JsonObject, held: tuple[int, str | None], where: str, *, is_french: bool
+) -> Iterator[Issue]:
+    """What the attachment declares beside the size and the hash of what is there.
+
+    By MHD alone a wrong size is no more than told: with the right hash nothing of the document is missing, and a
+    published example counts one byte too many.
+    """
     severity = Severity.WARNING if exchange.server.mismatch_warns else Severity.ERROR
+    size, hash = held
     told_size, told_hash = attachment.get("size"), attachment.get("hash")
     if told_size is not None and told_size != size:
         sentence = f"The attachment declares {told_size} bytes; the document has {size}."
-        yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.size",))
+        intact = not is_french and told_hash is not None and told_hash == hash
+        yield Issue(Severity.WARNING if intact else severity, IssueType.VALUE, sentence, (f"{where}.size",))
     if isinstance(told_hash, str) and hash is not None and told_hash != hash:
         sentence = f"The attachment declares the SHA-1 {told_hash[:40]}; that of the document is {hash}."
         yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.hash",))

@@ -29,7 +29,7 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/change.py:_is_own": "who deposited it decides which change is legal",
     "interactions/history.py:_many": "the position a page ended at",
     "interactions/publishing.py:_superseded": "what is replaced keeps what its body does not tell",
-    "interactions/publishing.py:compare": "the size and the hash of a Binary that a document may point to",
+    "interactions/publishing.py:compared": "the size and the hash of a Binary that a document may point to",
     "interactions/read.py:_answer": "the owner of native content, for X-Security-Context; the bytes of a Binary",
     "interactions/shown.py:look_ahead": "what a page refers to",
     "interactions/update.py:shown_of": "what the stored version refers to, and is not shown",

@@ -64,7 +64,7 @@ async def conditional_patch(exchange: Exchange, type: str, pairs: Sequence[tuple
     if len(found) > 1:
         raise several("changed")
     await lead_on(exchange, "patch", found[0].key)
-    return await patch_by(exchange, raw, *await _as_found(exchange, found[0]))
+    return await patch_by(exchange, raw, *await _as_found(exchange, found[0]), by_guide=True)
 
 
 async def conditional_delete(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]]) -> Answer:

@@ -30,9 +30,9 @@ from fhir_server.interactions.prepare import (
     pointed_binaries,
     read_body,
 )
-from fhir_server.interactions.publishing import Beside, announced, compare, replaced_by, take_documents
+from fhir_server.interactions.publishing import Beside, announced, compared, replaced_by, take_documents
 from fhir_server.interactions.read import read
-from fhir_server.interactions.sharing import make_labels_regular, must_follow_its_profiles
+from fhir_server.interactions.sharing import found_by_profiles, make_labels_regular, must_have_passed
 from fhir_server.interactions.shown import as_shown
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
@@ -107,13 +107,15 @@ async def store_new(
         records = [extra["record"]] if extra["record"] is not None else []
     else:
         # under an id of the client's nothing is published: a test client puts there what it likes (ADR 0032)
-        must_follow_its_profiles(exchange, draft, binding=id is None)
+        wrong = found_by_profiles(exchange, draft, binding=id is None)
         carried = take_documents(exchange, draft) if id is None else ()
         facts, records = await place(exchange, draft, id or "", act)
         mask_by_default(exchange, draft, facts)
-        make_labels_regular(exchange, draft)
         if id is None:
-            await compare(exchange, draft, facts, carried)
+            make_labels_regular(exchange, draft)
+            wrong += await compared(exchange, draft, facts, carried)
+        must_have_passed(draft, wrong)
+        if id is None:
             beside = Beside(carried, await replaced_by(exchange, draft, facts))
     record = records[0] if records else None
     binaries = await pointed_binaries(exchange, draft, facts, carried=beside.keys)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
-from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, fails
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
 from fhir_server.fhir.reference import local
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.record.actors import INS, identifier_key
@@ -114,13 +114,13 @@ def _sha1(data: bytes) -> str:
     return b64encode(sha1(data, usedforsecurity=False).digest()).decode()
 
 
-async def compare(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequence[Carried]) -> None:
-    """Raise 422 where a published document tells otherwise than what is stored, and what it brings along.
+async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequence[Carried]) -> list[Issue]:
+    """Where a published document tells otherwise than what is stored, and what it brings along.
 
     ``facts`` are those of its record.
     """
     if draft.type != "DocumentReference" or not profiles_of(exchange, draft.resource):
-        return
+        return []
     is_french = is_of_the_dmp(exchange, draft.resource)
     found = list(_of_patient(draft.resource, facts)) if is_french else []
     brought = {one.key: one for one in carried}
@@ -143,9 +143,7 @@ async def compare(exchange: Exchange, draft: Draft, facts: Facts, carried: Seque
             data = await _xml(exchange, attachment, content)
         if data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
             found += issues_of_content(data, draft.resource, facts.persons, where)
-    if fails(found):
-        raise Unprocessable(issues=tuple(found))
-    draft.remarks += found
+    return found
 
 
 def _of_patient(resource: JsonObject, facts: Facts) -> Iterator[Issue]:

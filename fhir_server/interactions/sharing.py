@@ -32,9 +32,10 @@ from fhir_server.validation.sharing.profiles import (
 from fhir_server.validation.sharing.rules import is_confidentiality, issues_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.outcome import Issue
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
     from fhir_server.terminology import Terminology
@@ -73,20 +74,25 @@ def is_of_the_dmp(exchange: Exchange, resource: JsonObject) -> bool:
     return any(one.is_french for one in profiles_of(exchange, resource))
 
 
-def must_follow_its_profiles(exchange: Exchange, draft: Draft, *, binding: bool = True, stored: bool = False) -> None:
-    """Raise 422 with everything that the profiles of a resource find wrong.
+def found_by_profiles(exchange: Exchange, draft: Draft, *, binding: bool = True, stored: bool = False) -> list[Issue]:
+    """Everything that the profiles of a resource find wrong.
 
     What is not ``binding`` is told as warnings. Of what is ``stored``, nothing is asked that was true of the way it
     came only: that it brought its document along.
     """
     profiles = profiles_of(exchange, draft.resource)
     if not profiles:
-        return
+        return []
     if stored:
         profiles = tuple(one.of_stored() for one in profiles)
     found = issues_of(draft.resource, profiles, exchange.server.terminology)
-    if not binding:
-        found = [replace(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one for one in found]
+    if binding:
+        return found
+    return [replace(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one for one in found]
+
+
+def must_have_passed(draft: Draft, found: Sequence[Issue]) -> None:
+    """Raise 422 with everything that was found wrong, or note what is to be told."""
     if fails(found):
         raise Unprocessable(issues=tuple(found))
     draft.remarks += found

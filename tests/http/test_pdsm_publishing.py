@@ -408,6 +408,19 @@ def test_masking_by_replacing_the_label_and_by_adding_one_come_to_the_same(
         assert labels(lifted.json()) == ["N"]
 
 
+def test_a_client_of_trials_updates_metadata_on_a_condition_and_anything_under_an_id(record: OwnRecord) -> None:
+    conformance = record.as_("conformance")
+    told = pdsm.simplified(record.ins, subject={"reference": f"Patient/{record.id}"})
+    stored = published(conformance, told)
+    where = f"DocumentReference?identifier=urn:ietf:rfc:3986|{stored['masterIdentifier']['value']}"
+    change = {"op": "add", "path": "/description", "value": "autre"}
+    assert patched(conformance, where, change).status_code == 405
+    assert patched(conformance, key_of(stored), change).status_code == 200
+    wrong = {"op": "replace", "path": "/status", "value": "entered-in-error"}
+    assert patched(conformance, where, wrong).status_code == 200
+    assert conformance.get(key_of(stored)).status_code == 410
+
+
 # Logical deletion
 
 

@@ -55,7 +55,7 @@ from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
 from fhir_server.search.subset import Subsetter
-from fhir_server.settings import ConditionalDelete, DeclarationMedecinTraitant
+from fhir_server.settings import AttachmentMismatch, ConditionalDelete, DeclarationMedecinTraitant
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
@@ -266,6 +266,7 @@ async def _server(
         max_count=settings.max_count,
         capability=declared.capability.statement,
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
+        mismatch_warns=settings.attachment_mismatch is AttachmentMismatch.WARN,
         declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,
     )
 

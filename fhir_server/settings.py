@@ -64,6 +64,13 @@ class ConditionalDelete(StrEnum):
     MULTIPLE = "multiple"
 
 
+class AttachmentMismatch(StrEnum):
+    """What becomes of a document whose attachment declares another size or hash than its bytes have."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 class IssuerSettings(BaseModel):
     """An issuer of tokens that is trusted, and for which records."""
 
@@ -126,6 +133,10 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=15 * 1024 * 1024, description="Longest body accepted; longer is a 413."
+    )
+    attachment_mismatch: AttachmentMismatch = Field(
+        default=AttachmentMismatch.REFUSE,
+        description="A published document whose declared size or SHA-1 is not that of its bytes: refuse it, or warn.",
     )
     default_count: int = Field(default=50, ge=1, description="Entries a page when the client does not say.")
     max_count: int = Field(default=1000, ge=1, le=10_000, description="Most entries a page, whatever the client says.")

@@ -36,6 +36,8 @@ class Act(StrEnum):
     RELABEL = "relabel"
     CHANGE_OWN = "change-own"
     DELETE_OWN = "delete-own"
+    REPLACE = "replace"
+    """Make a document superseded by another one that one deposits (R-52)."""
     GOVERN = "govern"
     TRACE = "trace"
     STATUS = "status"

@@ -101,7 +101,7 @@ def _own_record(seen: Circumstances, reach: Reach) -> Said:
 
 
 def _of_own_deposits(seen: Circumstances) -> bool:
-    return seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN)
+    return seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN, Act.REPLACE)
 
 
 def _not_represented(seen: Circumstances) -> Said:

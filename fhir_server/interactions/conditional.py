@@ -18,7 +18,6 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import lead_on, met_by, several
 from fhir_server.interactions.create import Overtaken, must_be_open_to_create, store_new
-from fhir_server.interactions.delete import must_be_his_to_delete, withdraw
 from fhir_server.interactions.exchange import Account
 from fhir_server.interactions.prepare import complete_subject, read_body
 from fhir_server.interactions.update import (
@@ -29,6 +28,7 @@ from fhir_server.interactions.update import (
     patch_by,
     replace_by,
 )
+from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ async def conditional_patch(exchange: Exchange, type: str, pairs: Sequence[tuple
     if len(found) > 1:
         raise several("changed")
     await lead_on(exchange, "patch", found[0].key)
-    return await patch_by(exchange, raw, *await _as_found(exchange, found[0]))
+    return await patch_by(exchange, raw, *await _as_found(exchange, found[0]), by_guide=True)
 
 
 async def conditional_delete(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]]) -> Answer:

@@ -30,7 +30,9 @@ from fhir_server.interactions.prepare import (
     pointed_binaries,
     read_body,
 )
+from fhir_server.interactions.publishing import Beside, announced, compared, replaced_by, take_documents
 from fhir_server.interactions.read import read
+from fhir_server.interactions.sharing import found_by_profiles, make_labels_regular, must_have_passed
 from fhir_server.interactions.shown import as_shown
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
@@ -96,6 +98,7 @@ async def store_new(
     """Decide on the candidate, trace, store, answer 201. With an ``id``, under that id: conformance clients only."""
     server, account = exchange.server, exchange.account
     extra: dict[str, Any] = {}
+    beside = Beside()
     if draft.type == "Binary":
         extra = {"content": await take_data(exchange, draft), **await owner_fields(exchange, draft)}
         facts = await exchange.facts_for("Binary", extra["record"])
@@ -103,10 +106,19 @@ async def store_new(
             must_be_open(exchange, facts, "Binary.securityContext")
         records = [extra["record"]] if extra["record"] is not None else []
     else:
+        # under an id of the client's nothing is published: a test client puts there what it likes (ADR 0032)
+        wrong = found_by_profiles(exchange, draft, binding=id is None)
+        carried = take_documents(exchange, draft) if id is None else ()
         facts, records = await place(exchange, draft, id or "", act)
         mask_by_default(exchange, draft, facts)
+        if id is None:
+            make_labels_regular(exchange, draft)
+            wrong += await compared(exchange, draft, facts, carried)
+        must_have_passed(draft, wrong)
+        if id is None:
+            beside = Beside(carried, await replaced_by(exchange, draft, facts))
     record = records[0] if records else None
-    binaries = await pointed_binaries(exchange, draft, facts)
+    binaries = await pointed_binaries(exchange, draft, facts, carried=beside.keys)
     new = id or exchange.assigned or new_id(server.routing_key, record)
     draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
     candidate = {
@@ -138,9 +150,10 @@ async def store_new(
     async with (
         server.journal.write(exchange.access(201), exchange.sealed(), 1) as trace,
         told_beside(exchange, account.target, 1) as told,
+        announced(exchange, beside, deposit(exchange)) as (contents, changed),
     ):
         candidate["trace"] = trace
-        changes = replace(changes, beside=told)
+        changes = replace(changes, beside=(*told, *contents), changed=changed)
         if wanted is None:
             await server.writing.create(candidate, changes)
         else:

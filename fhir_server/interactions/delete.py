@@ -5,22 +5,17 @@ https://hl7.org/fhir/R4/http.html#delete
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fhir_server.consent.circumstances import Act
-from fhir_server.fhir.errors import Forbidden, NotAllowed, NotFound, PreconditionFailed
+from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import READ_ONLY
 from fhir_server.interactions.update import held_for_change, must_match
-from fhir_server.record.telling import TELLING, with_resource
-from fhir_server.store.reading import permits
-from fhir_server.store.writing import Effects, FactChange, VersionMoved
+from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 
 if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
-    from fhir_server.record.facts import Facts
-    from fhir_server.store.reading import Stored
 
 
 async def delete(exchange: Exchange, type: str, id: str) -> Answer:
@@ -40,42 +35,3 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
         return Answer(204, version=old.version)
     await must_be_his_to_delete(exchange, facts, old)
     return await withdraw(exchange, old)
-
-
-async def must_be_his_to_delete(exchange: Exchange, facts: Facts, old: Stored) -> None:
-    """Raise 403 for what the requester sees, and may not delete."""
-    decision = await exchange.decide_candidate(old.type, Act.DELETE_OWN, facts, old.document)
-    if not permits(decision.visible, old.document):
-        raise Forbidden(f"You may read {old.key}, but not delete it: only who deposited it may.")
-
-
-async def withdraw(exchange: Exchange, old: Stored) -> Answer:
-    """Delete what was decided on; its trace comes first (ADR 0007)."""
-    account = exchange.account
-    version = old.version + 1
-    account.version = version
-    account.patient = f"Patient/{old.record}" if old.record else None
-    account.announced = True
-    async with exchange.server.journal.write(exchange.access(204), exchange.sealed(), version) as trace:
-        try:
-            await exchange.server.writing.delete(old, exchange.now, _effects(exchange, old), trace)
-        except VersionMoved as moved:
-            raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
-    return Answer(204, version=version)
-
-
-def _effects(exchange: Exchange, old: Stored) -> Effects:
-    change = None
-    if old.record is not None and old.type in TELLING:
-        server = exchange.server
-        forget = partial(
-            with_resource,
-            type=old.type,
-            id=old.id,
-            resource=None,
-            granted=exchange.now,
-            zone=server.zone,
-            duration=server.authorisation,
-        )
-        change = FactChange(old.record, old.document["realm"], forget)
-    return Effects(change, owner=old.type == "DocumentReference")

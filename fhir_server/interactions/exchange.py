@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fhir_server.store.reading import Held, Reading
     from fhir_server.store.writing import Writing
     from fhir_server.terminology import Terminology
+    from fhir_server.validation.sharing.profiles import Profile
     from fhir_server.validation.structure import Validator
 
 
@@ -86,6 +87,8 @@ class Server:
     """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
+    mismatch_warns: bool = False
+    """A declared size or hash that is not that of the bytes is told, and refuses nothing."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)
     """The notifications this process knows to be stored (`interactions.notify`)."""
     notifying: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
@@ -159,6 +162,10 @@ class Exchange:
     """The id of what this creates, where a Bundle has named it already."""
     arriving: frozenset[str] = frozenset()
     """What the same Bundle will have created (``Type/id``)."""
+    changing: frozenset[str] = frozenset()
+    """What other entries of the same Bundle change (``Type/id``)."""
+    shared_as: Profile | None = None
+    """The profile that the Bundle of ITI-65 asks of this entry at the least."""
     tells: Notification | None = None
     """What the patient is told of the write it makes (`interactions.notify.told_beside`)."""
     _facts: dict[str | None, Facts] = field(default_factory=dict)
@@ -436,6 +443,8 @@ class Exchange:
             if_none_exist=None,
             assigned=None,
             arriving=frozenset(),
+            changing=frozenset(),
+            shared_as=None,
             tells=None,
             _facts={},
             _hidden=None,

@@ -30,6 +30,8 @@ from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
@@ -282,11 +284,12 @@ def refuse_consent_of_professional(exchange: Exchange, consent: JsonObject) -> N
 
 
 async def pointed_binaries(
-    exchange: Exchange, draft: Draft, facts: Facts, old: Stored | None = None
+    exchange: Exchange, draft: Draft, facts: Facts, old: Stored | None = None, *, carried: Collection[str] = ()
 ) -> tuple[str, ...]:
     """The Binaries of this server that a document points to; 422 for one that is neither own nor visible.
 
-    Where the ``old`` version pointed, the next one may: who changes a document need not see all it points to.
+    Where the ``old`` version pointed, the next one may: who changes a document need not see all it points to. What it
+    ``carried`` itself is stored with it.
     """
     if draft.type != "DocumentReference":
         return ()
@@ -297,7 +300,11 @@ async def pointed_binaries(
         target = local(url, exchange.server.base_url)
         if target is None or target.type != "Binary":
             continue
-        if str(target) not in before and not await _may_point_to(exchange, target.id, facts):
+        if (
+            str(target) not in before
+            and str(target) not in carried
+            and not await _may_point_to(exchange, target.id, facts)
+        ):
             where = f"DocumentReference.content[{position}].attachment.url"
             sentence = f"Binary/{target.id} is not known."
             if not exchange.is_conformance:

@@ -27,6 +27,7 @@ from fhir_server.interactions.condition import met_by, pairs_of
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
 from fhir_server.interactions.links import CONDITIONAL, conditional_references, names_of, relinked
 from fhir_server.interactions.notify import conclude
+from fhir_server.interactions.providing import Provision, patient_named, provision_of
 from fhir_server.record.actors import INS
 from fhir_server.record.belonging import records_of
 from fhir_server.record.elements import ABOUT
@@ -46,6 +47,7 @@ SECONDS: Final = 50.0
 
 _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CHANGES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 _FIRST: Final = {"Patient": 0, "Binary": 1}
 _ANY: Final = 2
 _LAST: Final = 3
@@ -88,10 +90,11 @@ async def transaction(exchange: Exchange, raw: bytes, bundle: JsonObject, perfor
         for position, entry in enumerate(entries_of(bundle))
     ]
     _must_differ([(one.position, one.call.full_url) for one in read], "Two entries have the fullUrl {}.")
+    provision = provision_of(exchange, bundle, [one.call for one in read])
 
     async def work(parts: Parts) -> _Carried:
         # each attempt begins with what was read: ids and conditions are those of its own moment
-        return await _carry_out(exchange, [replace(one) for one in read], perform, parts)
+        return await _carry_out(exchange, [replace(one) for one in read], provision, perform, parts)
 
     carried = await exchange.server.writing.whole(work, seconds=SECONDS)
     carried.delayed.made()
@@ -116,7 +119,9 @@ def _read(call: Call, position: int) -> _Entry:
     return entry
 
 
-async def _carry_out(exchange: Exchange, entries: Sequence[_Entry], perform: Perform, parts: Parts) -> _Carried:
+async def _carry_out(
+    exchange: Exchange, entries: Sequence[_Entry], provision: Provision, perform: Perform, parts: Parts
+) -> _Carried:
     server, journal = exchange.server, exchange.server.journal
     delayed = Delayed(journal) if isinstance(journal, Journal) else journal
     bound = replace(
@@ -129,11 +134,17 @@ async def _carry_out(exchange: Exchange, entries: Sequence[_Entry], perform: Per
     )
     done: dict[int, tuple[Exchange, Answer]] = {}
     try:
-        calls = await _prepared(exchange, bound, entries)
+        calls = await _prepared(exchange, bound, entries, provision)
         arriving = frozenset(entry.key for entry in entries if entry.creates and entry.key is not None)
+        changing = frozenset(entry.key for entry in entries if entry.call.method in _CHANGES and entry.key is not None)
         for entry in sorted(entries, key=_turn):
             one = _part(exchange, bound)
             one.arriving, one.assigned = arriving, entry.id if entry.creates else None
+            one.changing, one.shared_as = changing, provision.levels.get(entry.position)
+            if entry.position in provision.patients:
+                one.account.announced = True  # referred to, as by its identifier: nothing is read and nothing written
+                done[entry.position] = one, Answer(200, location=f"{server.base_url}/{entry.key}")
+                continue
             with _named(entry.position):
                 done[entry.position] = one, await _performed(one, calls[entry.position], perform, server)
     except TryAgain:
@@ -173,11 +184,16 @@ def _turn(entry: _Entry) -> tuple[int, int, int]:
 # What is known before anything is stored
 
 
-async def _prepared(exchange: Exchange, server: Server, entries: Sequence[_Entry]) -> dict[int, Call]:
+async def _prepared(
+    exchange: Exchange, server: Server, entries: Sequence[_Entry], provision: Provision
+) -> dict[int, Call]:
     """The entries as they are carried out: conditions met, ids given, links put in place."""
     for entry in entries:
         with _named(entry.position):
-            await _meet(_part(exchange, server), entry)
+            if (patient := provision.patients.get(entry.position)) is not None:
+                entry.id, entry.creates = await patient_named(_part(exchange, server), patient), False
+            else:
+                await _meet(_part(exchange, server), entry)
     told = [(entry.position, entry.key) for entry in entries if entry.call.method in _WRITES]
     _must_differ(told, "Two entries are about {}.")
     trees = {one.position: json.decode_lexical(one.call.body) for one in entries if one.call.body is not None}

@@ -40,7 +40,15 @@ from fhir_server.interactions.prepare import (
     read_body,
     refuse_consent_of_professional,
 )
+from fhir_server.interactions.sharing import (
+    found_by_profiles,
+    is_deletion,
+    make_labels_regular,
+    must_be_metadata,
+    must_have_passed,
+)
 from fhir_server.interactions.shown import as_shown, unseen, with_data
+from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
 from fhir_server.store.document import document, keeps_records, stamp
@@ -82,18 +90,38 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         raise NotFound(f"{type}/{id} is not known.")
-    return await patch_by(exchange, raw, facts, old)
+    return await patch_by(exchange, raw, facts, old, by_guide=not exchange.is_conformance)
 
 
-async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored) -> Answer:
-    """Apply a JSON Patch to what the requester sees; what he does not see of it stays."""
+async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored, *, by_guide: bool) -> Answer:
+    """Apply a patch to what the requester sees; what he does not see of it stays.
+
+    ``by_guide`` it is the update of metadata of PDSm, which a test client asks for on a condition; under an id it asks
+    for what FHIR has.
+    """
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
     before = await with_data(exchange, shown.body, old.document)
     body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
     draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
+    stored = json.decode_object(old.body or b"{}")
+    if by_guide and is_deletion(exchange, stored, draft.resource):
+        return await _delete(exchange, draft, facts, old)
+    if by_guide:
+        must_be_metadata(exchange, stored, draft.resource, changed_members(stored, draft.resource))
     return await _store(exchange, draft, facts, old)
+
+
+async def _delete(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) -> Answer:
+    """Entered in error is deleted (R-51, ADR 0033): the answer shows the document as it is from now on for nobody."""
+    exchange.closed(old.type, Act.DELETE_OWN, "u")
+    await must_be_his_to_delete(exchange, facts, old)
+    version = old.version + 1
+    _, body = stamp(draft.body, draft.resource, id=old.id, version=version, at=exchange.now)
+    shown = await as_shown(exchange, body, old.document)
+    await withdraw(exchange, old)
+    return Answer(200, shown, version, exchange.now, issues=tuple(draft.remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +249,12 @@ async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) ->
 async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None) -> Change:
     """Check and decide a change of what the requester sees; an operation says itself as which ``act`` it is made."""
     before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
+    if exchange.account.interaction != "update" or not exchange.is_conformance:
+        make_labels_regular(exchange, draft, before)
     changed = changed_members(before, draft.resource)
+    if changed - {"status", "securityLabel", "extension", "meta.security"}:
+        found = found_by_profiles(exchange, draft, binding=not exchange.is_conformance, stored=True)
+        must_have_passed(draft, found)
     relabelling = is_relabelling(before, draft.resource, changed)
     acts = acts_of_update(exchange, draft.type, relabelling=relabelling) if act is None else (act,)
     if draft.type == "Consent":

@@ -1,11 +1,13 @@
 """The bytes of Binaries, decoded, beside their bodies: small ones inline, large ones in GridFS.
 
-They are told by their SHA-256; equal large contents are stored once.
+They are told by their SHA-256; equal large contents are stored once. The SHA-1 beside it is the one that an attachment
+declares.
 """
 
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
@@ -32,7 +34,8 @@ class Contents:
     async def keep(self, data: bytes, content_type: str) -> dict[str, Any]:
         """Store the bytes and answer the ``content`` field of the Binary's document."""
         digest = hashlib.sha256(data).hexdigest()
-        kept: dict[str, Any] = {"hash": digest, "size": len(data), "type": content_type}
+        sha1 = b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+        kept: dict[str, Any] = {"hash": digest, "sha1": sha1, "size": len(data), "type": content_type}
         if len(data) <= INLINE_BYTES:
             return {**kept, "inline": Binary(data)}
         with answering():

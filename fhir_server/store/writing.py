@@ -65,6 +65,8 @@ class Effects:
     """The resource may own Binaries, which follow its labels and its deletion."""
     beside: tuple[Document, ...] = ()
     """Other new resources, stored with it or not at all."""
+    changed: tuple[tuple[Stored, Document], ...] = ()
+    """Other resources and the versions that follow them, the same."""
 
 
 MOST_HELPED: Final = 5
@@ -129,12 +131,12 @@ class Writing:
         """Store a new resource; raise :class:`VersionMoved` when its id is taken."""
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._write_beside(effects, session)
             await self._claim_binaries(document, effects, session)
-            await self._insert_beside(effects, session)
             await self._insert(document, session)
             await self._change_facts(effects, session)
 
-        several = effects.facts or effects.binaries or effects.beside or "owner" in document
+        several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document
         await self._carry_out(work, whole=bool(several))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
@@ -142,12 +144,14 @@ class Writing:
         follows = effects.owner and any(old.document[name] != document[name] for name in CONSENT_FIELDS)
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._write_beside(effects, session)
             await self._claim_binaries(document, effects, session)
-            await self._insert_beside(effects, session)
             await self._swap(old, document, session)
             await self._change_facts(effects, session)
 
-        await self._carry_out(work, whole=bool(effects.facts or effects.binaries or effects.beside or follows))
+        await self._carry_out(
+            work, whole=bool(effects.facts or effects.binaries or effects.beside or effects.changed or follows)
+        )
 
     async def delete(self, old: Stored, at: int, effects: Effects, trace: str) -> int:
         """Replace a resource by the marker of its deletion, its Binaries with it; answer the marker's version.
@@ -185,8 +189,8 @@ class Writing:
             cursor = self._database["resources"].find(where, {"_id": 1}, session=session).limit(2)
             found = tuple(str(one["_id"]) for one in await cursor.to_list())
             if not found:
+                await self._write_beside(effects, session)
                 await self._claim_binaries(document, effects, session)
-                await self._insert_beside(effects, session)
                 await self._insert(document, session)
                 await self._change_facts(effects, session)
             return Existing(found)
@@ -293,9 +297,11 @@ class Writing:
             gone = {**marker(binary, at), "trace": trace}
             await resources.replace_one({"_id": binary["_id"]}, gone, session=session)
 
-    async def _insert_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
+    async def _write_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
         for one in effects.beside:
             await self._insert(dict(one), session)
+        for old, document in effects.changed:
+            await self._swap(old, document, session)
 
     async def _change_facts(self, effects: Effects, session: AsyncClientSession | None) -> None:
         change = effects.facts

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests import pdsm
 from tests.conformance.own_record import TRE_A07, document, own_record
 from tests.served import FHIR_JSON, ROOT, Served
 
@@ -98,24 +99,48 @@ def example(patient: str) -> dict[str, Any]:
     return told
 
 
-def test_the_published_example_can_be_deposited(served: Served) -> None:
+def test_the_published_example_is_refused_for_what_is_wrong_in_it(served: Served) -> None:
+    """All at once: what it does not contain, a type of another category, size and hash of another Binary."""
     record = own_record(served)
-    body = example(record.id)
-    del body["content"][0]["attachment"]["url"]  # its Binary is not ours
-    body["content"][0]["attachment"]["data"] = "SGVsbG8gV29ybGQ="
-    answer = record.as_("hopital").post("/DocumentReference", json=body, headers=FHIR_JSON)
+    hospital, body = record.as_("hopital"), example(record.id)
+    content = {"resourceType": "Binary", "contentType": "application/pdf", "data": "SGVsbG8gV29ybGQ="}
+    location = hospital.post("/Binary", json=content, headers=FHIR_JSON).headers["location"]
+    attachment = body["content"][0]["attachment"]
+    attachment["url"] = location.partition("/fhir/")[2].partition("/_history/")[0]
+    answer = hospital.post("/DocumentReference", json=body, headers=FHIR_JSON)
+    assert answer.status_code == 422, answer.text
+    assert [one["expression"][0] for one in answer.json()["issue"] if one["severity"] == "error"] == [
+        "DocumentReference.authenticator.reference",
+        "DocumentReference.author[0].reference",
+        "DocumentReference.context.sourcePatientInfo.reference",
+        "DocumentReference.category[0]",
+        "DocumentReference.content[0].attachment.size",
+        "DocumentReference.content[0].attachment.hash",
+    ]
+    assert "345678" in answer.text
+    assert "has 11" in answer.text
 
+    # mended, it is stored as it is, and the label under a system that does not exist is reported
+    body["contained"].append({"resourceType": "Patient", "id": "source"})
+    body["author"] = [{"reference": "#practitioner-example"}]
+    body["context"]["sourcePatientInfo"] = {"reference": "#source"}
+    del body["authenticator"]
+    body["category"][0]["coding"][0]["code"] = "11"
+    attachment |= {"size": 11, "hash": "Ck1VqNd45QIvq3AZd8XYQLvEhtA="}
+    answer = hospital.post("/DocumentReference", json=body, headers=FHIR_JSON)
     assert answer.status_code == 201, answer.text
     stored = answer.json()
-    assert stored["id"] != "exemple-pdsm-documentreference"
-    assert {**stored, "id": 0, "meta": 0} == {**body, "id": 0, "meta": 0}
+    told = {**body, "securityLabel": stored["securityLabel"]}
+    assert {**stored, "id": 0, "meta": 0} == {**told, "id": 0, "meta": 0}
+    assert stored["securityLabel"][:1] == body["securityLabel"]
     assert record.sees("patient", stored["id"])
 
 
 def test_its_binary_must_be_known(served: Served) -> None:
-    """The published example points to Binary/6789, which nobody deposited here."""
+    """A document that is right but for the Binary it points to, which nobody deposited here."""
     record = own_record(served)
-    answer = record.as_("hopital").post("/DocumentReference", json=example(record.id), headers=FHIR_JSON)
+    told = pdsm.document(record.ins, "Binary/6789")
+    answer = record.as_("hopital").post("/DocumentReference", json=told, headers=FHIR_JSON)
     assert answer.status_code == 422
     assert answer.json()["issue"][0]["expression"] == ["DocumentReference.content[0].attachment.url"]
 

@@ -36,7 +36,9 @@ def content(resource: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_a_published_example_comes_back_equal(client: httpx.Client, path: Path) -> None:
     sent = decode_object(path.read_bytes())
-    created = client.post(str(sent["resourceType"]), content=path.read_bytes(), headers=FHIR_JSON)
+    # under its own id: the example of PDSm breaks rules of its guide, so that nobody can publish it
+    key = f"{sent['resourceType']}/{sent['id']}"
+    created = client.put(key, content=path.read_bytes(), headers=FHIR_JSON)
     assert created.status_code == 201, created.text
     where = created.headers["location"].partition("/_history/")[0]
     read = client.get(where)

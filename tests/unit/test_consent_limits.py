@@ -123,15 +123,16 @@ def test_the_directory_and_the_traces_have_a_realm_too() -> None:
     [
         ("r", {Act.CONSULT}),
         ("s", {Act.CONSULT}),
-        ("c", {Act.FEED}),
-        ("u", {Act.FEED, Act.RELABEL, Act.CHANGE_OWN}),
+        ("c", {Act.FEED, Act.REPLACE}),
+        # a patch that says a document was entered in error deletes it; DELETE itself asks for its own letter
+        ("u", {Act.FEED, Act.RELABEL, Act.CHANGE_OWN, Act.DELETE_OWN}),
         ("d", {Act.DELETE_OWN}),
     ],
 )
 def test_nothing_outside_the_letters_of_the_token(letters: str, open_to: set[Act]) -> None:
     own = document_reference(deposited_by=f"ins|{HELENE}")
     holder = patient(scope=f"patient/*.{letters}")
-    every_act = (Act.CONSULT, Act.FEED, Act.RELABEL, Act.CHANGE_OWN, Act.DELETE_OWN)
+    every_act = (Act.CONSULT, Act.FEED, Act.REPLACE, Act.RELABEL, Act.CHANGE_OWN, Act.DELETE_OWN)
     assert {act for act in every_act if sees(holder, own, record(), act)} == open_to
 
 

@@ -21,10 +21,10 @@ from fhir_server.identity.requester import Kind
 RULE = "authorisation"
 
 
-@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL))
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL, Act.REPLACE))
 def authorisation(seen: Circumstances) -> Verdict:
     """Permit the authorised professional to consult and relabel."""
-    if seen.act not in (Act.CONSULT, Act.RELABEL) or not seen.stands(Standing.PROFESSIONAL_AUTHORISED):
+    if seen.act not in (Act.CONSULT, Act.RELABEL, Act.REPLACE) or not seen.stands(Standing.PROFESSIONAL_AUTHORISED):
         return silent(RULE, Effect.PERMIT)
     return permit(RULE, consulted(seen), "the patient authorised the requester or his structure")
 

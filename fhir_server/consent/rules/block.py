@@ -9,8 +9,9 @@ from __future__ import annotations
 from fhir_server.consent.circumstances import Act, Circumstances, professional_key
 from fhir_server.consent.speaks import acts_but, speaks
 from fhir_server.consent.verdict import Effect, Verdict, deny, silent
-from fhir_server.consent.where import in_record
+from fhir_server.consent.where import deposited_by, in_record
 from fhir_server.identity.requester import Kind
+from fhir_server.search.predicate import all_of, negate
 
 RULE = "block"
 
@@ -21,4 +22,7 @@ def block(seen: Circumstances) -> Verdict:
     key = professional_key(seen.requester)
     if key not in seen.facts.blocked or seen.emergency or seen.act in (Act.FEED, Act.TRACE, Act.STATUS):
         return silent(RULE, Effect.DENY)
-    return deny(RULE, in_record(seen), "the patient blocked this professional")
+    where = in_record(seen)
+    if seen.act is Act.REPLACE:
+        where = all_of([where, negate(deposited_by(seen))])  # what he may feed again he may replace
+    return deny(RULE, where, "the patient blocked this professional")

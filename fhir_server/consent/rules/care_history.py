@@ -31,7 +31,7 @@ CARE_HISTORY: Final[Predicate] = any_of(
 """Reimbursement data: class 60 of JDV_J57, type REMB of TRE_A05, and what they come with."""
 
 
-@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=acts_but(Act.FEED, Act.TRACE))
+@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=acts_but(Act.FEED, Act.REPLACE, Act.TRACE))
 def care_history(seen: Circumstances) -> Verdict:
     """Deny the care history to professionals and publishers when the patient masked it."""
     if not seen.facts.history_masked or seen.domain is not Domain.CONTENTS or spares(seen):

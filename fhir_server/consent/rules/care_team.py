@@ -14,9 +14,9 @@ from fhir_server.identity.requester import Kind
 RULE = "care-team"
 
 
-@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL))
+@speaks(kinds=(Kind.PROFESSIONAL,), acts=(Act.CONSULT, Act.RELABEL, Act.REPLACE))
 def care_team(seen: Circumstances) -> Verdict:
     """Permit the members of the care team to consult and relabel."""
-    if seen.act not in (Act.CONSULT, Act.RELABEL) or not seen.stands(Standing.TEAM_MEMBER):
+    if seen.act not in (Act.CONSULT, Act.RELABEL, Act.REPLACE) or not seen.stands(Standing.TEAM_MEMBER):
         return silent(RULE, Effect.PERMIT)
     return permit(RULE, consulted(seen), "the requester is a member of the patient's care team")

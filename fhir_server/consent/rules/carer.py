@@ -24,6 +24,6 @@ def carer(seen: Circumstances) -> Verdict:
     where = in_record(seen)
     if seen.act is Act.GOVERN:
         where = all_of([where, one_of(Field.NAMED, seen.requester.key)])
-    elif seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN):
+    elif seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN, Act.REPLACE):
         where = all_of([where, deposited_by(seen)])
     return permit(RULE, where, "the patient gave the requester access as his carer")

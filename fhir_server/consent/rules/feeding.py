@@ -1,6 +1,7 @@
 """Feeding needs no authorisation, and a block does not stop it (R-05, R-11, R1111-47).
 
-It permits adding to a record, and replacing what one deposited oneself: the candidate carries its author's deposit.
+It permits adding to a record, and replacing what one deposited oneself: the candidate carries its author's deposit. So
+does the document that a new one makes superseded (R-52).
 A Binary may be deposited before the document that will point to it, so it has no record yet.
 """
 
@@ -27,10 +28,10 @@ _FEEDERS = (
 )
 
 
-@speaks(acts=(Act.FEED,))
+@speaks(acts=(Act.FEED, Act.REPLACE))
 def feeding(seen: Circumstances) -> Verdict:
     """Permit depositing in a record and replacing own deposits."""
-    if seen.domain is not Domain.CONTENTS or seen.act is not Act.FEED or not seen.stands(*_FEEDERS):
+    if seen.domain is not Domain.CONTENTS or seen.act not in (Act.FEED, Act.REPLACE) or not seen.stands(*_FEEDERS):
         return silent(RULE, Effect.PERMIT)
     places = [in_record(seen)]
     if seen.type == "Binary":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RULE = "mask"
 
 
-@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=acts_but(Act.FEED, Act.TRACE))
+@speaks(kinds=(Kind.PROFESSIONAL, Kind.ORGANISATION), acts=acts_but(Act.FEED, Act.REPLACE, Act.TRACE))
 def mask(seen: Circumstances) -> Verdict:
     """Deny masked documents to professionals and publishers, but for their own."""
     if spares(seen):
@@ -38,7 +38,11 @@ def _masked(requester: Requester) -> Predicate:
 
 def spares(seen: Circumstances) -> bool:
     """Whether masks hide nothing here: nothing from the patient's side, nothing from the médecin traitant."""
-    if seen.requester.kind not in (Kind.PROFESSIONAL, Kind.ORGANISATION) or seen.act in (Act.FEED, Act.TRACE):
+    if seen.requester.kind not in (Kind.PROFESSIONAL, Kind.ORGANISATION) or seen.act in (
+        Act.FEED,
+        Act.REPLACE,
+        Act.TRACE,
+    ):
         return True
     if Standing.MEDECIN_TRAITANT in seen.standings:
         return True

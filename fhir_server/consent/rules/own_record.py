@@ -22,6 +22,6 @@ def own_record(seen: Circumstances) -> Verdict:
     if not seen.stands(Standing.PATIENT, Standing.REPRESENTANT):
         return silent(RULE, Effect.PERMIT)
     where = in_record(seen)
-    if seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN):
+    if seen.domain is Domain.CONTENTS and seen.act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN, Act.REPLACE):
         where = all_of([where, deposited_by(seen)])
     return permit(RULE, where, "it is the requester's own record, or that of a person he represents")

@@ -1,0 +1,249 @@
+"""Looks at one resource by its profiles, and tells everything that is wrong, each with the profile that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir.outcome import Issue, IssueType, error, warning
+from fhir_server.validation.sharing.profiles import EXTENSIONS, LIST_TYPES, MANY, Profile, list_type
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.terminology import Terminology
+
+_NOS: Final = "https://mos.esante.gouv.fr/NOS/"
+TYPES: Final = f"{_NOS}JDV_J66-TypeCode-DMP/FHIR/JDV-J66-TypeCode-DMP"
+CLASSES: Final = f"{_NOS}JDV_J57-ClassCode-DMP/FHIR/JDV-J57-ClassCode-DMP"
+CLASS_OF_TYPE: Final = f"{_NOS}ASS_X16-CorrespondanceType-Classe-DMP/FHIR/ASS-X16-CorrespondanceType-Classe-DMP"
+CONFIDENTIALITY: Final = f"{_NOS}JDV_J58-ConfidentialityCode-DMP/FHIR/JDV-J58-ConfidentialityCode-DMP"
+BOUND: Final = {
+    "type": TYPES,
+    "category": CLASSES,
+    "content.format": f"{_NOS}JDV_J60-FormatCode-DMP/FHIR/JDV-J60-FormatCode-DMP",
+    "context.facilityType": f"{_NOS}JDV_J61-HealthcareFacilityTypeCode-DMP/FHIR/JDV-J61-HealthcareFacilityTypeCode-DMP",
+    "context.practiceSetting": f"{_NOS}JDV_J62-PracticeSettingCode-DMP/FHIR/JDV-J62-PracticeSettingCode-DMP",
+}
+"""The code lists of the DMP. The guide prefers them; the DMP demands them."""
+
+MEDIA_TYPES: Final = frozenset(
+    {
+        "application/dicom",
+        "application/fhir+json",
+        "application/fhir+xml",
+        "application/pdf",
+        "application/xml",
+        "image/jpeg",
+        "image/tiff",
+        "text/plain",
+        "text/rtf",
+        "text/xml",
+    }
+)
+"""What a document of the DMP may be made of: CDA, PDF, images, text, imaging objects, FHIR documents."""
+
+URI: Final = "urn:ietf:rfc:3986"
+
+
+def issues_of(resource: JsonObject, profiles: Sequence[Profile], terminology: Terminology) -> list[Issue]:
+    """What is wrong with a resource by these profiles; each defect once."""
+    found: dict[tuple[str, tuple[str, ...]], Issue] = {}
+    for profile in sorted(profiles, key=lambda one: not one.is_french):
+        for issue in _of_profile(resource, profile):
+            found.setdefault((issue.code, issue.expression), issue)
+    if any(profile.is_french for profile in profiles) and resource.get("resourceType") == "DocumentReference":
+        for issue in _of_the_dmp(resource, terminology):
+            found.setdefault((issue.code, issue.expression), issue)
+    return list(found.values())
+
+
+def _of_profile(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    yield from _of_counts(resource, profile)
+    yield from _of_values(resource, profile)
+    if profile.list_type is not None:
+        yield from _of_list(resource, profile)
+
+
+def _of_counts(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    for path, (least, most) in profile.counts.items():
+        for where, number in _counted(resource, path, profile.type):
+            if number < least:
+                told = f"{where} is missing" if number == 0 else f"{where} stands {number} times"
+                yield error(IssueType.REQUIRED, f"{told}; {profile.name} asks for {_range(least, most)}.", where)
+            elif number > most:
+                told = f"{where} may not be given" if most == 0 else f"{where} stands {number} times"
+                yield error(IssueType.STRUCTURE, f"{told}; {profile.name} allows {_range(least, most)}.", where)
+
+
+def _of_values(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    for path, codes in profile.codes.items():
+        for where, value in _values(resource, path, profile.type):
+            if value not in codes:
+                expected = " or ".join(sorted(codes))
+                yield error(IssueType.CODE_INVALID, f"{where} must be {expected} ({profile.name}).", where)
+    for path in sorted(profile.contained):
+        for where, value in _values(resource, path, profile.type):
+            literal = value.get("reference") if isinstance(value, dict) else None
+            if not isinstance(literal, str) or not literal.startswith("#"):
+                yield error(
+                    IssueType.BUSINESS_RULE,
+                    f"{where} must refer to a resource that is contained ({profile.name}).",
+                    f"{where}.reference",
+                )
+
+
+def _of_list(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    if list_type(resource) != profile.list_type:
+        yield error(
+            IssueType.CODE_INVALID,
+            f"List.code must be {profile.list_type} of {LIST_TYPES} ({profile.name}).",
+            "List.code",
+        )
+    for where, value in _values(resource, "entry.item", "List"):
+        literal = value.get("reference") if isinstance(value, dict) else None
+        if isinstance(literal, str) and "/" in literal:
+            referred = literal.rstrip("/").split("/")[-2]
+            if referred[:1].isupper() and referred not in profile.items:
+                allowed = " or ".join(sorted(profile.items))
+                yield error(
+                    IssueType.BUSINESS_RULE,
+                    f"{where} refers to a {referred}; {profile.name} holds {allowed}.",
+                    f"{where}.reference",
+                )
+
+
+def _of_the_dmp(document: JsonObject, terminology: Terminology) -> Iterator[Issue]:
+    """The code lists, which no profile of the guide binds strictly, and what kind of file may be shared."""
+    for path, value_set in BOUND.items():
+        for where, value in _values(document, path, "DocumentReference"):
+            codings = list(_codings(value))
+            if not any(terminology.member(value_set, system, code) for system, code in codings):
+                told = ", ".join(f"{system}|{code}" for system, code in codings)[:200] or "no code"
+                name = value_set.rpartition("/")[2]
+                yield error(IssueType.CODE_INVALID, f"{where}: {told} is not in {name}.", where)
+    yield from _of_labels(document, terminology)
+    yield from _of_class(document, terminology)
+    for where, value in _values(document, "content.attachment.contentType", "DocumentReference"):
+        media = value.partition(";")[0].strip().lower() if isinstance(value, str) else ""
+        if media not in MEDIA_TYPES:
+            allowed = ", ".join(sorted(MEDIA_TYPES))
+            yield error(IssueType.NOT_SUPPORTED, f"{where}: {value!r} is not shared; allowed are {allowed}.", where)
+    for where, value in _values(document, "masterIdentifier", "DocumentReference"):
+        told_value = value.get("value") if isinstance(value, dict) else None
+        if isinstance(value, dict) and value.get("system") == URI and not _is_urn(told_value):
+            yield error(
+                IssueType.VALUE, f"{where}.value must begin with urn:oid: or urn:uuid: (PDSm).", f"{where}.value"
+            )
+
+
+def _is_urn(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith(("urn:oid:", "urn:uuid:"))
+
+
+def _of_labels(document: JsonObject, terminology: Terminology) -> Iterator[Issue]:
+    """Codes of confidentiality and visibility are those of the DMP; labels of other systems may stand beside them."""
+    for where, value in _values(document, "securityLabel", "DocumentReference"):
+        for position, (system, code) in enumerate(_codings(value)):
+            at = f"{where}.coding[{position}]"
+            if terminology.member(CONFIDENTIALITY, system, code):
+                continue
+            if _is_mistyped(system):
+                yield warning(
+                    IssueType.CODE_INVALID,
+                    f"{at}: {system} is not a code system; the visibility codes are those of "
+                    "TRE_A07-StatutVisibiliteDocument, and N, R and V those of TRE_A08-HL7Confidentiality. This label "
+                    "is kept as it is, and says nothing.",
+                    f"{at}.system",
+                )
+            elif is_confidentiality(system, terminology):
+                yield error(IssueType.CODE_INVALID, f"{at}: {code} is not in {CONFIDENTIALITY.rpartition('/')[2]}.", at)
+
+
+def _is_mistyped(system: str) -> bool:
+    """Under the name that an example of the guide gives the system by mistake."""
+    return "TRE_A07-Status" in system
+
+
+A08: Final = f"{_NOS}TRE_A08-HL7Confidentiality/FHIR/TRE-A08-HL7Confidentiality"
+
+
+def is_confidentiality(system: str, terminology: Terminology) -> bool:
+    """Whether a code system is that of N, R and V, under either of its names."""
+    return terminology.system(system) == terminology.system(A08)
+
+
+def _of_class(document: JsonObject, terminology: Terminology) -> Iterator[Issue]:
+    """The category that goes with a type, where the table of the DMP has one."""
+    expected = {
+        found
+        for _, value in _values(document, "type", "DocumentReference")
+        for system, code in _codings(value)
+        if (found := terminology.translate(CLASS_OF_TYPE, system, code)) is not None
+    }
+    for where, value in _values(document, "category", "DocumentReference"):
+        told = {(terminology.system(system), code) for system, code in _codings(value)}
+        wanted = {(terminology.system(one.system), one.code) for one in expected}
+        if wanted and not told & wanted:
+            codes = ", ".join(sorted(one.code for one in expected))
+            yield error(
+                IssueType.BUSINESS_RULE,
+                f"{where}: a document of this type is of category {codes} ({CLASS_OF_TYPE.rpartition('/')[2]}).",
+                where,
+            )
+
+
+def _codings(value: Json) -> Iterator[tuple[str, str]]:
+    """The system and code of each coding of a concept, or of a Coding itself."""
+    if not isinstance(value, dict):
+        return
+    codings = value.get("coding") if "coding" in value else [value]
+    for coding in codings if isinstance(codings, list) else []:
+        if isinstance(coding, dict):
+            system, code = coding.get("system"), coding.get("code")
+            if isinstance(code, str):
+                yield (system if isinstance(system, str) else "", code)
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}..{'*' if most >= MANY else most}"
+
+
+# Paths
+
+
+def _counted(resource: JsonObject, path: str, type: str) -> Iterator[tuple[str, int]]:
+    """How often the last element of a path stands, below each of those before it that are there."""
+    before, _, last = path.rpartition(".")
+    name, _, slice = last.partition(":")
+    holders = _values(resource, before, type) if before else iter([(type, resource)])
+    counts = _counting(name, slice)
+    for where, holder in holders:
+        if isinstance(holder, dict):
+            yield f"{where}.{name}", counts(holder.get(name))
+
+
+def _counting(name: str, slice: str) -> Callable[[Json], int]:
+    if not slice:
+        return lambda value: len(value) if isinstance(value, list) else int(value is not None)
+    member, wanted = ("url", EXTENSIONS[slice]) if name == "extension" else ("use", slice)
+
+    def count(value: Json) -> int:
+        elements = value if isinstance(value, list) else []
+        return sum(isinstance(one, dict) and one.get(member) == wanted for one in elements)
+
+    return count
+
+
+def _values(resource: JsonObject, path: str, type: str) -> Iterator[tuple[str, Json]]:
+    """The elements at a path that are there, each with its FHIRPath."""
+    found: list[tuple[str, Json]] = [(type, resource)]
+    for name in path.split("."):
+        below: list[tuple[str, Json]] = []
+        for where, holder in found:
+            value = holder.get(name) if isinstance(holder, dict) else None
+            if isinstance(value, list):
+                below += [(f"{where}.{name}[{position}]", one) for position, one in enumerate(value)]
+            elif value is not None:
+                below.append((f"{where}.{name}", value))
+        found = below
+    yield from found

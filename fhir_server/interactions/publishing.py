@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
+from fhir_server.audit.access import Agent
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
-from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
 from fhir_server.fhir.reference import local
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.record.actors import INS, identifier_key
+from fhir_server.record.notification import SERVER
 from fhir_server.search.types import token
 from fhir_server.store.document import bucket_of, document, new_id, stamp
 from fhir_server.validation.sharing.cda import MEDIA_TYPES as XML
@@ -58,11 +60,20 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """A document that is made superseded."""
+
+    old: Stored
+    is_shown: bool
+    """To who replaces it. Else the server supersedes it in its own name, so that his trail does not tell it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """What is written with a document."""
 
     carried: tuple[Carried, ...] = ()
-    replaced: tuple[Stored, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
 
     @property
     def keys(self) -> frozenset[str]:
@@ -217,13 +228,13 @@ def _attachments(resource: JsonObject) -> Iterator[tuple[int, JsonObject]]:
 # What is replaced (R-52)
 
 
-async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[Stored, ...]:
+async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[Replaced, ...]:
     """The documents that a new one makes superseded, by ``relatesTo`` alone.
 
     Its author may replace a document, and who may consult the record, whether the document is masked from him or not
-    (`Act.REPLACE`). One that is not known, or not his to replace, is the same 422 where a profile binds; where none
-    does, ``relatesTo`` is what the client says and changes nothing. One that the same Bundle changes itself is left
-    to that.
+    (`Act.REPLACE`). So of one that he does not see nothing is told: it is superseded or not there, and the answer is
+    the same. Where a profile binds, one that he sees must be of this record, his to replace, and not replaced already.
+    One that the same Bundle changes itself is left to that.
     """
     if draft.type != "DocumentReference":
         return ()
@@ -231,7 +242,7 @@ async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[S
     if exchange.is_conformance and not binding:
         return ()
     relations = draft.resource.get("relatesTo")
-    found: dict[str, Stored] = {}
+    found: dict[str, Replaced] = {}
     for position, relation in enumerate(relations if isinstance(relations, list) else []):
         if not isinstance(relation, dict) or relation.get("code") != "replaces":
             continue
@@ -239,17 +250,28 @@ async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[S
         key = await _named(exchange, relation.get("target"), facts)
         if key in exchange.changing:
             continue
-        old = await _to_replace(exchange, key, facts)
-        if old is None or old.body is None:
-            if binding:
-                sentence = "The document that this one replaces is not known."
-                raise Unprocessable(sentence, expression=(where,), code=IssueType.NOT_FOUND)
-        elif json.decode_object(old.body).get("status") == "current":
-            found[old.key] = old
+        one = await _to_replace(exchange, key, facts)
+        if binding and one.shown is not None:
+            _must_be_his_to_replace(one, where)
         elif binding:
-            sentence = "The document that this one replaces was replaced already; replace the one that took its place."
-            raise Unprocessable(sentence, expression=(where,), code=IssueType.BUSINESS_RULE)
+            sentence = "What this document replaces is not shown to you; if it is there, and yours to replace, it is."
+            draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
+        if one.old is not None and _status(one.old) == "current":
+            found[one.old.key] = Replaced(one.old, is_shown=one.shown is not None)
     return tuple(found.values())
+
+
+def _must_be_his_to_replace(one: _Sought, where: str) -> None:
+    if one.old is None:
+        sentence = "The document that this one replaces is another patient's, or not yours to replace."
+        raise Unprocessable(sentence, expression=(where,), code=IssueType.BUSINESS_RULE)
+    if _status(one.old) != "current":
+        sentence = "The document that this one replaces was replaced already; replace the one that took its place."
+        raise Unprocessable(sentence, expression=(where,), code=IssueType.BUSINESS_RULE)
+
+
+def _status(document: Stored) -> Json:
+    return json.decode_object(document.body or b"{}").get("status")
 
 
 async def _named(exchange: Exchange, target: Json, facts: Facts) -> str | None:
@@ -271,13 +293,28 @@ async def _named(exchange: Exchange, target: Json, facts: Facts) -> str | None:
     return next(iter(named.values()), None)
 
 
-async def _to_replace(exchange: Exchange, key: str | None, facts: Facts) -> Stored | None:
-    """The document in this record, if it is the requester's to replace."""
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A document that is to be replaced, as far as it is there for the requester."""
+
+    old: Stored | None
+    """If it is his to replace in this record."""
+    shown: Stored | None
+    """If he may consult it."""
+
+
+async def _to_replace(exchange: Exchange, key: str | None, facts: Facts) -> _Sought:
     held = await exchange.server.reading.hold("DocumentReference", key.partition("/")[2] if key is not None else "")
     rules = exchange.account.rules
-    decision = exchange.decide("DocumentReference", Act.REPLACE, facts)
+    replacing = exchange.decide("DocumentReference", Act.REPLACE, facts)
+    consulting = exchange.decide("DocumentReference", Act.CONSULT, await exchange.facts(held.record))
     exchange.account.rules = rules
-    return held.read(decision.visible) if held.record == facts.record else None
+    old = held.read(replacing.visible) if held.record == facts.record else None
+    shown = held.read(consulting.visible)
+    return _Sought(
+        old if old is not None and old.body is not None else None,
+        shown if shown is not None and shown.body is not None else None,
+    )
 
 
 # Written with it
@@ -294,20 +331,31 @@ async def announced(
             candidate = await _content(exchange, one, deposit)
             contents.append(await _traced(exchange, stack, candidate, "create", 201))
         changed: list[tuple[Stored, dict[str, Any]]] = []
-        for old in beside.replaced:
-            candidate = _superseded(exchange, old)
-            changed.append((old, await _traced(exchange, stack, candidate, "update", 200)))
+        for replaced in beside.replaced:
+            candidate = _superseded(exchange, replaced.old)
+            traced = await _traced(exchange, stack, candidate, "update", 200, by_server=not replaced.is_shown)
+            changed.append((replaced.old, traced))
         yield tuple(contents), tuple(changed)
 
 
 async def _traced(
-    exchange: Exchange, stack: AsyncExitStack, candidate: dict[str, Any], interaction: str, status: int
+    exchange: Exchange,
+    stack: AsyncExitStack,
+    candidate: dict[str, Any],
+    interaction: str,
+    status: int,
+    *,
+    by_server: bool = False,
 ) -> dict[str, Any]:
+    """The candidate with the key of its trace, which is durable; the write takes place within the stack."""
     type, key, version = candidate["rt"], candidate["_id"], candidate["version"]
     access = replace(
         exchange.access(status), interaction=interaction, type=type, target=key, version=version, query=None
     )
     sealed = replace(exchange.sealed(), target=key, version=version)
+    if by_server:
+        access = replace(access, agent=Agent(key=SERVER, name=exchange.server.base_url), at=access.at - 1_000)
+        sealed = replace(sealed, why=f"superseded by {exchange.account.target}")
     trace = await stack.enter_async_context(exchange.server.journal.write(access, sealed, version))
     return {**candidate, "trace": trace}
 

@@ -6,6 +6,7 @@ Whatever a test does to such a record, no other test sees. The demonstration rec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from random import SystemRandom
 from typing import Any, Final
 from uuid import uuid4
@@ -111,9 +112,13 @@ def own_record(served: Served) -> OwnRecord:
     return record
 
 
+_numbers = count(SystemRandom().randrange(10**6))
+"""A run makes more records than may be given numbers by chance: two would have the same, sooner or later."""
+
+
 def new_ins() -> str:
     """A test INS with the right key: a girl born in 2012 in a commune that does not exist."""
-    number = f"21205{99:02d}{SystemRandom().randrange(10**6):06d}"
+    number = f"21205{99:02d}{next(_numbers) % 10**6:06d}"
     return f"{number}{97 - int(number) % 97:02d}"
 
 

@@ -25,6 +25,7 @@ from tests.patches import delete as deleting
 from tests.patches import insert as inserting
 from tests.patches import move as moving
 from tests.patches import replace as replacing
+from tests.pdsm import MHD
 
 JSON_PATCH: Final = {"Content-Type": "application/json-patch+json"}
 SYSTEM: Final = ""
@@ -458,6 +459,23 @@ async def create_relating_to(ask: Ask, type: str) -> None:
         id = made.json()["id"]
         await ask.send("GET", f"/DocumentReference?_id={id}&_include=DocumentReference:relatesto")
         await ask.send("DELETE", f"/DocumentReference/{id}")
+
+
+@door("POST type", "GET type", "GET type/id", types=("DocumentReference",), writes=True)
+async def create_replacing(ask: Ask, type: str) -> None:
+    """What is published may replace anything; whether that was there is told to nobody who did not see it."""
+    profile = {"profile": [f"{MHD}IHE.MHD.Minimal.DocumentReference"]}
+    master = {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3.4"}
+    by_number = {"identifier": {"system": NUMBERS, "value": ask.place.number}}
+    for named in ({"reference": f"DocumentReference/{ask.place.id(type)}"}, by_number):
+        relates = [{"code": "replaces", "target": named}]
+        for told in ({"meta": profile, "masterIdentifier": master}, {}):
+            body = deposit(ask.place, relatesTo=relates, **told)
+            made = await ask.post("/DocumentReference", body, Prefer="return=OperationOutcome")
+            if made.status_code == 201:
+                await ask.send("GET", f"/AuditEvent?entity=DocumentReference/{ask.place.id(type)}")
+                await ask.send("DELETE", made.headers["Location"].partition("/_history/")[0])
+    await ask.send("GET", f"/DocumentReference/{ask.place.id(type)}")
 
 
 @door("POST type", types=CONTENTS, writes=True)

@@ -305,6 +305,18 @@ def test_a_submission_replaces_by_its_relation_or_by_a_patch_and_not_twice(
         assert status(record, key_of(old)) == ("superseded", "2"), patches
 
 
+def test_the_patient_replaces_his_own_and_sees_that_the_rest_is_not_his(
+    record: OwnRecord, hospital: httpx.Client
+) -> None:
+    patient, other = record.as_("patient"), published(hospital, pdsm.simplified(record.ins))
+    own = published(patient, pdsm.simplified(record.ins))
+    published(patient, pdsm.simplified(record.ins, relatesTo=replacing(key_of(own))))
+    assert status(record, key_of(own)) == ("superseded", "2")
+    answer = post(patient, pdsm.simplified(record.ins, relatesTo=replacing(key_of(other))))
+    assert refused(answer) == ["DocumentReference.relatesTo[0].target"]
+    assert status(record, key_of(other)) == ("current", "1")
+
+
 def test_nobody_replaces_what_is_replaced_already(record: OwnRecord, hospital: httpx.Client) -> None:
     old = published(hospital, pdsm.simplified(record.ins))
     again = pdsm.simplified(record.ins, relatesTo=replacing(key_of(old)))
@@ -317,11 +329,16 @@ def test_with_an_authorisation_one_replaces_what_is_masked(record: OwnRecord, ho
     old = published(hospital, with_(masked, "contained.0.identifier.0.value", "89900000001"))
     doctor = record.as_("inconnu")
     again = pdsm.simplified(record.ins, relatesTo=replacing(key_of(old)))
-    assert refused(post(doctor, again)) == ["DocumentReference.relatesTo[0].target"]
+    published(doctor, again)
+    assert status(record, key_of(old)) == ("current", "1"), "a stranger replaces nothing"
     record.chosen(authorisation(record, "inconnu"))
     assert doctor.get(key_of(old)).status_code == 404, "he does not see it"
     published(doctor, again)
     assert status(record, key_of(old)) == ("superseded", "2")
+    own = json.dumps(doctor.get(f"AuditEvent?patient={record.id}&_count=50").json())
+    assert old["id"] not in own.replace(f"replaces/{old['id']}", ""), "nor does his own trail tell it"
+    holders = json.dumps(record.as_("patient").get(f"AuditEvent?patient={record.id}&_count=50").json())
+    assert f"{key_of(old)}/_history/2" in holders, "that of the holder does"
 
 
 def test_a_blocked_author_replaces_his_own_and_nothing_else(record: OwnRecord, hospital: httpx.Client) -> None:
@@ -333,19 +350,19 @@ def test_a_blocked_author_replaces_his_own_and_nothing_else(record: OwnRecord, h
     assert doctor.get(key_of(own)).status_code == 404
     published(doctor, pdsm.simplified(record.ins, relatesTo=replacing(key_of(own))))
     assert status(record, key_of(own)) == ("superseded", "2")
-    answer = post(doctor, pdsm.simplified(record.ins, relatesTo=replacing(key_of(other))))
-    assert refused(answer) == ["DocumentReference.relatesTo[0].target"]
+    published(doctor, pdsm.simplified(record.ins, relatesTo=replacing(key_of(other))))
     assert status(record, key_of(other)) == ("current", "1")
 
 
 def test_a_stranger_replaces_nothing_and_learns_nothing(record: OwnRecord, hospital: httpx.Client) -> None:
     old = published(hospital, pdsm.simplified(record.ins))
     stranger = record.as_("inconnu")
-    answers = [
-        post(stranger, pdsm.simplified(record.ins, relatesTo=replacing(key)))
-        for key in (key_of(old), "DocumentReference/absent")
-    ]
-    assert [one.status_code for one in answers] == [422, 422]
+    prefer = FHIR_JSON | {"Prefer": "return=OperationOutcome"}
+    answers = []
+    for key in (key_of(old), "DocumentReference/absent"):
+        told = json.dumps(pdsm.simplified(record.ins, relatesTo=replacing(key)))
+        answers.append(stranger.post("DocumentReference", content=told, headers=prefer))
+    assert [one.status_code for one in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
     plain = without(pdsm.simplified(record.ins, relatesTo=replacing(key_of(old))), "meta")
     assert post(stranger, plain).status_code == 201

@@ -11,6 +11,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,8 +40,8 @@ from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
 from fhir_server.http.front import Front, Limits
+from fhir_server.http.representation import Representations
 from fhir_server.http.request import request_id_of
-from fhir_server.http.response import of_error
 from fhir_server.http.shortcut import Shortcut
 from fhir_server.identity.development import DevelopmentIssuer
 from fhir_server.identity.keys import TrustedIssuer
@@ -120,6 +121,14 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
             yield
             made.clear()
 
+    front = Front(
+        lambda: made[0].server,
+        declared.capability.routes,
+        verifier,
+        Representations(declared.definitions),
+        base_path,
+        Limits(settings.max_body_bytes, settings.body_timeout),
+    )
     app = FastAPI(
         title="fhir-server",
         version=__version__,
@@ -127,15 +136,8 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header, which anybody can forge
-        exception_handlers={HTTPException: _elsewhere},
+        exception_handlers={HTTPException: partial(_elsewhere, front)},
         lifespan=lifespan,
-    )
-    front = Front(
-        lambda: made[0].server,
-        declared.capability.routes,
-        verifier,
-        base_path,
-        Limits(settings.max_body_bytes, settings.body_timeout),
     )
     app.add_route("/health/live", _live)
 
@@ -297,7 +299,7 @@ async def _keep_swept(held: Database, clock: Callable[[], int]) -> None:
             _logger.warning("the sweep failed", exc_info=error)
 
 
-async def _elsewhere(request: Request, error: Exception) -> Response:
+async def _elsewhere(front: Front, request: Request, error: Exception) -> Response:
     """What is outside of [base] is refused in the same words and with the same headers as what is inside."""
     allowed = getattr(error, "headers", None) or {}
     refusal = (
@@ -305,7 +307,7 @@ async def _elsewhere(request: Request, error: Exception) -> Response:
         if getattr(error, "status_code", None) == HTTPStatus.METHOD_NOT_ALLOWED
         else NotFound("Nothing is served at this path; FHIR begins at the base URL.")
     )
-    told = of_error(refusal)
+    told = front.refusal(refusal, request.scope)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in told.headers}
     headers["x-request-id"] = request_id_of(request.scope)
     return Response(told.body, told.status, headers)

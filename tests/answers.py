@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from fhir_server.definitions.load import load
+from fhir_server.definitions.xml_codec import XmlCodec
 from fhir_server.fhir.outcome import IssueType, Severity
 
+CODEC: Final = XmlCodec(load())
 LEAKS: Final = re.compile(
     r"Traceback|File \"|line \d+, in |pymongo|bson|msgspec|starlette|uvicorn|site-packages|\.py\b"
 )
@@ -56,14 +59,20 @@ def status_of(response: httpx.Response | Answered) -> int:
     return response.status if isinstance(response, Answered) else response.status_code
 
 
+def content(response: httpx.Response | Answered) -> Any:
+    """What an answer says, in whichever representation."""
+    in_xml = response.headers["content-type"] == "application/fhir+xml;charset=utf-8"
+    return json.loads(CODEC.to_json(response.content)) if in_xml else response.json()
+
+
 def refused(
     response: httpx.Response | Answered, status: int, code: str | None = None, says: str = ""
 ) -> dict[str, Any]:
     """Check that it is refused as it should be, in words for people; answer the first issue."""
     assert status_of(response) == status, response.text[:2000]
     hygienic(response)
-    assert response.headers["content-type"].startswith("application/fhir+json")
-    told = response.json()
+    assert response.headers["content-type"].startswith(("application/fhir+json", "application/fhir+xml"))
+    told = content(response)
     assert told["resourceType"] == "OperationOutcome"
     assert told["issue"]
     for issue in told["issue"]:

@@ -68,8 +68,8 @@ def statement() -> dict[str, Any]:
         "kind": "instance",
         "software": {"name": "fhir-server"},
         "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json"],
-        "patchFormat": ["application/fhir+json", "application/json-patch+json"],
+        "format": ["json", "xml", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": ["application/fhir+json", "application/fhir+xml", "application/json-patch+json"],
         "rest": [
             {
                 "mode": "server",

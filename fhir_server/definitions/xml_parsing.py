@@ -36,7 +36,7 @@ TEXT: Final = "#text"
 """The name of a node that is no element: text, where FHIR has elements only."""
 
 Node: TypeAlias = "tuple[str, list[str], list[Node], int]"
-"""Name, attributes, children, and the place in the body (:func:`line_at`).
+"""Name, attributes, children, and the place in the body (:func:`place_in`).
 
 The name is the local one in the namespace of FHIR, ``{namespace}local`` in others, with long namespaces cut. The
 attributes are names and values in turn, without declarations of namespaces. An element of XHTML is one node with all
@@ -85,9 +85,14 @@ def markup(node: Node) -> str:
     return node[1][0]
 
 
-def line_at(body: bytes, place: int) -> int:
-    """The line of a place in the body."""
-    return body.count(b"\n", 0, place) + 1
+def place_in(body: bytes, place: int) -> str:
+    """A place in the body as an editor tells it, by line and character."""
+    start = body.rfind(b"\n", 0, place) + 1
+    return _place(body.count(b"\n", 0, place) + 1, len(body[start:place].decode(errors="replace")) + 1)
+
+
+def _place(line: int, column: int) -> str:
+    return f"Line {line} column {column}"
 
 
 def shown(text: str) -> str:
@@ -245,7 +250,8 @@ class _Parsing:
         return _qualified(self._namespace_of(prefix), local) if prefix else name
 
     def _refuse(self, sentence: str) -> Never:
-        raise Malformed(f"Line {self._parser.CurrentLineNumber}: {sentence}")
+        place = _place(self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
+        raise Malformed(f"{place}: {sentence}")
 
 
 def _qualified(namespace: str, local: str) -> str:

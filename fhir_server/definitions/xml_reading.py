@@ -20,7 +20,7 @@ from typing import Any, Final, Never, TypeAlias
 import msgspec
 
 from fhir_server.definitions.tables import Definitions
-from fhir_server.definitions.xml_parsing import FHIR, TEXT, XHTML, Node, line_at, markup, parse, shown
+from fhir_server.definitions.xml_parsing import FHIR, TEXT, XHTML, Node, markup, parse, place_in, shown
 from fhir_server.definitions.xml_shapes import SCHEMA_LOCATION, Form, Member, members_of
 from fhir_server.fhir.errors import Invalid, Malformed
 from fhir_server.fhir.json import MAX_DEPTH
@@ -113,7 +113,7 @@ class XmlReader:
         root = parse(body)
         shape = self.shape_of_resource(root[0])
         if shape is None:
-            raise Malformed(f"Line {line_at(body, root[3])}: {_why_no_resource(root[0])}")
+            raise Malformed(f"{place_in(body, root[3])}: {_why_no_resource(root[0])}")
         reading = _Reading(self, body)
         resource = reading.resource(root, shape, shape.name, 1)
         if reading.issues:
@@ -321,11 +321,11 @@ class _Reading:
         self._report(IssueType.STRUCTURE, node[3], told, f"{at}.{member.segment}")
 
     def _too_deep(self, place: int) -> Never:
-        line = line_at(self._body, place)
-        raise Malformed(f"Line {line}: The body is nested too deeply; this server accepts {MAX_DEPTH} levels.")
+        where = place_in(self._body, place)
+        raise Malformed(f"{where}: The body is nested too deeply; this server accepts {MAX_DEPTH} levels.")
 
     def _report(self, code: IssueType, place: int, sentence: str, at: str) -> None:
-        self.issues.append(error(code, f"Line {line_at(self._body, place)}: {sentence}", at))
+        self.issues.append(error(code, f"{place_in(self._body, place)}: {sentence}", at))
         if len(self.issues) == MOST_ISSUES:
             more = f"Reading stopped after {MOST_ISSUES} defects; mend these first."
             raise Invalid(issues=(*self.issues, information(IssueType.INFORMATIONAL, more)))

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeAlias
 
 import msgspec
 
-from fhir_server.fhir.errors import Malformed
+from fhir_server.fhir.errors import FhirError, Malformed
 
 Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
 """A JSON value as read by :func:`decode`."""
@@ -31,6 +31,21 @@ MAX_CONTAINERS = 200_000
 """Most objects and arrays in one body. A Bundle of 1,000 large documents holds fewer than 100,000."""
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Unreadable(bytes):
+    """A body of another format that could not be turned into JSON, and why.
+
+    It is refused where it is read, so that what comes before the reading of a body (403, 404) comes before it too.
+    """
+
+    why: FhirError
+
+    def __new__(cls, body: bytes, why: FhirError) -> Self:
+        """The body as it was sent."""
+        made = super().__new__(cls, body)
+        made.why = why
+        return made
 
 
 class _Lexical(Decimal):
@@ -68,6 +83,8 @@ def decode(body: bytes) -> Json:
     Refuses what JSON allows and FHIR does not: duplicate keys, a byte order mark, NaN, lone surrogates, and nesting
     deeper than :data:`MAX_DEPTH`.
     """
+    if isinstance(body, Unreadable):
+        raise body.why
     skeleton = _STRING.sub(b'"', body)
     if skeleton.count(b"{") + skeleton.count(b"[") > MAX_CONTAINERS:
         raise Malformed(f"The body holds more than {MAX_CONTAINERS} objects and arrays, more than this server reads.")

@@ -5,12 +5,17 @@ https://hl7.org/fhir/R4/operationoutcome.html
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What a client may send, and neither a string of FHIR nor XML may hold."""
 
 
 class Severity(StrEnum):
@@ -95,8 +100,12 @@ def _issue(issue: Issue) -> dict[str, object]:
     told: dict[str, object] = {
         "severity": str(issue.severity),
         "code": str(issue.code),
-        "diagnostics": issue.diagnostics,
+        "diagnostics": _text(issue.diagnostics),
     }
     if issue.expression:
-        told["expression"] = list(issue.expression)
+        told["expression"] = [_text(one) for one in issue.expression]
     return told
+
+
+def _text(told: str) -> str:
+    return _NO_TEXT.sub("\ufffd", told)

@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from fhir_server import log
-from fhir_server.fhir import json
-from fhir_server.fhir.errors import FhirError, Invalid, NotAllowed, Unavailable
+from fhir_server.fhir.errors import FhirError, Invalid, NotAcceptable, NotAllowed, Unavailable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.conditions import is_current, take_conditions
-from fhir_server.http.negotiation import FHIR_JSON, FORM, JSON_PATCH, acceptable, must_be
-from fhir_server.http.performing import OF_REPRESENTATION, READS, SEARCHES, perform
+from fhir_server.http.negotiation import (
+    FORM,
+    Form,
+    Spoken,
+    Wish,
+    form_of_patch,
+    form_sent,
+    must_be,
+    spoken_in,
+    wish_of,
+)
+from fhir_server.http.performing import OF_REPRESENTATION, READS, SEARCHES, form_pairs, perform
 from fhir_server.http.request import (
     ClientGone,
     Request,
@@ -30,7 +39,7 @@ from fhir_server.http.request import (
     read_request,
     request_id_of,
 )
-from fhir_server.http.response import Response, not_modified, of_answer, of_error
+from fhir_server.http.response import Response, not_modified, of_answer
 from fhir_server.http.routes import Interaction, Route, Routes
 from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
@@ -46,12 +55,14 @@ from fhir_server.interactions.transaction import transaction
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
+    from fhir_server.http.representation import Representations
     from fhir_server.identity.requester import Requester
     from fhir_server.identity.token import Verifier
 
 _logger = structlog.get_logger("fhir_server.http")
 
 _WRITES: Final = frozenset({Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE})
+_SAFE: Final = frozenset({"GET", "HEAD"})
 _BUNDLES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
 """One door: the Bundle itself says which of the two it is."""
 
@@ -95,12 +106,19 @@ class Front:
     """The FHIR endpoint as an ASGI application."""
 
     def __init__(
-        self, server: Callable[[], Server], routes: Routes, verifier: Verifier, base_path: str, limits: Limits
+        self,
+        server: Callable[[], Server],
+        routes: Routes,
+        verifier: Verifier,
+        representations: Representations,
+        base_path: str,
+        limits: Limits,
     ) -> None:
         """``server`` gives what was made at start; ``base_path`` is the path below which FHIR is served."""
         self._server = server
         self._routes = routes
         self._verifier = verifier
+        self._representations = representations
         self._base_path = base_path
         self._limits = limits
 
@@ -115,25 +133,25 @@ class Front:
         interaction = "unknown"
         request_id = request_id_of(scope)
         requester: Requester | None = None
-        pretty = False
+        spoken = spoken_in(scope)
         try:
             request = read_request(scope, self._base_path, request_id)
             admitted = self._admit(request)
             requester = admitted.requester
             interaction = admitted.route.interaction.value
-            response, pretty = await self._respond(request, admitted, receive)
+            response = await self._respond(request, admitted, spoken, receive)
         except ClientGone:
             metrics.count(interaction, 499, began)
             return
         except FhirError as error:
-            pretty = b"_pretty=true" in scope["query_string"].split(b"&")
-            response = of_error(error)
+            response = self._refused(error, spoken)
             if response.status >= 500:  # noqa: PLR2004 - the server's fault
                 _logger.exception("unavailable", request=request_id, interaction=interaction)
         except Exception:
             _logger.exception("failed", request=request_id, interaction=interaction)
-            response = of_error(
-                Internal("The server failed; nothing was shown. The request id tells the operator which log line.")
+            response = self._refused(
+                Internal("The server failed; nothing was shown. The request id tells the operator which log line."),
+                spoken,
             )
         metrics.count(interaction, response.status, began)
         _logger.info(
@@ -144,8 +162,14 @@ class Front:
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
             requester=log.hashed(requester.key) if requester is not None else None,
         )
-        body = json.pretty(response.body) if pretty and response.body else response.body
-        await _send(send, response, body, request_id, head=scope["method"] == "HEAD")
+        await _send(send, response, request_id, head=scope["method"] == "HEAD")
+
+    def refusal(self, error: FhirError, scope: MutableMapping[str, Any]) -> Response:
+        """A refusal in the representation asked for, also of what is not below the base."""
+        return self._refused(error, spoken_in(scope))
+
+    def _refused(self, error: FhirError, spoken: Spoken) -> Response:
+        return self._representations.refused(error, spoken.form, pretty=spoken.pretty)
 
     def _admit(self, request: Request) -> _Admitted:
         """Who asks, then what for; the capability statement is for everybody."""
@@ -159,26 +183,32 @@ class Front:
         return _Admitted(self._routes.find(request.method, request.segments), requester, refusal)
 
     async def _respond(
-        self, request: Request, admitted: _Admitted, receive: Callable[[], Awaitable[Any]]
-    ) -> tuple[Response, bool]:
+        self, request: Request, admitted: _Admitted, spoken: Spoken, receive: Callable[[], Awaitable[Any]]
+    ) -> Response:
         route, requester = admitted.route, admitted.requester
         server = self._server()
         if requester is None:
-            format, pretty = _representation(request.pairs())
-            acceptable(request.headers.get("accept"), format, binary=False)
-            return of_answer(capabilities(server), returning="representation", writing=False), pretty
+            _must_be_pretty_or_not(request.pairs())
+            spoken.wish.must_be_offered(binary=False)
+            told = of_answer(capabilities(server), returning="representation", writing=False)
+            return self._representations.constant(told, spoken.form, pretty=spoken.pretty)
         exchange = self._exchange(server, request, route, requester)
         await server.directory.must_agree(requester, exchange.now)
         try:
             if admitted.refusal is not None:
                 raise admitted.refusal  # noqa: TRY301 - refused here so that the attempt is traced below
             pairs = request.pairs()
-            format, pretty = _representation(pairs)
-            exchange.accept_native = acceptable(request.headers.get("accept"), format, binary=route.type == "Binary")
+            _must_be_pretty_or_not(pairs)
+            spoken.wish.must_be_offered(binary=route.type == "Binary")
+            if route.type == "Binary":
+                exchange.accept_native, exchange.accepts_fhir = spoken.wish.native, spoken.wish.form is not None
             take_conditions(exchange, route, request.headers, request.line)
             body = await self._body(request, route, receive)
+            if route.interaction in SEARCHES and body:
+                _take_form(spoken, body)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
+            response = self._written(asked, answer, spoken)
         except ClientGone:
             raise
         except FhirError as error:
@@ -190,11 +220,22 @@ class Front:
             raise
         if not exchange.account.announced and route.interaction not in _BUNDLES:
             await conclude(exchange, answer.status)
-        if route.interaction in READS and is_current(request.headers, answer):
-            return not_modified(answer), False
-        writing = route.interaction in _WRITES
-        response = of_answer(answer, returning=exchange.return_preference, writing=writing)
-        return response, pretty and answer.content_type is None
+        return response
+
+    def _written(self, asked: _Asked, answer: Answer, spoken: Spoken) -> Response:
+        """The answer as HTTP. Only what changed nothing may be refused for what XML cannot say, and is traced so."""
+        route = asked.route
+        if route.interaction in READS and is_current(asked.request.headers, answer):
+            return not_modified(answer)
+        told = of_answer(answer, returning=asked.exchange.return_preference, writing=route.interaction in _WRITES)
+        if route.method not in _SAFE and route.interaction not in SEARCHES:
+            return self._representations.done(told, spoken.form, pretty=spoken.pretty)
+        try:
+            return self._representations.written(told, spoken.form, pretty=spoken.pretty)
+        except NotAcceptable:
+            spoken.wish = Wish(Form.JSON)  # the refusal says to ask for JSON, and is written in it
+            asked.exchange.account.withhold()
+            raise
 
     def _exchange(self, server: Server, request: Request, route: Route, requester: Requester) -> Exchange:
         headers = request.headers
@@ -215,21 +256,23 @@ class Front:
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
+        form = Form.JSON
         if request.method == "PATCH":
-            must_be(content_type, JSON_PATCH, FHIR_JSON)
+            form = form_of_patch(content_type)
         elif request.method == "POST" and route.interaction in SEARCHES:
             if content_type is not None:
                 must_be(content_type, FORM)
         elif route.interaction is Interaction.OPERATION and request.method == "POST" and content_type is None:
             body = await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
             if body:
-                must_be(content_type, FHIR_JSON)  # without parameters there is no body, and so no type of it
+                form_sent(content_type)  # without parameters there is no body, and so no type of it
             return body
         elif request.method in ("POST", "PUT"):
-            must_be(content_type, FHIR_JSON)
+            form = form_sent(content_type)
         else:
             return b""
-        return await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
+        body = await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
+        return self._representations.read(body, form, limit=self._limits.body)
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction in _BUNDLES:
@@ -294,12 +337,20 @@ def _account(route: Route, line: bytes) -> Account:
     return account
 
 
-def _representation(pairs: Sequence[tuple[str, str]]) -> tuple[str | None, bool]:
-    format = next((value for name, value in pairs if name == "_format"), None)
-    pretty = next((value for name, value in pairs if name == "_pretty"), "false")
-    if pretty not in ("true", "false"):
+def _must_be_pretty_or_not(pairs: Sequence[tuple[str, str]]) -> None:
+    if next((value for name, value in pairs if name == "_pretty"), "false") not in ("true", "false"):
         raise Invalid("_pretty must be true or false.", expression=("http._pretty",))
-    return format, pretty == "true"
+
+
+def _take_form(spoken: Spoken, body: bytes) -> None:
+    """A search by POST may tell its representation in the form, as it does its other parameters."""
+    pairs = dict(reversed(form_pairs(body)))
+    format = pairs.get("_format")
+    _must_be_pretty_or_not([*pairs.items()])
+    spoken.pretty = spoken.pretty or pairs.get("_pretty") == "true"
+    if format is not None:
+        spoken.wish = wish_of(None, format, None)
+        spoken.wish.must_be_offered(binary=False)
 
 
 async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
@@ -310,9 +361,8 @@ async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
     await exchange.trace(error.status)
 
 
-async def _send(
-    send: Callable[[Any], Awaitable[None]], response: Response, body: bytes, request_id: str, *, head: bool
-) -> None:
+async def _send(send: Callable[[Any], Awaitable[None]], response: Response, request_id: str, *, head: bool) -> None:
+    body = response.body
     headers = [*response.headers]
     if response.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))

@@ -1,71 +1,250 @@
-"""Which representation is asked for and which one was sent.
+"""Which representation is asked for, and which one was sent.
 
-https://hl7.org/fhir/R4/http.html#mime-type
+https://hl7.org/fhir/R4/http.html#mime-type · https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
+
+A resource is JSON or XML. ``_format`` wins over ``Accept``. Of ``Accept``, each of the two has the weight of the range
+that names it most closely; the heavier one is answered, else the one named more closely, else the one named first.
+Where nothing tells them apart (no ``Accept``, ``*/*``), the answer is in the representation of the body, else in JSON.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fhir_server.fhir.errors import NotAcceptable, UnsupportedMedia
+from fhir_server.fhir.errors import FhirError, NotAcceptable, UnsupportedMedia
+from fhir_server.interactions.search import parse_pairs
 
-FHIR_JSON: Final = "application/fhir+json"
-_JSON: Final = frozenset({FHIR_JSON, "application/json", "application/json+fhir", "text/json"})
-_ANYTHING: Final = frozenset({"*/*", "application/*"})
-_JSON_FORMATS: Final = _JSON | {"json"}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Form(StrEnum):
+    """How a resource is written."""
+
+    JSON = "application/fhir+json"
+    XML = "application/fhir+xml"
+
+
+FHIR_JSON: Final = Form.JSON.value
+FHIR_XML: Final = Form.XML.value
 JSON_PATCH: Final = "application/json-patch+json"
+XML_PATCH: Final = "application/xml-patch+xml"
 FORM: Final = "application/x-www-form-urlencoded"
+
+_NAMES: Final[Mapping[str, Form]] = {
+    FHIR_JSON: Form.JSON,
+    "application/json": Form.JSON,
+    "application/json+fhir": Form.JSON,
+    "text/json": Form.JSON,
+    FHIR_XML: Form.XML,
+    "application/xml": Form.XML,
+    "application/xml+fhir": Form.XML,
+    "text/xml": Form.XML,
+}
+"""The media types that mean a resource, those of earlier versions of FHIR among them."""
+
+_FORMATS: Final[Mapping[str, Form]] = {**_NAMES, "json": Form.JSON, "xml": Form.XML}
+_ANYTHING: Final[Mapping[str, int]] = {"application/*": 1, "*/*": 0, "*": 0}
+"""What names everything, and how closely. Java's own client sends a bare star."""
+_EXACTLY: Final = 3
+_BY_ANOTHER_NAME: Final = 2
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 """Of the ``fhirVersion`` of a media type: https://hl7.org/fhir/R4/http.html#version-parameter"""
+_UTF_8: Final = frozenset({"utf-8", "utf8"})
+
+_RANGES: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+"?)+')
+_PIECES: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*+"?)+')
+"""Commas and semicolons within quotes part nothing; quotes that are never closed end with the text."""
+_WEIGHT: Final = re.compile(r"[0-9]{0,9}(?:\.[0-9]{0,9})?")
+
+_SPOKEN: Final = f"this server speaks JSON ({FHIR_JSON}) and XML ({FHIR_XML})"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request says about the representation of its answer."""
+
+    form: Form | None
+    """The one to answer in; none where nothing that is asked for is offered."""
+    native: frozenset[str] = frozenset()
+    """Of a Binary: the media types asked for, in which it is answered where its content is of that type."""
+    refusal: str = ""
+    """Why nothing is offered."""
+    where: tuple[str, ...] = ()
+
+    def must_be_offered(self, *, binary: bool) -> None:
+        """Raise 406 where nothing that is asked for could be answered."""
+        if self.form is None and not (binary and self.native):
+            raise NotAcceptable(self.refusal, expression=self.where)
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What one request is answered in, its errors too; what cannot be read of it asks for nothing."""
+
+    wish: Wish
+    pretty: bool = False
+
+    @property
+    def form(self) -> Form:
+        """JSON, for whoever asks for nothing that is offered."""
+        return self.wish.form or Form.JSON
+
+
+def spoken_in(scope: Mapping[str, Any]) -> Spoken:
+    """What a request asks for, by its headers and its query, known before all else; nothing is refused here."""
+    accept: str | None = None
+    content_type: str | None = None
+    for name, value in scope["headers"]:
+        if name == b"accept":
+            told = value.decode("latin-1")
+            accept = told if accept is None else f"{accept}, {told}"
+        elif name == b"content-type":
+            content_type = value.decode("latin-1")
+    format, pretty = None, False
+    query: bytes = scope["query_string"]
+    if b"_format" in query or b"_pretty" in query:
+        format, pretty = _representation(query.decode("latin-1"))
+    return Spoken(wish_of(accept, format, content_type), pretty)
+
+
+def _representation(query: str) -> tuple[str | None, bool]:
+    try:
+        pairs = parse_pairs(query)
+    except FhirError:
+        return None, False
+    told = dict(reversed(pairs))  # the first of each counts
+    return told.get("_format"), told.get("_pretty") == "true"
 
 
 @lru_cache(maxsize=512)
-def acceptable(accept: str | None, format: str | None, *, binary: bool) -> frozenset[str]:
-    """Check that JSON will do; 406 where it will not.
-
-    ``_format`` wins over ``Accept``. For a Binary, other media types may be asked for: they are answered.
-    """
+def wish_of(accept: str | None, format: str | None, content_type: str | None) -> Wish:
+    """The representation to answer in, of ``Accept``, ``_format`` and the type of the body."""
     if format is not None:
-        if format.partition(";")[0].strip().replace(" ", "+") not in _JSON_FORMATS:
-            raise NotAcceptable(
-                f"_format={format[:80]} is not offered: this server speaks JSON ({FHIR_JSON}).",
-                expression=("http._format",),
-            )
-        return frozenset()
+        form = _of_format(format)
+        told = "" if form else f"_format={format[:80]} is not offered: {_SPOKEN}."
+        return Wish(form, refusal=told, where=("http._format",))
+    sent = _NAMES.get(_media(content_type)) or Form.JSON
     if accept is None or not accept.strip():
-        return frozenset()
-    wanted = [part for part in (_range(part) for part in accept.split(",")) if part is not None]
-    if any(media in _JSON | _ANYTHING for media in wanted):
-        return frozenset()
-    if binary and wanted:
-        return frozenset(wanted)
-    raise NotAcceptable(f"None of {accept[:200]!r} is offered: this server speaks JSON ({FHIR_JSON}).")
+        return Wish(sent)
+    ranges = [one for one in map(_range_of, _RANGES.findall(accept)) if one is not None]
+    named = [(weight, form) for form in Form if (weight := _weight_of(form, ranges)) is not None]
+    best = max((weight for weight, _ in named), default=None)
+    forms = [form for weight, form in named if weight == best]
+    form = sent if sent in forms else next(iter(forms), None)
+    return Wish(form, _native(ranges), f"None of {accept[:200]!r} is offered: {_SPOKEN}.")
 
 
-def _range(part: str) -> str | None:
-    media, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    if not media or any(piece.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for piece in parameters):
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One media range of ``Accept``."""
+
+    media: str
+    weight: float
+    is_ours: bool
+    """Whether its parameters leave room for R4 in UTF-8."""
+
+
+def _range_of(part: str) -> _Range | None:
+    media, *parameters = (piece.strip().lower() for piece in _PIECES.findall(part) or ("",))
+    told = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
+    weight = told.get("q", "1")
+    if not media or not weight.strip(".") or _WEIGHT.fullmatch(weight) is None:
         return None
-    return media if all(_is_of_r4(piece) for piece in parameters) else None
+    return _Range(media, min(float(weight), 1.0), _is_of_r4(told) and told.get("charset", "utf-8") in _UTF_8)
 
 
-def _is_of_r4(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    return name.strip() != "fhirversion" or value.strip().strip('"') in _VERSIONS
+def _is_of_r4(parameters: Mapping[str, str]) -> bool:
+    return parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def _weight_of(form: Form, ranges: list[_Range]) -> tuple[float, int, int] | None:
+    """The weight, closeness and earliness of the range that names a representation most closely; none if it is out."""
+    found = [
+        (closeness, one.weight, -position)
+        for position, one in enumerate(ranges)
+        if one.is_ours and (closeness := _closeness(form, one.media)) is not None
+    ]
+    if not found:
+        return None
+    closeness, weight, position = max(found)
+    return (weight, closeness, position) if weight else None
+
+
+def _closeness(form: Form, media: str) -> int | None:
+    if media == form:
+        return _EXACTLY
+    return _BY_ANOTHER_NAME if _NAMES.get(media) is form else _ANYTHING.get(media)
+
+
+def _native(ranges: list[_Range]) -> frozenset[str]:
+    """What a Binary may be answered as: all that is asked for, unless it may be FHIR.
+
+    XML means both: a Binary whose content is of the very type asked for is answered as that.
+    """
+    asked = frozenset(
+        one.media for one in ranges if one.weight and (one.is_ours or not {one.media} & {*_NAMES, *_ANYTHING})
+    )
+    if any(media in _ANYTHING or _NAMES.get(media) is Form.JSON for media in asked):
+        return frozenset()
+    return frozenset(media for media in asked if media in _NAMES) or asked
+
+
+def _of_format(format: str) -> Form | None:
+    """The representation that ``_format`` names; a plus may have become a space."""
+    media, *parameters = (piece.strip().lower() for piece in format.split(";"))
+    told = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
+    if not _is_of_r4(told) or told.get("charset", "utf-8") not in _UTF_8:
+        return None
+    return _FORMATS.get(media.replace(" ", "+"))
+
+
+def _media(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=128)
+def form_sent(content_type: str | None) -> Form:
+    """The representation a resource was sent in; 415 for another media type, charset or version."""
+    form = _NAMES.get(_media(content_type))
+    if form is None:
+        raise UnsupportedMedia(f"The body must be {FHIR_JSON} or {FHIR_XML}; it is {_told(content_type)}.")
+    _must_be_readable(content_type)
+    return form
+
+
+@lru_cache(maxsize=128)
+def form_of_patch(content_type: str | None) -> Form:
+    """The representation a patch was sent in; what JSON and XML are called elsewhere does not say which patch it is."""
+    media = _media(content_type)
+    if media == XML_PATCH:
+        raise UnsupportedMedia(
+            f"XML Patch is not offered: send a FHIRPath Patch ({FHIR_XML}, {FHIR_JSON}) or a JSON Patch ({JSON_PATCH})."
+        )
+    must_be(content_type, JSON_PATCH, FHIR_JSON, FHIR_XML)
+    return Form.XML if media == FHIR_XML else Form.JSON
 
 
 @lru_cache(maxsize=128)
 def must_be(content_type: str | None, *wanted: str) -> None:
     """Check the media type of a body; 415 for another one, another charset than UTF-8 or version than R4."""
-    media, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
-    allowed = _JSON if wanted == (FHIR_JSON,) else frozenset(wanted)
-    if media not in allowed:
-        told = content_type[:120] if content_type else "of no stated type"
-        raise UnsupportedMedia(f"The body must be {' or '.join(wanted)}; it is {told}.")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
-            raise UnsupportedMedia("The body must be UTF-8.")
-        if not _is_of_r4(parameter):
-            raise UnsupportedMedia("The body must be of FHIR R4 (fhirVersion=4.0).")
+    if _media(content_type) not in wanted:
+        raise UnsupportedMedia(f"The body must be {' or '.join(wanted)}; it is {_told(content_type)}.")
+    _must_be_readable(content_type)
+
+
+def _told(content_type: str | None) -> str:
+    return content_type[:120] if content_type else "of no stated type"
+
+
+def _must_be_readable(content_type: str | None) -> None:
+    parameters = (piece.partition("=") for piece in (content_type or "").lower().split(";")[1:])
+    told = {name.strip(): value.strip().strip('"') for name, _, value in parameters}
+    if told.get("charset", "utf-8") not in _UTF_8:
+        raise UnsupportedMedia("The body must be UTF-8.")
+    if not _is_of_r4(told):
+        raise UnsupportedMedia("The body must be of FHIR R4 (fhirVersion=4.0).")

@@ -95,9 +95,13 @@ def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> No
         raise Invalid(f"This interaction takes {takes}; not understood: {', '.join(refused[:5])}.")
 
 
-def _form(body: bytes) -> list[tuple[str, str]]:
+def form_pairs(body: bytes) -> list[tuple[str, str]]:
+    """The pairs of the form that a search by POST is."""
     try:
-        pairs = parse_pairs(body.decode())
+        return parse_pairs(body.decode())
     except UnicodeDecodeError:
         raise Invalid("The form is not valid UTF-8.") from None
-    return [one for one in pairs if one[0] not in OF_REPRESENTATION]
+
+
+def _form(body: bytes) -> list[tuple[str, str]]:
+    return [one for one in form_pairs(body) if one[0] not in OF_REPRESENTATION]

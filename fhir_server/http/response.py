@@ -1,4 +1,4 @@
-"""An answer as HTTP: status, headers, bytes. Nothing is parsed or written again.
+"""An answer as HTTP: status, headers, bytes. In JSON nothing is parsed or written again.
 
 https://hl7.org/fhir/R4/http.html#return
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import operation_outcome
-from fhir_server.http.negotiation import FHIR_JSON
+from fhir_server.http.negotiation import Form
 
 if TYPE_CHECKING:
     from fhir_server.fhir.errors import FhirError
@@ -23,7 +23,15 @@ _HYGIENE: Final = (
     (b"vary", b"Accept, Authorization, Prefer"),
     (b"x-content-type-options", b"nosniff"),
 )
-_FHIR: Final = (b"content-type", f"{FHIR_JSON};charset=utf-8".encode())
+
+
+def content_type_of(form: Form) -> tuple[bytes, bytes]:
+    """The header that tells a resource."""
+    return (b"content-type", f"{form.value};charset=utf-8".encode())
+
+
+FHIR: Final = content_type_of(Form.JSON)
+"""Of an answer that is a resource. `http.representation` puts another in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,8 @@ class Response:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    native: bool = False
+    """Whether the body is no resource: a Binary as what it is."""
 
 
 def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
@@ -54,15 +64,15 @@ def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
     elif writing and returning == "OperationOutcome":
         body = json.encode(operation_outcome(answer.issues))
     if body:
-        headers.append(_FHIR if answer.content_type is None else (b"content-type", answer.content_type.encode()))
-    return Response(answer.status, tuple(headers), body)
+        headers.append(FHIR if answer.content_type is None else (b"content-type", answer.content_type.encode()))
+    return Response(answer.status, tuple(headers), body, native=answer.content_type is not None)
 
 
 def of_error(error: FhirError) -> Response:
     """A refusal, with its OperationOutcome."""
     told = ((name.lower().encode(), value.encode("latin-1", "replace")) for name, value in error.headers)
     body = json.encode(operation_outcome(error.issues))
-    return Response(error.status, (*_HYGIENE, _FHIR, *told), body)
+    return Response(error.status, (*_HYGIENE, FHIR, *told), body)
 
 
 def not_modified(answer: Answer) -> Response:

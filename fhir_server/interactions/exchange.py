@@ -134,6 +134,11 @@ class Account:
     announced: bool = False
     """The trace of a write is already durable."""
 
+    def withhold(self) -> None:
+        """Note that nothing of what was found is delivered after all."""
+        self.delivered = []
+        self.elsewhere = [replace(one, delivered=()) for one in self.elsewhere]
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -157,7 +162,9 @@ class Exchange:
     patch_format: PatchFormat = PatchFormat.JSON_PATCH
     """Of the body of a patch."""
     accept_native: frozenset[str] = frozenset()
-    """Media types other than FHIR's that the requester accepts, for Binary."""
+    """Media types that the requester accepts of a Binary as what it is: not FHIR's, or XML, which may be either."""
+    accepts_fhir: bool = True
+    """Whether he would take it as a FHIR resource too."""
     assigned: str | None = None
     """The id of what this creates, where a Bundle has named it already."""
     arriving: frozenset[str] = frozenset()

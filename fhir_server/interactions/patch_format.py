@@ -25,11 +25,15 @@ class PatchFormat(StrEnum):
 
     JSON_PATCH = "application/json-patch+json"
     FHIRPATH = "application/fhir+json"
+    """Or in XML: what is read here is JSON by then."""
+
+
+_FHIR: Final = frozenset({PatchFormat.FHIRPATH.value, "application/fhir+xml"})
 
 
 def format_of(content_type: str | None) -> PatchFormat:
-    """The form that a media type tells; any other than the two is refused before a body is read."""
-    return PatchFormat.FHIRPATH if _media(content_type) == PatchFormat.FHIRPATH else PatchFormat.JSON_PATCH
+    """The form that a media type tells; any that tells none is refused before a body is read."""
+    return PatchFormat.FHIRPATH if _media(content_type) in _FHIR else PatchFormat.JSON_PATCH
 
 
 def of_entry(resource: bytes) -> tuple[PatchFormat, bytes]:

@@ -83,6 +83,9 @@ def _part(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: 
             names = ", ".join(repr(name[:80]) for name in unknown[:5])
             raise Invalid(f"_elements: {type} has no element {names}.", expression=("http._elements",))
     if exchange.accept_native and not part.is_whole(type):
+        if exchange.accepts_fhir:
+            exchange.accept_native = frozenset()
+            return part
         raise Invalid(
             "A Binary in its own format has no elements to choose from: ask for it as FHIR, or without "
             f"{' and '.join(asked)}.",

@@ -4,21 +4,24 @@ https://hl7.org/fhir/R4/narrative.html#xhtml (txt-1, txt-2)
 
 Named entities of HTML such as ``&nbsp;`` are not XML; published resources hold them, so they are read as the character
 they stand for.
+
+It is read with expat, as bodies in XML are (`definitions.xml_parsing`): lxml keeps each name it meets for as long as
+the thread lives, and these names are whatever anybody sends. Reading ends at the first thing that is not allowed.
 """
 
 from __future__ import annotations
 
 import re
 from html.entities import name2codepoint
-
-from lxml import etree
+from typing import Final, Never
+from xml.parsers import expat
 
 from fhir_server.fhir.json import Json
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation.finding import Container, Findings, not_a, one, shown
 
 XHTML = "http://www.w3.org/1999/xhtml"
-_XML = "{http://www.w3.org/XML/1998/namespace}"
+_XML = "http://www.w3.org/XML/1998/namespace "
 
 ELEMENTS = frozenset(
     """a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd del dfn div dl dt em
@@ -56,8 +59,10 @@ ATTRIBUTES = {
 }
 """Besides those that every element may have."""
 
-_ALLOWED = {f"{{{XHTML}}}{name}": _EVERYWHERE | ATTRIBUTES.get(name, frozenset()) for name in ELEMENTS}
-_DIV, _IMG = f"{{{XHTML}}}div", f"{{{XHTML}}}img"
+_ALLOWED = {f"{XHTML} {name}": _EVERYWHERE | ATTRIBUTES.get(name, frozenset()) for name in ELEMENTS}
+_DIV, _IMG = f"{XHTML} div", f"{XHTML} img"
+_MAX_DEPTH: Final = 250
+"""Deepest nesting of elements; tables in tables in tables stay under 20."""
 _LOOKED_AT = frozenset(["cite", "href", "longdesc", "src", "style", "usemap"])
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):", re.IGNORECASE)
 _SCHEMES = frozenset(["http", "https", "mailto", "tel", "ftp", "urn"])
@@ -74,21 +79,97 @@ def xhtml(value: Json, _: Container) -> Findings | None:
     """The check of ``Narrative.div``."""
     if type(value) is not str:
         return not_a("A string (xhtml)", value)
+    reading = _Reading()
     try:
-        # A parser of its own each time: one that met an error would keep it in its log.
-        root = etree.fromstring(_without_named_entities(value), _parser())
-    except (etree.XMLSyntaxError, ValueError) as error:
-        return one(IssueType.STRUCTURE, f"The narrative is not well-formed XHTML: {_first_line(error)}.")
-    if root.tag != _DIV:
-        return one(IssueType.STRUCTURE, f"The narrative must be one div of the namespace {XHTML}.")
-    if root.getroottree().docinfo.internalDTD is not None or root.getprevious() is not None:
-        return one(IssueType.SECURITY, "The narrative must begin with its div: no document type, nothing before it.")
-    wrong = _why_not_allowed(root) or _why_empty(root)
-    return None if wrong is None else one(IssueType.INVARIANT, wrong)
+        reading.read(_without_named_entities(value).encode())
+    except _NotAllowed as refused:
+        return one(refused.code, str(refused))
+    except (expat.ExpatError, UnicodeEncodeError) as error:
+        return one(IssueType.STRUCTURE, f"The narrative is not well-formed XHTML: {_why(error)}.")
+    if not reading.says_something:
+        return one(IssueType.INVARIANT, "txt-2: The narrative must hold some text or an image.")
+    return None
 
 
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_pis=False)
+class _NotAllowed(Exception):
+    """What no narrative may hold."""
+
+    def __init__(self, code: IssueType, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class _Reading:
+    """One narrative while expat goes through it."""
+
+    def __init__(self) -> None:
+        self.says_something = False
+        self._depth = 0
+        self._begun = False
+
+    def read(self, markup: bytes) -> None:
+        """Raise `_NotAllowed` for what may not be there, and ``ExpatError`` for what is not well-formed."""
+        parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        parser.ordered_attributes = True
+        parser.XmlDeclHandler = self._declaration
+        parser.StartDoctypeDeclHandler = self._document_type
+        parser.ProcessingInstructionHandler = self._instruction
+        parser.CommentHandler = self._comment
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        # The parser holds what it calls, and is held by nobody: it goes at once, as what it keeps of names does.
+        parser.Parse(markup, True)  # noqa: FBT003 - there is no more to come
+
+    def _declaration(self, _: str, encoding: str | None, __: int) -> None:
+        if encoding is not None:
+            raise _NotAllowed(IssueType.STRUCTURE, "The narrative is a string: it declares no encoding.")
+
+    def _document_type(self, *_: object) -> Never:
+        raise _NotAllowed(IssueType.SECURITY, _BEGINS_WITH_DIV)
+
+    def _instruction(self, *_: object) -> Never:
+        if not self._begun:
+            raise _NotAllowed(IssueType.SECURITY, _BEGINS_WITH_DIV)
+        told = "txt-1: A processing instruction may not be used in a narrative."
+        raise _NotAllowed(IssueType.INVARIANT, told)
+
+    def _comment(self, _: str) -> None:
+        if not self._begun:
+            raise _NotAllowed(IssueType.SECURITY, _BEGINS_WITH_DIV)
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        if not self._begun and name != _DIV:
+            raise _NotAllowed(IssueType.STRUCTURE, f"The narrative must be one div of the namespace {XHTML}.")
+        self._begun = True
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise _NotAllowed(IssueType.STRUCTURE, f"The narrative is nested deeper than {_MAX_DEPTH} elements.")
+        allowed = _ALLOWED.get(name)
+        if allowed is None:
+            told = f"txt-1: The element {shown(_local(name))} may not be used in a narrative."
+            raise _NotAllowed(IssueType.INVARIANT, told)
+        for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
+            if attribute not in allowed:
+                told = (
+                    f"txt-1: The attribute {shown(_local(attribute))} may not be used on {_local(name)} in a narrative."
+                )
+                raise _NotAllowed(IssueType.INVARIANT, told)
+            if attribute in _LOOKED_AT and not _is_harmless(attribute, value, image=name == _IMG):
+                told = f"txt-1: {attribute}={shown(value)} may not be used in a narrative."
+                raise _NotAllowed(IssueType.INVARIANT, told)
+        if name == _IMG:
+            self.says_something = True
+
+    def _end(self, _: str) -> None:
+        self._depth -= 1
+
+    def _text(self, text: str) -> None:
+        if not self.says_something and text.strip():
+            self.says_something = True
+
+
+_BEGINS_WITH_DIV: Final = "The narrative must begin with its div: no document type, nothing before it."
 
 
 def _without_named_entities(value: str) -> str:
@@ -100,30 +181,10 @@ def _character(entity: re.Match[str]) -> str:
     return entity[0] if name in _OF_XML or name not in name2codepoint else chr(name2codepoint[name])
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].partition(" (<string>")[0].rstrip(".")
-
-
-def _why_not_allowed(root: etree._Element) -> str | None:
-    for element in root.iter():
-        tag = element.tag
-        allowed = _ALLOWED.get(tag)
-        if allowed is None:
-            if isinstance(element, etree._Comment):  # noqa: SLF001 - the public name is a function
-                continue
-            return f"txt-1: The element {shown(_local(tag))} may not be used in a narrative."
-        for name, value in element.items():
-            if name not in allowed:
-                return f"txt-1: The attribute {shown(_local(name))} may not be used on {_local(tag)} in a narrative."
-            if name in _LOOKED_AT and not _is_harmless(name, str(value), image=tag == _IMG):
-                return f"txt-1: {_local(name)}={shown(str(value))} may not be used in a narrative."
-    return None
-
-
-def _why_empty(root: etree._Element) -> str | None:
-    if any(str(text).strip() for text in root.itertext()) or next(root.iter(_IMG), None) is not None:
-        return None
-    return "txt-2: The narrative must hold some text or an image."
+def _why(error: expat.ExpatError | UnicodeEncodeError) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "it holds half a character (\\uD800 to \\uDFFF)"
+    return f"{expat.ErrorString(error.code)}: line {error.lineno} column {error.offset + 1}"
 
 
 def _is_harmless(name: str, value: str, *, image: bool) -> bool:
@@ -139,5 +200,6 @@ def _is_safe_address(value: str, *, image: bool) -> bool:
     return image and _IMAGE.fullmatch(packed) is not None
 
 
-def _local(tag: object) -> str:
-    return tag.rpartition("}")[2] if isinstance(tag, str) else "a processing instruction or entity"
+def _local(name: str) -> str:
+    """A name without its namespace, but for XML's own."""
+    return f"xml:{name.removeprefix(_XML)}" if name.startswith(_XML) else name.rpartition(" ")[2]

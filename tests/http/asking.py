@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.answers import content
 from tests.http.worlds import Place
 
 FHIR_JSON: Final = {"Content-Type": "application/fhir+json"}
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 _WHEN: Final = re.compile(r'"(lastUpdated|lastModified|recorded)":"[^"]*"')
+_WHEN_IN_XML: Final = re.compile(r'<(lastUpdated|lastModified|recorded) value="[^"]*"')
 _NEW_ID: Final = re.compile(r"\b[0-9a-f]{32}\b")
 _TRACE: Final = re.compile(r"\b[A-Za-z0-9]+-[0-9]{12}\b")
 _PAGE: Final = re.compile(r"_page=[A-Za-z0-9_\-%]+")
@@ -111,7 +113,7 @@ class Ask:
             back = await self._next(back, "prev")
 
     async def _next(self, found: httpx.Response, relation: str = "next") -> httpx.Response:
-        links = found.json().get("link", []) if found.status_code == 200 and found.content else []
+        links = content(found).get("link", []) if found.status_code == 200 and found.content else []
         following = next((link["url"] for link in links if link["relation"] == relation), None)
         return await self.send("GET", following) if following else httpx.Response(204)
 
@@ -123,8 +125,8 @@ def told(answer: httpx.Response, place: Place) -> str:
     if "last-modified" in headers:
         headers["last-modified"] = "(when)"
     body = answer.text
-    if '"AuditEvent"' in body:
-        body = json.dumps(readable(answer.json()), ensure_ascii=False)
+    if '"AuditEvent"' in body or "<AuditEvent" in body:
+        body = json.dumps(readable(content(answer)), ensure_ascii=False)
     lines = [f"{answer.request.method} {answer.request.url.path} -> {answer.status_code}"]
     lines += [f"{name}: {value}" for name, value in sorted(headers.items())]
     return scrub("\n".join([*lines, body]), place)
@@ -132,7 +134,8 @@ def told(answer: httpx.Response, place: Place) -> str:
 
 def scrub(text: str, place: Place) -> str:
     """The text without what differs by nature: ids, moments, tokens."""
-    text = _PAGE.sub("_page=(token)", _WHEN.sub(r'"\1":"(when)"', place.scrub(text)))
+    text = _WHEN_IN_XML.sub(r'<\1 value="(when)"', _WHEN.sub(r'"\1":"(when)"', place.scrub(text)))
+    text = _PAGE.sub("_page=(token)", text)
     return _TRACE.sub("(trace)", _TOKEN_ID.sub("(token)", _NEW_ID.sub("(new)", text)))
 
 

@@ -389,7 +389,7 @@ HEADERS: list[tuple[dict[str, str], int, str]] = [
     ({"If-Match": "garbage"}, 400, "value"),
     ({"If-Match": 'W/"1", W/"2"'}, 400, "value"),
     ({"If-Match": 'W/"' + "1" * 65 + '"'}, 400, "value"),
-    ({"Accept": "application/fhir+xml"}, 406, "not-supported"),
+    ({"Accept": "application/fhir+turtle"}, 406, "not-supported"),
     ({"Accept": "a" * 5000}, 406, "not-supported"),
     ({"Accept": ";;;,,,;q=1"}, 406, "not-supported"),
 ]

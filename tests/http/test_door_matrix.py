@@ -30,7 +30,8 @@ from fhir_server.record.elements import ELEMENT_NAMES
 from fhir_server.record.labels import INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX
 from tests.build import authorisation
 from tests.http.asking import FHIR_JSON, Ask, Wires, events, readable, told
-from tests.http.doors import DOORS, SYSTEM, Door
+from tests.http.doors import SYSTEM, Door
+from tests.http.doors_xml import DOORS
 from tests.http.worlds import (
     AROUND,
     BY_NAME,

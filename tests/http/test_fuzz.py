@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 
-from tests.answers import Answered, hygienic, refused
+from fhir_server.fhir.errors import FhirError
+from tests.answers import CODEC, Answered, content, hygienic, refused
 from tests.minimal import minimal
 from tests.served import Served
 
@@ -26,6 +27,7 @@ READ = [*OWN, "demo-1", "demo-1-normal-1", "demo-1-annonce"]
 FHIR_JSON, JSON_PATCH = "application/fhir+json", "application/json-patch+json"
 FHIRPATH_PATCH = "application/fhir+json; charset=utf-8"
 """The media type of FHIR, told apart from a resource's."""
+FHIR_XML = "application/fhir+xml"
 FORM = "application/x-www-form-urlencoded"
 ACTORS = ["conformance", "patient", "specialiste"]
 
@@ -74,7 +76,7 @@ queries = st.lists(
 ).map("&".join)
 
 HEADERS = {
-    "Accept": ["application/fhir+json", "*/*", "application/xml", "application/pdf"],
+    "Accept": ["application/fhir+json", "*/*", "application/xml", "application/pdf", "text/xml;q=0.5, */*;q=0.1"],
     "Prefer": ["return=minimal", "return=OperationOutcome", "handling=strict", "handling=lenient"],
     "If-Match": ['W/"1"', "*", '"x"'],
     "If-None-Match": ['W/"1"', "*"],
@@ -172,7 +174,18 @@ def fitting(draw: st.DrawFn) -> tuple[str, str, str | None, bytes]:
         FORM: queries.map(str.encode),
     }
     body = draw(bundles(type, id).map(_json) if shape == "" else bodies[content_type])
+    if content_type in (FHIR_JSON, FHIRPATH_PATCH) and draw(st.booleans()):
+        content_type, body = FHIR_XML, draw(damaged(_xml(body)))
     return method, shape.replace("{type}", type).replace("{id}", id), content_type, body
+
+
+@st.composite
+def damaged(draw: st.DrawFn, body: bytes) -> bytes:
+    """A body as it is, or with some of it in the wrong place."""
+    if draw(st.booleans()):
+        return body
+    start, end = sorted((draw(st.integers(0, len(body))), draw(st.integers(0, len(body)))))
+    return body[:start] + draw(st.one_of(st.just(b""), st.sampled_from([b"<", b"&", b"<a/>", b"\xff"]))) + body[end:]
 
 
 @st.composite
@@ -184,7 +197,7 @@ def strange(draw: st.DrawFn) -> tuple[str, str, str | None, bytes]:
     odd = st.lists(st.one_of(odd_segment, anything, st.sampled_from(TYPES)), max_size=5)
     path = "/".join(quote(part.encode()) for part in draw(st.one_of(usual, odd)))
     body = st.one_of(st.just(b""), st.binary(max_size=40), resources(type, id).map(_json), trees.map(_json))
-    content_type = st.one_of(st.sampled_from([None, FHIR_JSON, JSON_PATCH, FORM]), printable)
+    content_type = st.one_of(st.sampled_from([None, FHIR_JSON, FHIR_XML, "text/xml", JSON_PATCH, FORM]), printable)
     return method, path, draw(content_type), draw(body)
 
 
@@ -205,6 +218,14 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], bytes]:
 
 def _json(tree: Any) -> bytes:
     return json.dumps(tree).encode()
+
+
+def _xml(body: bytes) -> bytes:
+    """In XML where it can be written so, and else as it is."""
+    try:
+        return CODEC.to_xml(body)
+    except FhirError:
+        return body
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +260,8 @@ def test_whatever_is_asked(fuzzed: Served, actor: str, request: tuple[str, str, 
         refused(answer, answer.status)
     else:
         assert answer.status in (200, 201)
+        if answer.headers.get("content-type", "").startswith("application/fhir+"):
+            assert content(answer)["resourceType"]
 
 
 TOKENS: dict[tuple[str, str], str] = {}

@@ -334,7 +334,7 @@ def test_json_is_taken(client: httpx.Client, basic: dict[str, Any], content_type
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Content-Type": "application/fhir+xml"},
+        {"Content-Type": "application/xml-patch+xml"},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "application/fhir+json; charset=iso-8859-1"},

@@ -238,7 +238,7 @@ def test_media_types(record: OwnRecord) -> None:
     refused(sent(record, "actor=x", **{"Content-Type": "application/x-www-form-urlencoded"}), 415)
     bare = record.as_("patient").request("POST", f"/Patient/{record.id}/$authorize", content=json.dumps(told(WHO)))
     assert bare.status_code == 415
-    refused(record.as_("patient").get(f"/Patient/{record.id}/$access-list?_format=xml"), 406)
+    refused(record.as_("patient").get(f"/Patient/{record.id}/$access-list?_format=ttl"), 406)
 
 
 def test_post_tells_nothing_in_the_query(record: OwnRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -18,6 +19,9 @@ FHIR_IS: Final = "FHIR's is http://hl7.org/fhir."
 NO_TEXT: Final = 'Text may not stand here. A value is written as an attribute: value="...".'
 DIV: Final = f"<div {XHTML}>a</div>"
 reader: Final = XmlReader(load())
+
+
+_COLUMN: Final = re.compile(r"(?<=^Line \d) column \d+")
 
 
 def patient(inner: str, attributes: str = "") -> bytes:
@@ -41,10 +45,10 @@ def wrong(body: bytes | str) -> FhirError:
 
 
 def told(body: bytes | str) -> list[tuple[str, str]]:
-    """What is wrong in a body that can be read: the sentences and the places."""
+    """What is wrong in a body that can be read: the sentences, with the line alone, and the places."""
     error = wrong(body)
     assert isinstance(error, Invalid)
-    return [(issue.diagnostics, issue.expression[0]) for issue in error.issues]
+    return [(_COLUMN.sub("", issue.diagnostics), issue.expression[0]) for issue in error.issues]
 
 
 # What comes out
@@ -305,6 +309,14 @@ def test_all_that_is_wrong_is_told() -> None:
         "Line 3: active must come before birthDate: in XML, elements have the order of the standard.",
         "Line 3: '1' is no boolean: it is written as true or false.",
         'Line 3: Text may not stand here. A value is written as an attribute: value="...".',
+    ]
+
+
+def test_a_column_counts_characters() -> None:
+    body = f"<Patient {XMLNS}>\n <name><text value='é𝒳'/><a/></name>\n\t <birthDate value=''/></Patient>"
+    assert [issue.diagnostics.partition(":")[0] for issue in wrong(body).issues] == [
+        "Line 2 column 26",
+        "Line 3 column 3",
     ]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fhir_server.validation import narrative
 
 Told = list[tuple[str, str]]
 Validate = Callable[[Any], Told]
@@ -80,6 +84,9 @@ def test_a_prefix_for_the_namespace_is_the_same(errors: Validate) -> None:
         ("\ud800", "structure"),
         ("<p a='1' a='2'>x</p>", "structure"),
         ("<p>" * 400 + "x" + "</p>" * 400, "structure"),
+        ("<x:p>a</x:p>", "structure"),
+        ("<p xmlns=''>a</p>", "invariant"),
+        ("<script/><p>never read on", "invariant"),
     ],
 )
 def test_refused(errors: Validate, inner: str, code: str) -> None:
@@ -97,6 +104,9 @@ def test_refused(errors: Validate, inner: str, code: str) -> None:
         (f"<?xml version='1.0'?><?x y?><div {XMLNS}>a</div>", "security"),
         (f"<?xml version='1.0' encoding='utf-8'?><div {XMLNS}>a</div>", "structure"),
         (f"<!-- x --><div {XMLNS}>a</div>", "security"),
+        (f"<?xml version='1.0' encoding='latin-1'?><div {XMLNS}>a</div>", "structure"),
+        (f"<div {XMLNS}>a</div><?x y?>", "invariant"),
+        (f"<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><div {XMLNS} title='&a;'>b</div>", "security"),
         (f"<!DOCTYPE div [<!ENTITY x 'y'>]><div {XMLNS}>&x;</div>", "security"),
         (f"<!DOCTYPE div SYSTEM 'file:///etc/passwd'><div {XMLNS}>a</div>", "security"),
         (f"<!DOCTYPE d [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;'>]><div {XMLNS}>&b;</div>", "security"),
@@ -114,3 +124,36 @@ def test_a_narrative_has_a_status_of_the_standard(errors: Validate) -> None:
     text = {"status": "made", "div": f"<div {XMLNS}>a</div>"}
     assert errors({"resourceType": "Patient", "text": text}) == [("Patient.text.status", "code-invalid")]
     assert errors({"resourceType": "Patient", "text": {"status": "empty"}}) == [("Patient.text.div", "required")]
+
+
+def test_names_that_nobody_knows_do_not_fill_the_memory(errors: Validate) -> None:
+    """With lxml, 1.5 MB would stay of each of these, whatever becomes of the narrative."""
+
+    def resident() -> int:
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+    def meet(number: int) -> None:
+        names = "".join(f"<unknown-element-{number}-{name}/>" for name in range(30_000))
+        attributes = " ".join(f"unknown-{number}-{name}=''" for name in range(30_000))
+        assert told_of(errors, f"<div {XMLNS}>{names}</div>") == [("Patient.text.div", "invariant")]
+        assert told_of(errors, f"<div {XMLNS}><p {attributes}/></div>") == [("Patient.text.div", "invariant")]
+
+    for number in range(5):
+        meet(number)
+    before = resident()
+    for number in range(5, 35):
+        meet(number)
+    assert resident() - before < 15_000_000
+
+
+def test_nothing_stays_after_a_narrative(errors: Validate) -> None:
+    """Nothing that was used to read it waits for garbage to be collected."""
+    gc.collect()
+    gc.disable()
+    try:
+        told_of(errors, f"<div {XMLNS}>a</div>")
+        told_of(errors, f"<div {XMLNS}><script/></div>")
+        assert not [one for one in gc.get_objects() if isinstance(one, narrative._Reading)]
+    finally:
+        gc.enable()

@@ -26,6 +26,7 @@ from fhir_server.store.document import marker, previous
 from fhir_server.store.filters import Filter, to_filter
 from fhir_server.store.finding import Finding
 from fhir_server.store.held_back import HeldBack
+from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
@@ -121,6 +122,7 @@ class Writing:
         self._transactions = transactions
         self._conditions = {} if conditions is None else conditions
         self._held = held
+        self._inserter = Inserter(database["resources"])
 
     async def whole(self, work: Callable[[Parts], Awaitable[Done]], *, seconds: float, announced: Announced) -> Done:
         """Do work of many writes in one transaction: all of it is stored, or nothing.
@@ -251,7 +253,10 @@ class Writing:
     async def _insert_now(self, document: Document, session: AsyncClientSession | None) -> None:
         await self._tell_trace(document)
         try:
-            await self._database["resources"].insert_one(document, session=session)
+            if session is None and self._held is None:
+                await self._inserter.insert(document)
+            else:
+                await self._database["resources"].insert_one(document, session=session)
         except DuplicateKeyError:
             raise VersionMoved(f"{document['_id']} was created by somebody else meanwhile.") from None
 

@@ -127,7 +127,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         verifier,
         Representations(declared.definitions),
         base_path,
-        Limits(settings.max_body_bytes, settings.body_timeout),
+        Limits(settings.max_body_bytes, settings.max_bundle_bytes, settings.body_timeout),
     )
     app = FastAPI(
         title="fhir-server",

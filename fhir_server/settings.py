@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=15 * 1024 * 1024, description="Longest body accepted; longer is a 413."
     )
+    max_bundle_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="Longest batch or transaction Bundle accepted; each resource in it is bounded by max_body_bytes.",
+    )
     attachment_mismatch: AttachmentMismatch = Field(
         default=AttachmentMismatch.REFUSE,
         description="A published document whose declared size or SHA-1 is not that of its bytes: refuse it, or warn.",

@@ -114,6 +114,11 @@ def decode_lexical(body: bytes) -> Any:  # noqa: ANN401 - a tree to be changed b
     return _lexical_decoder.decode(body)
 
 
+def decode_lexical_part(body: bytes) -> Any:  # noqa: ANN401 - same
+    """Read a part of a JSON text that :func:`decode` read already, to change parts of it."""
+    return _lexical_decoder.decode(body)
+
+
 def encode_lexical(value: Any) -> bytes:  # noqa: ANN401 - same
     """Write what :func:`decode_lexical` read."""
     return _lexical_encoder.encode(value)

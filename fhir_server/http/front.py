@@ -7,14 +7,14 @@ expected is a 500 that tells nothing, logged with the request's id.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from fhir_server import log
-from fhir_server.fhir.errors import FhirError, Invalid, NotAcceptable, NotAllowed, Unavailable
+from fhir_server.fhir.errors import FhirError, Invalid, NotAcceptable, NotAllowed, TooLarge, Unavailable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import metrics
 from fhir_server.http.agent import agent_of
@@ -73,6 +73,8 @@ class Limits:
 
     body: int
     """Bytes."""
+    bundle: int
+    """Bytes of a Bundle to be carried out; each resource in it may have those of a body."""
     pause: float
     """Seconds between two parts of a body."""
 
@@ -256,7 +258,7 @@ class Front:
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
-        form = Form.JSON
+        form, limit = Form.JSON, self._limits.bundle if route.interaction in _BUNDLES else self._limits.body
         if request.method == "PATCH":
             form = form_of_patch(content_type)
         elif request.method == "POST" and route.interaction in SEARCHES:
@@ -271,15 +273,15 @@ class Front:
             form = form_sent(content_type)
         else:
             return b""
-        body = await read_body(receive, request.headers, limit=self._limits.body, pause=self._limits.pause)
-        return self._representations.read(body, form, limit=self._limits.body)
+        body = await read_body(receive, request.headers, limit=limit, pause=self._limits.pause)
+        return self._representations.read(body, form, limit=limit)
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction in _BUNDLES:
             bundle = bundle_of(asked.body)
             if bundle.get("type") == "transaction":
                 return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
-            return await batch(asked.body, bundle, lambda call: self._perform_call(asked, call))
+            return await batch(asked.exchange, asked.body, bundle, lambda call: self._perform_call(asked, call))
         return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
 
     async def _perform_call(self, asked: _Asked, call: Call) -> Answer:
@@ -314,13 +316,15 @@ class Front:
         if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
             raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
         body = call.body or b""
+        if len(body) > self._limits.body:
+            raise TooLarge(f"The resource has {len(body)} bytes; this server takes {self._limits.body}.")
         if route.interaction is Interaction.PATCH:
             exchange.patch_format, body = of_entry(body)
         pairs = [one for one in parse_pairs(query) if one[0] not in OF_REPRESENTATION]
         answer = await perform(exchange, route, pairs, body, line)
         if route.interaction in READS and is_current(headers, answer):
             return Answer(HTTPStatus.NOT_MODIFIED, version=answer.version, at=answer.at)
-        return answer
+        return replace(answer, body=None) if call.method == "HEAD" else answer
 
 
 def _account(route: Route, line: bytes) -> Account:

@@ -3,23 +3,32 @@
 https://hl7.org/fhir/R4/http.html#transaction
 
 Each entry is authenticated as the whole, decided, traced and answered by itself; one that fails does not touch the
-others. A Bundle of type transaction comes by the same door (`interactions.transaction`).
+others. Entries that follow each other and cannot depend on each other are performed at once, so that their look-ups and
+traces share what requests at once share. A Bundle of type transaction comes by the same door
+(`interactions.transaction`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import FhirError, Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType, operation_outcome
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
+from fhir_server.record.elements import TYPES
+from fhir_server.record.telling import TELLING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.interactions.exchange import Exchange
+
+AT_ONCE: Final = 32
+"""Entries performed at once: as many as share the look-ups well, and leave room for other requests."""
 
 
 def bundle_of(raw: bytes) -> JsonObject:
@@ -36,19 +45,58 @@ def bundle_of(raw: bytes) -> JsonObject:
     return bundle
 
 
-async def batch(raw: bytes, bundle: JsonObject, perform: Callable[[Call], Awaitable[Answer]]) -> Answer:
-    """Perform each entry, in order, and answer each."""
+async def batch(
+    exchange: Exchange, raw: bytes, bundle: JsonObject, perform: Callable[[Call], Awaitable[Answer]]
+) -> Answer:
+    """Perform each entry and answer each; what cannot depend on each other is performed at once, the rest in order."""
     entries, bodies = entries_of(bundle), bodies_of(raw)
-    parts = [await _perform(entry, bodies[position], position, perform) for position, entry in enumerate(entries)]
+    base_url, returning = exchange.server.base_url, exchange.return_preference
+    calls = [_read(entry, bodies[position], position, base_url) for position, entry in enumerate(entries)]
+    parts: list[bytes] = []
+    for group in _apart(calls):
+        parts += await asyncio.gather(*(_perform(call, perform, returning) for call in group))
     return Answer(200, response_bundle("batch-response", parts))
 
 
-async def _perform(
-    entry: Json, body: bytes | None, position: int, perform: Callable[[Call], Awaitable[Answer]]
-) -> bytes:
+def _read(entry: Json, body: bytes | None, position: int, base_url: str) -> Call | FhirError:
     try:
-        answer = await perform(call_of(entry, body, position))
+        return call_of(entry, body, position, base_url)
+    except FhirError as error:
+        return error
+
+
+def _apart(calls: Sequence[Call | FhirError]) -> Iterator[list[Call | FhirError]]:
+    """The entries in groups: each group is performed when the one before is done."""
+    group: list[Call | FhirError] = []
+    kind: str | None = None
+    for call in calls:
+        own = _kind(call)
+        if group and (own is None or own != kind or len(group) == AT_ONCE):
+            yield group
+            group = []
+        group.append(call)
+        kind = own
+    if group:
+        yield group
+
+
+def _kind(call: Call | FhirError) -> str | None:
+    """What may be performed beside others of its kind: reads, and what is new and nobody can have named.
+
+    Nothing for what must be alone: a change, a condition, and what decides what others may do.
+    """
+    if isinstance(call, FhirError) or call.method in ("GET", "HEAD"):
+        return "read"
+    new = call.method == "POST" and call.url in TYPES and call.url not in TELLING and not call.conditional
+    return f"create {call.url}" if new else None
+
+
+async def _perform(call: Call | FhirError, perform: Callable[[Call], Awaitable[Answer]], returning: str) -> bytes:
+    try:
+        if isinstance(call, FhirError):
+            raise call
+        answer = await perform(call)
     except FhirError as error:
         outcome = operation_outcome(error.issues)
         return json.encode({"response": {"status": str(error.status), "outcome": outcome}})
-    return response_entry(answer)
+    return response_entry(answer, returning, writing=call.writes)

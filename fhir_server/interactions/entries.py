@@ -36,6 +36,17 @@ class Call:
     body: bytes | None
     full_url: str | None = None
 
+    @property
+    def conditional(self) -> bool:
+        """Whether a search says what it is done to, or that it is to be done."""
+        return "?" in self.url or any(name == "if-none-exist" for name, _ in self.headers)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes a resource: of the answer, ``Prefer: return`` then says how much is wanted."""
+        last = self.url.partition("?")[0].rpartition("/")[2]
+        return self.method not in ("GET", "HEAD") and not last.startswith(("$", "_"))
+
 
 def entries_of(bundle: JsonObject) -> list[Json]:
     """The entries of a Bundle, not too many."""
@@ -53,7 +64,7 @@ def bodies_of(raw: bytes) -> list[bytes | None]:
     return [json.members(entry).get("resource") if entry.lstrip()[:1] == b"{" else None for entry in entries]
 
 
-def call_of(entry: Json, body: bytes | None, position: int, base_url: str = "") -> Call:
+def call_of(entry: Json, body: bytes | None, position: int, base_url: str) -> Call:
     """One entry as a request; its URL may be written with the address of this server."""
     request = entry.get("request") if isinstance(entry, dict) else None
     where = f"Bundle.entry[{position}].request"
@@ -64,11 +75,9 @@ def call_of(entry: Json, body: bytes | None, position: int, base_url: str = "") 
         raise Invalid(f"The method must be one of {', '.join(sorted(_METHODS))}.", expression=(f"{where}.method",))
     if not isinstance(url, str) or not url:
         raise Invalid("The entry has no url.", expression=(f"{where}.url",), code=IssueType.REQUIRED)
-    if base_url:
-        url = url.removeprefix(f"{base_url}/")
-    full_url = entry.get("fullUrl")
-    told = full_url if isinstance(full_url, str) else None
-    return Call(method, url.removeprefix("/"), tuple(_conditions(request)), body, told)
+    url = url.removeprefix(f"{base_url}/")
+    full_url = _text(entry, "fullUrl", f"Bundle.entry[{position}]")
+    return Call(method, url.removeprefix("/"), tuple(_conditions(request, where)), body, full_url)
 
 
 def response_entry(answer: Answer, returning: str = "representation", *, writing: bool = False) -> bytes:
@@ -93,12 +102,21 @@ def response_bundle(type: str, parts: Sequence[bytes]) -> bytes:
     return told + (b',"entry":[' + b",".join(parts) + b"]" if parts else b"") + b"}"
 
 
-def _conditions(request: JsonObject) -> list[tuple[str, str]]:
-    told = [(header, value) for name, header in _CONDITIONS.items() if isinstance(value := request.get(name), str)]
-    since = request.get("ifModifiedSince")
+def _text(element: JsonObject, name: str, where: str) -> str | None:
+    """What a member says that must be a text."""
+    value = element.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid(f"{name} must be a text.", expression=(f"{where}.{name}",), code=IssueType.STRUCTURE)
+    return value
+
+
+def _conditions(request: JsonObject, where: str) -> list[tuple[str, str]]:
+    named = ((header, _text(request, name, where)) for name, header in _CONDITIONS.items())
+    told = [(header, value) for header, value in named if value is not None]
+    since = _text(request, "ifModifiedSince", where)
     if since is None:
         return told
-    found = interval(since) if isinstance(since, str) else None
+    found = interval(since)
     if found is None:
         raise Invalid("ifModifiedSince must be an instant, such as 2026-01-31T10:00:00Z.", code=IssueType.VALUE)
     return [*told, ("if-modified-since", format_datetime(moment(found.low), usegmt=True))]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from fhir_server.record.pointers import MEMBERS
 
@@ -29,13 +30,24 @@ def names_of(full_url: str) -> Iterator[str]:
         yield relative[1]
 
 
-def conditional_references(value: Any) -> Iterator[str]:  # noqa: ANN401 - a tree of JSON
-    """The references by a search that a resource holds, each once."""
-    found: dict[str, None] = {}
-    for text in _links(value):
-        if CONDITIONAL.fullmatch(text):
-            found[text] = None
-    yield from found
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a resource says that may lead to another one; found once, because most of it leads nowhere."""
+
+    texts: frozenset[str]
+    conditional: tuple[str, ...]
+    """The references by a search among them, each once."""
+
+    @classmethod
+    def of(cls, resource: Any) -> Self:  # noqa: ANN401 - a tree of JSON
+        """Those of a resource."""
+        links = dict.fromkeys(_links(resource))
+        by_search = (text for name, text in links if name == "reference" and CONDITIONAL.fullmatch(text))
+        return cls(frozenset(text for _, text in links), tuple(by_search))
+
+    def lead_to(self, known: Mapping[str, str]) -> bool:
+        """Whether one of them is known by name."""
+        return any(text in known or text.partition("#")[0] in known for text in self.texts)
 
 
 def relinked(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401 - same
@@ -67,12 +79,17 @@ def _changed(value: Any, name: str, told: Callable[[str], str]) -> Any:  # noqa:
     return changed if changed != value else value
 
 
-def _links(value: Any, name: str = "") -> Iterator[str]:  # noqa: ANN401 - same
-    if isinstance(value, dict):
-        for member, one in value.items():
-            yield from _links(one, member)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _links(one, name)
-    elif isinstance(value, str) and name == "reference":
-        yield value
+def _links(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - same
+    """Each with the name of the member that says it."""
+    waiting = [("", value)]
+    for name, part in waiting:
+        if isinstance(part, dict):
+            waiting += part.items()
+        elif isinstance(part, list):
+            waiting += [(name, one) for one in part]
+        elif not isinstance(part, str):
+            continue
+        elif name == "div":
+            yield from ((name, link[3]) for link in _IN_NARRATIVE.finditer(part))
+        elif name in MEMBERS:
+            yield name, part

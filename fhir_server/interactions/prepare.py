@@ -162,6 +162,8 @@ async def complete_subject(exchange: Exchange, draft: Draft) -> None:
     """Add the literal reference to subjects named by INS alone, so that the records are known for good."""
     if draft.type == "Bundle":
         return  # a document is as it was made
+    if not any(subject_identifier(one) for one in subjects(draft.type, draft.resource)):
+        return
     tree = json.decode_lexical(draft.body)
     completed: list[JsonObject] = []
     for subject in subjects(draft.type, tree):

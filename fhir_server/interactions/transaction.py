@@ -7,16 +7,19 @@ Binaries, last what only tells of others: each finds what it rests on. Ids are k
 links between entries are put in place first; references by a search are resolved before that, in the state before.
 
 Each entry is the request it would be alone: decided on by itself, traced by itself (ADR 0008, 0007). It is carried out
-within one transaction of the database, so it sees what came before it, and an entry that fails takes all back.
+within one transaction of the database, so it sees what came before it, and an entry that fails takes all back. What is
+new, and what the trail tells, goes to the database together (ADR 0031).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import asyncio
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from fhir_server.audit.delayed import Delayed
+from fhir_server.audit.delayed import Delayed, in_groups
 from fhir_server.audit.journal import Journal
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import FhirError, Invalid, PreconditionFailed, TryAgain, Unavailable
@@ -25,7 +28,7 @@ from fhir_server.fhir.reference import ID
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import met_by, pairs_of
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
-from fhir_server.interactions.links import CONDITIONAL, conditional_references, names_of, relinked
+from fhir_server.interactions.links import CONDITIONAL, Links, names_of, relinked
 from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.providing import Provision, patient_named, provision_of
 from fhir_server.record.actors import INS
@@ -36,7 +39,7 @@ from fhir_server.store.document import new_id
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from fhir_server.fhir.json import JsonObject
+    from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange, Server
     from fhir_server.store.writing import Parts
 
@@ -46,7 +49,6 @@ SECONDS: Final = 50.0
 """A transaction may take so long with all its repetitions; the database itself ends one after a minute."""
 
 _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
-_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _CHANGES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 _FIRST: Final = {"Patient": 0, "Binary": 1}
 _ANY: Final = 2
@@ -63,6 +65,9 @@ class _Entry:
     """Of what the URL names; empty for a search of the system and the like."""
     creates: bool
     """By POST on a type."""
+    tree: Json
+    """The resource, decoded."""
+    links: Links
     id: str | None = None
     """Of what it creates, changes or deletes, once that is known."""
 
@@ -72,67 +77,71 @@ class _Entry:
         return f"{self.type}/{self.id}" if self.id is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Carried:
-    """What became of every entry, by position."""
-
-    delayed: Delayed
-    done: dict[int, tuple[Exchange, Answer]]
+Done: TypeAlias = "dict[int, tuple[Exchange, Answer]]"
+"""What became of every entry, by position."""
 
 
 async def transaction(exchange: Exchange, raw: bytes, bundle: JsonObject, perform: Perform) -> Answer:
     """Carry out every entry, or none; ``perform`` carries out one as a request of its own, and traces nothing."""
     base_url = exchange.server.base_url
     exchange.account.interaction = "transaction"
-    bodies = bodies_of(raw)
+    entries, bodies = entries_of(bundle), bodies_of(raw)
     read = [
-        _read(call_of(entry, bodies[position], position, base_url), position)
-        for position, entry in enumerate(entries_of(bundle))
+        _read(call_of(entry, bodies[position], position, base_url), position, entry)
+        for position, entry in enumerate(entries)
     ]
     _must_differ([(one.position, one.call.full_url) for one in read], "Two entries have the fullUrl {}.")
     provision = provision_of(exchange, bundle, [one.call for one in read])
 
-    async def work(parts: Parts) -> _Carried:
-        # each attempt begins with what was read: ids and conditions are those of its own moment
-        return await _carry_out(exchange, [replace(one) for one in read], provision, perform, parts)
+    journal = exchange.server.journal
+    delayed = Delayed(journal) if isinstance(journal, Journal) else journal
 
-    carried = await exchange.server.writing.whole(work, seconds=SECONDS)
-    carried.delayed.made()
-    for one, answer in carried.done.values():
+    async def work(parts: Parts) -> Done:
+        # each attempt begins with what was read: ids and conditions are those of its own moment
+        return await _carry_out(exchange, [replace(one) for one in read], provision, perform, parts, delayed)
+
+    done = await exchange.server.writing.whole(work, seconds=SECONDS, announced=delayed.announced)
+    delayed.made()
+    for one, _ in done.values():
         one.server = exchange.server
-        if not one.account.announced:
-            await conclude(one, answer.status)
+    await in_groups([conclude(one, answer.status) for one, answer in done.values() if not one.account.announced])
     answered = [
-        response_entry(carried.done[one.position][1], exchange.return_preference, writing=one.call.method in _WRITES)
-        for one in read
+        response_entry(done[one.position][1], exchange.return_preference, writing=one.call.writes) for one in read
     ]
     return Answer(200, response_bundle("transaction-response", answered))
 
 
-def _read(call: Call, position: int) -> _Entry:
+def _read(call: Call, position: int, told: Json) -> _Entry:
     path = call.url.partition("?")[0].strip("/").split("/")
     type = path[0] if path[0][:1].isupper() else ""
     creates = call.method == "POST" and len(path) == 1 and bool(type) and "?" not in call.url
-    entry = _Entry(position, call, type, creates)
+    tree = told.get("resource") if isinstance(told, dict) else None
+    entry = _Entry(position, call, type, creates, tree, Links.of(tree))
     if call.method in ("PUT", "PATCH", "DELETE") and len(path) == 2 and ID.fullmatch(path[1]):  # noqa: PLR2004 - Type/id
         entry.id = path[1]
     return entry
 
 
 async def _carry_out(
-    exchange: Exchange, entries: Sequence[_Entry], provision: Provision, perform: Perform, parts: Parts
-) -> _Carried:
-    server, journal = exchange.server, exchange.server.journal
-    delayed = Delayed(journal) if isinstance(journal, Journal) else journal
+    exchange: Exchange,
+    entries: Sequence[_Entry],
+    provision: Provision,
+    perform: Perform,
+    parts: Parts,
+    delayed: Delayed,
+) -> Done:
+    server = exchange.server
+    await _begin_again(delayed)  # where the database gave up an attempt at its very end
     bound = replace(
         server,
         reading=parts.reading,
         finding=parts.finding,
         internal=parts.internal,
+        contents=parts.contents,
         writing=parts.writing,
         journal=delayed,
     )
-    done: dict[int, tuple[Exchange, Answer]] = {}
+    done: Done = {}
     try:
         calls = await _prepared(exchange, bound, entries, provision)
         arriving = frozenset(entry.key for entry in entries if entry.creates and entry.key is not None)
@@ -146,16 +155,35 @@ async def _carry_out(
                 done[entry.position] = one, Answer(200, location=f"{server.base_url}/{entry.key}")
                 continue
             with _named(entry.position):
-                done[entry.position] = one, await _performed(one, calls[entry.position], perform, server)
+                answer = await _performed(one, calls[entry.position], perform, server)
+                if one.assigned is not None and answer.status != HTTPStatus.CREATED:
+                    raise _made_here(entry)
+            done[entry.position] = one, answer
+            await asyncio.sleep(0)  # others are answered meanwhile: much of this asks the database nothing
+        await parts.writing.send()
+        await delayed.announced()
     except TryAgain:
-        await delayed.withdraw(TryAgain.status)
+        await _begin_again(delayed)
         raise
     except Unavailable:
         raise  # nobody knows whether it was stored; recovery finds out
     except FhirError as error:
         await delayed.withdraw(error.status)
         raise
-    return _Carried(delayed, done)
+    return done
+
+
+async def _begin_again(delayed: Delayed) -> None:
+    with suppress(Unavailable):  # what the trail cannot withdraw now, recovery will: it was not stored
+        await delayed.begin_again(TryAgain.status)
+
+
+def _made_here(entry: _Entry) -> PreconditionFailed:
+    """Two entries create unless there is one thing: what others call by the name of the second would be nowhere."""
+    return PreconditionFailed(
+        f"Another entry of this Bundle creates the {entry.type} that the condition of this one asks for.",
+        code=IssueType.DUPLICATE,
+    )
 
 
 async def _performed(exchange: Exchange, call: Call, perform: Perform, server: Server) -> Answer:
@@ -192,22 +220,27 @@ async def _prepared(
         with _named(entry.position):
             if (patient := provision.patients.get(entry.position)) is not None:
                 entry.id, entry.creates = await patient_named(_part(exchange, server), patient), False
-            else:
+            elif entry.call.conditional:
                 await _meet(_part(exchange, server), entry)
-    told = [(entry.position, entry.key) for entry in entries if entry.call.method in _WRITES]
+    told = [(entry.position, entry.key) for entry in entries if entry.call.writes]
     _must_differ(told, "Two entries are about {}.")
-    trees = {one.position: json.decode_lexical(one.call.body) for one in entries if one.call.body is not None}
     known: dict[str, str] = {}
     for entry in entries:
         with _named(entry.position):
-            for text in conditional_references(trees.get(entry.position)):
+            for text in entry.links.conditional:
                 if text not in known and (found := await _referred(_part(exchange, server), text)) is not None:
                     known[text] = found
+        await asyncio.sleep(0)
     for rank in (0, 1):  # Patients have their ids first: what is about them is told by theirs
         for entry in entries:
             if (entry.type != "Patient") == bool(rank):
-                _give_id(server, entry, trees.get(entry.position), known)
-    return {one.position: _relinked(one.call, trees.get(one.position), known) for one in entries}
+                _give_id(server, entry, known)
+        await asyncio.sleep(0)
+    calls: dict[int, Call] = {}
+    for entry in entries:
+        calls[entry.position] = _relinked(entry, known)
+        await asyncio.sleep(0)
+    return calls
 
 
 async def _meet(exchange: Exchange, entry: _Entry) -> None:
@@ -253,23 +286,26 @@ def _ins(pairs: Sequence[tuple[str, str]]) -> dict[str, str] | None:
     return {"system": system, "value": value} if bar and system in INS and value else None
 
 
-def _give_id(server: Server, entry: _Entry, tree: Any, known: dict[str, str]) -> None:  # noqa: ANN401 - a tree of JSON
+def _give_id(server: Server, entry: _Entry, known: dict[str, str]) -> None:
     """An id for what is created, and the names it is called by."""
     if entry.creates and entry.id is None:
         record = None
-        if isinstance(tree, dict) and entry.type not in ("Patient", "Binary"):
-            record = next(iter(records_of(entry.type, "", relinked(tree, known), server.base_url)), None)
-        entry.id = new_id(server.routing_key, record)
+        tree = entry.tree if isinstance(entry.tree, dict) else {}
+        if entry.type not in ("Patient", "Binary"):
+            told = relinked(tree, known) if entry.links.lead_to(known) else tree
+            record = next(iter(records_of(entry.type, "", told, server.base_url)), None)
+        own = tree.get("id") if entry.call.method == "PUT" else None
+        entry.id = own if isinstance(own, str) else new_id(server.routing_key, record)
     if entry.key is not None and entry.call.full_url is not None:
         known |= dict.fromkeys(names_of(entry.call.full_url), entry.key)
 
 
-def _relinked(call: Call, tree: Any, known: Mapping[str, str]) -> Call:  # noqa: ANN401 - same
-    if tree is None:
+def _relinked(entry: _Entry, known: Mapping[str, str]) -> Call:
+    call = entry.call
+    if call.body is None or not (entry.links.conditional or entry.links.lead_to(known)):
         return call
-    told = _by_identifier(relinked(tree, known))
-    url = known.get(call.url, call.url)
-    return call if told is tree and url == call.url else replace(call, url=url, body=json.encode_lexical(told))
+    told = relinked(json.decode_lexical_part(call.body), known)
+    return replace(call, body=json.encode_lexical(_by_identifier(told) if entry.links.conditional else told))
 
 
 def _by_identifier(value: Any) -> Any:  # noqa: ANN401 - same

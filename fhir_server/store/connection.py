@@ -65,6 +65,9 @@ def database(client: Client, name: str) -> Database:
     )
 
 
+_NO_ANSWER: Final = (ConnectionFailure, AutoReconnect, NotPrimaryError, ExecutionTimeout, WTimeoutError)
+
+
 @contextmanager
 def answering(*, but: tuple[type[PyMongoError], ...] = ()) -> Iterator[None]:
     """Turn a database that does not answer into 503; any other database error stays a defect of ours.
@@ -75,13 +78,14 @@ def answering(*, but: tuple[type[PyMongoError], ...] = ()) -> Iterator[None]:
         yield
     except but:
         raise
-    except (ConnectionFailure, AutoReconnect, NotPrimaryError, ExecutionTimeout, WTimeoutError) as error:
-        raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
     except DocumentTooLarge as error:
         raise TooLarge("The resource is too large to be stored together with its search entries.") from error
     except PyMongoError as error:
         if error.has_error_label("TransientTransactionError"):
+            # also where the connection broke, or the primary changed: within a transaction nothing was stored
             raise TryAgain("The database is too busy; nothing was changed. Please try again.") from error
+        if isinstance(error, _NO_ANSWER):
+            raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
         if error.has_error_label("RetryableWriteError"):
             raise Unavailable("The database could not finish; please try again.") from error
         raise

@@ -58,6 +58,9 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         # whom a carer helps already
         IndexModel([("carers", 1)], name="carers", partialFilterExpression={"carers.0": {"$exists": True}}),
     ),
+    # those of GridFS, which makes them itself where it writes; a Bundle writes without it (`store.contents_within`)
+    "content.files": (IndexModel([("filename", 1), ("uploadDate", 1)], name="filename_1_uploadDate_1"),),
+    "content.chunks": (IndexModel([("files_id", 1), ("n", 1)], name="files_id_1_n_1", unique=True),),
     "trail": TRAIL_INDEXES,
     "chains": CHAIN_INDEXES,
 }

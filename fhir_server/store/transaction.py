@@ -1,6 +1,7 @@
 """Transactions with our own deadline: the driver's would retry for two minutes.
 
-At most four at once in a process: ungated, concurrent large ones mostly abort each other (docs/storage.md).
+At most four at once in a process: ungated, concurrent large ones mostly abort each other (docs/storage.md). Large ones,
+of a Bundle, have a gate of their own, so that a write that needs a transaction does not wait until they are done.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _DEADLINE_SECONDS: Final = 8.0
 _FIRST_PAUSE_SECONDS: Final = 0.005
 _LONGEST_PAUSE_SECONDS: Final = 0.2
 _AT_ONCE: Final = 4
+_LARGE_AT_ONCE: Final = 2
+"""They are the work of this process: more at once would only make each of them longer, and more often meet another."""
+_PATIENCE_SECONDS: Final = 120.0
+"""So long one may wait for its turn. The time of the work itself begins with its turn."""
 
 
 class Transactions:
@@ -37,24 +42,39 @@ class Transactions:
         """Use this connection."""
         self._client = client
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def run(
-        self, work: Callable[[AsyncClientSession], Awaitable[Answer]], *, seconds: float = _DEADLINE_SECONDS
+        self,
+        work: Callable[[AsyncClientSession], Awaitable[Answer]],
+        *,
+        seconds: float = _DEADLINE_SECONDS,
+        large: bool = False,
     ) -> Answer:
         """Do the work in a transaction and commit it; repeat while the database asks for it, within the deadline."""
-        deadline = time.monotonic() + seconds
+        gate = self._large if large else self._gate
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await gate.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many transactions wait here; nothing was changed. Please try again.") from None
+        try:
+            return await self._repeatedly(work, time.monotonic() + seconds)
+        finally:
+            gate.release()
+
+    async def _repeatedly(self, work: Callable[[AsyncClientSession], Awaitable[Answer]], deadline: float) -> Answer:
         pause = _FIRST_PAUSE_SECONDS
-        async with self._gate:
-            while True:
-                try:
-                    return await self._once(work, deadline)
-                except (PyMongoError, TryAgain) as error:
-                    if not _is_transient(error):
-                        raise
-                    if time.monotonic() > deadline:
-                        raise Unavailable("The database is too busy; nothing was changed. Please try again.") from error
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        while True:
+            try:
+                return await self._once(work, deadline)
+            except (PyMongoError, TryAgain) as error:
+                if not _is_transient(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise Unavailable("The database is too busy; nothing was changed. Please try again.") from error
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _once(self, work: Callable[[AsyncClientSession], Awaitable[Answer]], deadline: float) -> Answer:
         async with self._client.start_session() as session:
@@ -94,6 +114,7 @@ class Joined(Transactions):
         work: Callable[[AsyncClientSession], Awaitable[Answer]],
         *,
         seconds: float = _DEADLINE_SECONDS,  # noqa: ARG002 - the clock is that of the whole
+        large: bool = False,  # noqa: ARG002 - and so is the gate
     ) -> Answer:
         """Do the work; ``seconds`` are those of the whole."""
         return await work(self._session)

@@ -21,9 +21,12 @@ from fhir_server.record.facts import Document as FactsDocument
 from fhir_server.record.facts import new_record
 from fhir_server.search.predicate import all_of, any_of
 from fhir_server.store.connection import Document, answering
+from fhir_server.store.contents_within import ContentsWithin
 from fhir_server.store.document import marker, previous
 from fhir_server.store.filters import Filter, to_filter
 from fhir_server.store.finding import Finding
+from fhir_server.store.held_back import HeldBack
+from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
 
     from fhir_server.search.predicate import Predicate
     from fhir_server.search.visible import Visible
+    from fhir_server.store.binary import Contents
     from fhir_server.store.connection import Database
+    from fhir_server.store.held_back import Announced
     from fhir_server.store.reading import Stored
 
 Done = TypeVar("Done")
@@ -95,6 +100,7 @@ class Parts:
     reading: Reading
     finding: Finding
     internal: Internal
+    contents: Contents
     writing: Writing
 
 
@@ -106,33 +112,48 @@ class Writing:
         database: Database,
         transactions: Transactions,
         conditions: dict[str, tuple[asyncio.Lock, int]] | None = None,
+        held: HeldBack | None = None,
     ) -> None:
-        """Write to this database; ``conditions`` are those that this process is evaluating now."""
+        """Write to this database; ``conditions`` are those that this process is evaluating now.
+
+        ``held`` are the new resources that wait, where this writes within a transaction.
+        """
         self._database = database
         self._transactions = transactions
         self._conditions = {} if conditions is None else conditions
+        self._held = held
+        self._inserter = Inserter(database["resources"])
 
-    async def whole(self, work: Callable[[Parts], Awaitable[Done]], *, seconds: float) -> Done:
+    async def whole(self, work: Callable[[Parts], Awaitable[Done]], *, seconds: float, announced: Announced) -> Done:
         """Do work of many writes in one transaction: all of it is stored, or nothing.
 
         The work is begun again when the database asks for it, within so many seconds; it reads and writes through the
-        parts it is given.
+        parts it is given. Its traces may wait as its new resources do: ``announced`` makes them durable.
         """
 
         async def run(session: AsyncClientSession) -> Done:
-            database = within(self._database, session)
-            joined = Writing(database, Joined(session), self._conditions)
-            return await work(Parts(Reading(database), Finding(database), Internal(database), joined))
+            turn = asyncio.Lock()
+            held = HeldBack(self._database["resources"], session, turn, announced)
+            database = within(self._database, session, turn, held)
+            joined = Writing(database, Joined(session), self._conditions, held)
+            finding, internal, contents = Finding(database), Internal(database), ContentsWithin(database)
+            return await work(Parts(Reading(database), finding, internal, contents, joined))
 
         with answering():
-            return await self._transactions.run(run, seconds=seconds)
+            return await self._transactions.run(run, seconds=seconds, large=True)
+
+    async def send(self) -> None:
+        """Send what waits of the transaction this writes in, to be committed."""
+        if self._held is not None:
+            with answering():
+                await self._held.send()
 
     async def create(self, document: Document, effects: Effects) -> None:
         """Store a new resource; raise :class:`VersionMoved` when its id is taken."""
 
         async def work(session: AsyncClientSession | None) -> None:
             await self._write_beside(effects, session)
-            await self._claim_binaries(document, effects, session)
+            await self._claim_binaries(document, effects, session, new=True)
             await self._insert(document, session)
             await self._change_facts(effects, session)
 
@@ -144,6 +165,7 @@ class Writing:
         follows = effects.owner and any(old.document[name] != document[name] for name in CONSENT_FIELDS)
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._tell_trace(document)
             await self._write_beside(effects, session)
             await self._claim_binaries(document, effects, session)
             await self._swap(old, document, session)
@@ -161,9 +183,10 @@ class Writing:
         gone = {**marker(dict(old.document), at), "trace": trace}
 
         async def work(session: AsyncClientSession | None) -> None:
+            await self._tell_trace(gone)
             await self._swap(old, gone, session)
             if effects.owner:
-                await self._delete_binaries(old.key, at, trace, session)
+                await self._delete_binaries(old.key, at, gone["trace"], session)
             await self._change_facts(effects, session)
 
         await self._carry_out(work, whole=bool(effects.facts or effects.owner))
@@ -190,7 +213,7 @@ class Writing:
             found = tuple(str(one["_id"]) for one in await cursor.to_list())
             if not found:
                 await self._write_beside(effects, session)
-                await self._claim_binaries(document, effects, session)
+                await self._claim_binaries(document, effects, session, new=True)
                 await self._insert(document, session)
                 await self._change_facts(effects, session)
             return Existing(found)
@@ -222,8 +245,18 @@ class Writing:
     async def _insert(self, document: Document, session: AsyncClientSession | None) -> None:
         if "owner" in document and session is not None:
             document.update(await self._of_owner(document["owner"], session))
+        if self._held is not None and self._held.takes(document):
+            self._held.keep(document)
+        else:
+            await self._insert_now(document, session)
+
+    async def _insert_now(self, document: Document, session: AsyncClientSession | None) -> None:
+        await self._tell_trace(document)
         try:
-            await self._database["resources"].insert_one(document, session=session)
+            if session is None and self._held is None:
+                await self._inserter.insert(document)
+            else:
+                await self._database["resources"].insert_one(document, session=session)
         except DuplicateKeyError:
             raise VersionMoved(f"{document['_id']} was created by somebody else meanwhile.") from None
 
@@ -242,7 +275,14 @@ class Writing:
                 f"{old.key} was changed by somebody else meanwhile; read it again and repeat your change."
             )
 
-    async def _claim_binaries(self, document: Document, effects: Effects, session: AsyncClientSession | None) -> None:
+    async def _tell_trace(self, document: Document) -> None:
+        """Within a transaction, tell a resource that is sent now the key of its trace, which then is durable."""
+        if self._held is not None:
+            document["trace"] = await self._held.key_of(document["trace"])
+
+    async def _claim_binaries(
+        self, document: Document, effects: Effects, session: AsyncClientSession | None, *, new: bool = False
+    ) -> None:
         """Make a document the owner of the Binaries it points to that have none; its own follow its labels.
 
         The document is told which are its own: they are read through its gate, so whoever sees it may know of them.
@@ -252,10 +292,15 @@ class Writing:
         carried = {name: document[name] for name in CONSENT_FIELDS}
         resources = self._database["resources"]
         document.pop("owns", None)
-        if effects.binaries:
+        owns: list[str] = []
+        stored = list(effects.binaries)
+        if self._held is not None:
+            owns = self._held.claim(document, stored, carried)
+            stored = [key for key in stored if self._held.get(key) is None]
+        if stored:
             await resources.update_many(
                 {
-                    "_id": {"$in": list(effects.binaries)},
+                    "_id": {"$in": stored},
                     "owner": None,
                     "gone": None,
                     "realm": document["realm"],
@@ -267,10 +312,12 @@ class Writing:
                 },
                 session=session,
             )
-            pointed = {"_id": {"$in": list(effects.binaries)}, "owner": document["_id"]}
-            owned = await resources.find(pointed, {"_id": 1}, session=session).to_list()
-            if owned:
-                document["owns"] = sorted(str(one["_id"]) for one in owned)
+            pointed = {"_id": {"$in": stored}, "owner": document["_id"]}
+            owns += [str(one["_id"]) for one in await resources.find(pointed, {"_id": 1}, session=session).to_list()]
+        if owns:
+            document["owns"] = sorted(owns)
+        if new and self._held is not None and self._held.takes(document):
+            return  # nobody knew its id: nothing that is stored is its own, but for what it claimed
         await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
 
     async def _of_owner(self, owner: str, session: AsyncClientSession) -> Document:
@@ -299,8 +346,9 @@ class Writing:
 
     async def _write_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
         for one in effects.beside:
-            await self._insert(dict(one), session)
+            await self._insert_now(dict(one), session)
         for old, document in effects.changed:
+            await self._tell_trace(document)
             await self._swap(old, document, session)
 
     async def _change_facts(self, effects: Effects, session: AsyncClientSession | None) -> None:

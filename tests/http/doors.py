@@ -726,6 +726,58 @@ async def transaction(ask: Ask, type: str) -> None:
         await ask.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
+@door("POST ", types=(*OF_RECORD, "Binary", "Patient"), writes=True)
+async def bundled(ask: Ask, type: str) -> None:
+    """Each verb, by id and on a condition, as a transaction of its own; and all of them as one batch."""
+    place, named = ask.place, naming(ask.place, type)[-1]
+    url, body, change = f"{type}/{place.id(type)}", target(type, place), parameters(deleting(f"{type}.language"))
+    new = {name: value for name, value in into_ground(place, type).items() if name != "id"}
+    entries = [
+        _entry("GET", url),
+        _entry("HEAD", url),
+        _entry("GET", f"{url}/_history/1"),
+        _entry("GET", f"{type}?{named}"),
+        _entry("POST", type, new, ifNoneExist=named),
+        _entry("PUT", url, body, ifNoneMatch="*"),
+        _entry("PUT", url, body, ifMatch='W/"9"'),
+        _entry("PUT", f"{type}?{named}", new, ifMatch='W/"9"'),
+        _entry("PUT", f"{type}?{named}", new),
+        _entry("PATCH", url, change),
+        _entry("PATCH", f"{type}?{named}", change),
+        _entry("DELETE", f"{type}?{named}", ifMatch='W/"9"'),
+        _entry("DELETE", f"{type}?{named}"),
+        _entry("DELETE", url),
+    ]
+    for one in entries:
+        await _bundle(ask, "transaction", one)
+    await _bundle(ask, "batch", *entries)
+
+
+@door("POST ", types=(*OF_RECORD, "Patient"), writes=True)
+async def refer_by_search(ask: Ask, type: str) -> None:
+    """A reference by a search finds nothing hidden; by a name that another entry gives itself, nothing at all."""
+    place = ask.place
+    for condition in naming(place, type):
+        about = [{"reference": f"{type}?{condition}"}]
+        related = deposit(place, context={"related": about})
+        await _bundle(ask, "transaction", _entry("POST", "DocumentReference", related))
+        seen = {**into_ground(place, "Observation"), "focus": about}
+        await _bundle(ask, "transaction", _entry("POST", "Observation", seen))
+    called = {"fullUrl": f"https://ailleurs.example/{type}/{place.id(type)}"}
+    related = deposit(place, context={"related": [{"reference": f"{type}/{place.id(type)}"}]})
+    await _bundle(ask, "transaction", _entry("POST", "DocumentReference", related) | called)
+
+
+async def _bundle(ask: Ask, type: str, *entries: Resource) -> None:
+    """Send a Bundle; what it created is deleted, so that it is found by nothing that is asked later."""
+    answer = await ask.post("", {"resourceType": "Bundle", "type": type, "entry": list(entries)})
+    made = answer.json().get("entry", []) if answer.status_code == 200 else []
+    for one in made:
+        if one["response"]["status"] == "201":
+            location = one["response"]["location"].partition("/_history/")[0]
+            await ask.send("DELETE", "/" + "/".join(location.split("/")[-2:]))
+
+
 def _entry(method: str, url: str, resource: Resource | None = None, **conditions: str) -> Resource:
     entry: Resource = {"request": {"method": method, "url": url, **conditions}}
     return entry | {"resource": resource} if resource else entry

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.answers import refused
+from tests.http.bundling import done, entry, key, send, statuses, urn
 from tests.minimal import minimal
 from tests.served import FHIR_JSON, Served
 
@@ -31,46 +32,8 @@ def client(served: Served) -> Iterator[httpx.Client]:
     conformance.delete(f"Patient/{PATIENT}")
 
 
-def entry(method: str, url: str, resource: dict[str, Any] | None = None, **told: Any) -> dict[str, Any]:
-    full_url = told.pop("fullUrl", None)
-    made: dict[str, Any] = {"request": {"method": method, "url": url, **told}}
-    if resource is not None:
-        made["resource"] = resource
-    if full_url is not None:
-        made["fullUrl"] = full_url
-    return made
-
-
-def urn() -> str:
-    return f"urn:uuid:{uuid4()}"
-
-
 def observation(**members: Any) -> dict[str, Any]:
     return minimal("Observation", subject={"reference": f"Patient/{PATIENT}"}, **members)
-
-
-def send(client: httpx.Client, *entries: dict[str, Any], **headers: str) -> httpx.Response:
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
-    return client.post("", json=bundle, headers=FHIR_JSON | headers)
-
-
-def done(client: httpx.Client, *entries: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
-    answer = send(client, *entries, **headers)
-    assert answer.status_code == 200, answer.text
-    bundle = answer.json()
-    assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "transaction-response")
-    told: list[dict[str, Any]] = bundle["entry"]
-    assert len(told) == len(entries)
-    return told
-
-
-def statuses(entries: list[dict[str, Any]]) -> list[str]:
-    return [one["response"]["status"] for one in entries]
-
-
-def key(told: dict[str, Any]) -> str:
-    location: str = told["response"]["location"]
-    return "/".join(location.split("/")[-4:-2])
 
 
 def number(client: httpx.Client, tag: str) -> int:
@@ -327,17 +290,48 @@ def test_every_entry_is_decided_by_itself(served: Served) -> None:
 
 
 def test_the_trail_tells_each_entry_and_what_was_taken_back(served: Served, client: httpx.Client) -> None:
-    tag = str(uuid4())
+    """What was announced is withdrawn; what was not sent yet is told as what it became."""
+    tag, first = str(uuid4()), client.post("Observation", json=observation(), headers=FHIR_JSON).json()
     answer = send(
         client,
+        entry("POST", "Observation", tagged(tag)),
+        entry("PUT", f"Observation/{first['id']}", first),
         entry("POST", "Observation", tagged(tag)),
         entry("GET", "Observation/http-transaction-absent"),
         **{"X-Request-Id": tag},
     )
     refused(answer, 404)
-    found = served.as_("conformance").get("AuditEvent", params={"_sort": "-date", "_count": "20"}).json()["entry"]
-    mine = [one["resource"] for one in found if tag in str(one["resource"].get("entity"))]
-    told = sorted((one["subtype"][0]["code"], one["outcome"]) for one in mine)
-    assert ("create", "0") in told, "announced"
-    assert any(code == "create" and outcome != "0" for code, outcome in told), "and taken back"
-    assert any(code == "read" and outcome != "0" for code, outcome in told)
+    told = traces(served, tag)
+    assert told == [
+        ("create", "0"),
+        ("create", "0"),
+        ("create", "4"),
+        ("create", "4"),
+        ("read", "4"),
+        ("transaction", "4"),
+        ("update", "0"),
+        ("update", "4"),
+    ]
+    refused(
+        send(client, entry("POST", "Observation", tagged(tag)), entry("GET", "Patient/a"), **{"X-Request-Id": tag[:8]}),
+        404,
+    )
+    assert traces(served, tag[:8]) == [("create", "4"), ("read", "4"), ("transaction", "4")], "nothing was announced"
+
+
+def test_every_entry_of_a_large_one_has_its_trace(served: Served, client: httpx.Client) -> None:
+    tag = str(uuid4())
+    entries = [entry("POST", "Observation", tagged(tag)) for _ in range(60)]
+    entries += [entry("GET", f"Patient/{PATIENT}") for _ in range(30)]
+    made = done(client, *entries, **{"X-Request-Id": tag})
+    assert traces(served, tag) == [("create", "0")] * 60 + [("read", "0")] * 30
+    found = served.as_("conformance").get("AuditEvent", params={"entity": key(made[0])}).json()["entry"]
+    assert [one["resource"]["subtype"][0]["code"] for one in found] == ["create"]
+
+
+def traces(served: Served, request: str) -> list[tuple[str, str]]:
+    """Interaction and outcome of every trace of this request."""
+    asked = {"entity:identifier": request, "_count": "200"}
+    found = served.as_("conformance").get("AuditEvent", params=asked).json()["entry"]
+    told = [one["resource"] for one in found]
+    return sorted((one["subtype"][0]["code"], one["outcome"]) for one in told)

@@ -24,6 +24,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -69,6 +70,10 @@ class Books:
     """The ids of the requests that got an answer other than 5xx."""
     lost: list[float] = field(default_factory=list)
     """When requests began that got no answer."""
+    parts: list[Write] = field(default_factory=list)
+    """The writes of transactions that were acknowledged."""
+    bundles: dict[str, int] = field(default_factory=dict)
+    """The transactions that were sent, by their marks, and how many resources say each."""
 
 
 class Client:
@@ -104,6 +109,15 @@ class Client:
         key = "/".join(located.strip("/").split("/")[:2])
         self._books.writes.append(Write(key, version, mark))
         return key, version
+
+    def transact(self, entries: list[dict[str, Any]], mark: str) -> None:
+        """Send all of these as one; all say the same."""
+        self._books.bundles[mark] = len(entries)
+        answer = self.ask("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        if answer is not None and answer.status_code == 200:
+            for one in answer.json()["entry"]:
+                key = "/".join(one["response"]["location"].split("/")[-4:-2])
+                self._books.parts.append(Write(key, 1, mark))
 
     def close(self) -> None:
         self._http.close()
@@ -192,6 +206,22 @@ class Scenario:
             body = document(self.record.id, description=mark, content=content)
             client.write("POST", "/DocumentReference", body, mark)
 
+    def transact(self, client: Client) -> None:
+        """Documents, their files and what was observed, as one."""
+        mark = self.mark()
+        entries: list[dict[str, Any]] = []
+        for _ in range(10):
+            name = f"urn:uuid:{uuid4()}"
+            content = [{"attachment": {"contentType": "text/plain", "url": name}}]
+            fiche = document(self.record.id, description=mark, content=content)
+            data = {"resourceType": "Binary", "contentType": "text/plain", "data": "Qm9u", "meta": {"source": mark}}
+            entries += [
+                {"resource": observation(self.record, mark), "request": {"method": "POST", "url": "Observation"}},
+                {"resource": fiche, "request": {"method": "POST", "url": "DocumentReference"}},
+                {"resource": data, "request": {"method": "POST", "url": "Binary"}, "fullUrl": name},
+            ]
+        client.transact(entries, mark)
+
     def mask(self, client: Client) -> None:
         """Mask the newest document, its Binary with it."""
         path = f"/DocumentReference?patient={self.record.id}&_sort=-_lastUpdated&_count=1"
@@ -216,6 +246,7 @@ class Scenario:
             *[("conformance", self.observe)] * 3,
             *[("patient", self.decide)] * 2,
             *[("hopital", self.publish)] * 2,
+            *[("hopital", self.transact)] * 2,
             *[("patient", self.mask), ("patient", self.read), ("patient", self.read)],
         ]
         over = threading.Event()
@@ -277,6 +308,7 @@ def check(scenario: Scenario) -> None:
     with MongoClient[dict[str, Any]](running_uri(scenario.folder)) as client:
         versions = stored(client)
         acknowledged_is_there(scenario.books, versions)
+        all_or_nothing(scenario.books, versions)
         for key, one in versions.items():
             whole(key, one)
         binaries_agree(versions)
@@ -294,13 +326,22 @@ def verify(scenario: Scenario) -> None:
 
 
 def acknowledged_is_there(books: Books, versions: dict[str, dict[int, dict[str, Any]]]) -> None:
-    for write in books.writes:
+    for write in (*books.writes, *books.parts):
         found = versions[write.key].get(write.version)
         assert found is not None, f"{write} is lost"
         if write.mark is None:
             assert found["gone"] is True, write
         else:
             assert write.mark.encode() in found["body"], f"{write} says something else"
+
+
+def all_or_nothing(books: Books, versions: dict[str, dict[int, dict[str, Any]]]) -> None:
+    """Of a transaction everything is there, or nothing, whatever its client was told."""
+    said = [bytes(all_of_it[1]["body"]) for all_of_it in versions.values() if not all_of_it[1].get("gone")]
+    for mark, number in books.bundles.items():
+        told = sum(mark.encode() in body for body in said)
+        assert told in (0, number), f"{told} of {number} of a transaction"
+    assert books.parts
 
 
 def whole(key: str, versions: dict[int, dict[str, Any]]) -> None:

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 INLINE_BYTES: Final = 1024 * 1024
 
 
+def described(data: bytes, content_type: str) -> dict[str, Any]:
+    """What is told of a content beside its bytes."""
+    sha1 = b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+    return {"hash": hashlib.sha256(data).hexdigest(), "sha1": sha1, "size": len(data), "type": content_type}
+
+
 class Contents:
     """Keeps and gives the bytes of Binaries."""
 
@@ -33,9 +39,8 @@ class Contents:
 
     async def keep(self, data: bytes, content_type: str) -> dict[str, Any]:
         """Store the bytes and answer the ``content`` field of the Binary's document."""
-        digest = hashlib.sha256(data).hexdigest()
-        sha1 = b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
-        kept: dict[str, Any] = {"hash": digest, "sha1": sha1, "size": len(data), "type": content_type}
+        kept = described(data, content_type)
+        digest = kept["hash"]
         if len(data) <= INLINE_BYTES:
             return {**kept, "inline": Binary(data)}
         with answering():

@@ -6,14 +6,13 @@ The driver's GridFS refuses transactions, so files and chunks are written here a
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bson import ObjectId
 from bson.binary import Binary
 
-from fhir_server.store.binary import INLINE_BYTES, Contents
+from fhir_server.store.binary import INLINE_BYTES, Contents, described
 from fhir_server.store.connection import answering
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ class ContentsWithin(Contents):
 
     async def keep(self, data: bytes, content_type: str) -> dict[str, Any]:
         """Store the bytes and answer the ``content`` field of the Binary's document."""
-        digest = hashlib.sha256(data).hexdigest()
-        kept: dict[str, Any] = {"hash": digest, "size": len(data), "type": content_type}
+        kept = described(data, content_type)
+        digest = kept["hash"]
         if len(data) <= INLINE_BYTES:
             return {**kept, "inline": Binary(data)}
         with answering():

@@ -157,7 +157,7 @@ class Bench:
         """Send one Bundle; CPU seconds, seconds, and CPU seconds of the same inserted bare."""
         bundle = {"resourceType": "Bundle", "type": shape.type, "entry": shape.entries(person, entries)}
         body = msgspec.json.encode(bundle)
-        before = self._last()
+        before = self.last()
         watched = tree(self.served.process.pid)
         spent, began = cpu_seconds(watched), time.perf_counter()
         answer = self.served.as_(shape.actor).post(
@@ -167,13 +167,14 @@ class Bench:
         statuses = {one["response"]["status"][:1] for one in answer.json().get("entry", [])}
         if answer.status_code != httpx.codes.OK or statuses != {"2"}:
             raise SystemExit(f"{shape.name}: an answer was no success:\n{answer.text[:2000]}")
-        return spent, took, self._bare(before)
+        return spent, took, self.bare(before)
 
-    def _last(self) -> tuple[str, int]:
+    def last(self) -> tuple[str, int]:
+        """The newest trace and its moment."""
         newest = self.stored["trail"].find_one({}, sort=[("at", -1)])
         return newest["_id"], newest["at"]
 
-    def _bare(self, before: tuple[str, int]) -> float:
+    def bare(self, before: tuple[str, int]) -> float:
         """Insert what was stored since once more, and take it out again; often enough for the clock of the kernel."""
         traces = list(self.stored["trail"].find({"at": {"$gte": before[1]}, "_id": {"$ne": before[0]}}))
         written = [one["writes"].rpartition("/")[0] for one in traces if "writes" in one]

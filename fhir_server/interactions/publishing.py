@@ -151,8 +151,8 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
             content = binary.document["content"]
             held = (content["size"], content.get("sha1"))
             found += _of_bytes(exchange, attachment, held, where, is_french=is_french)
-            data = await _xml(exchange, attachment, content)
-        if data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
+            data = await _xml(exchange, attachment, content) if is_french else None
+        if is_french and data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
             found += issues_of_content(data, draft.resource, facts.persons, where)
     return found
 

@@ -40,6 +40,7 @@ from fhir_server.interactions.prepare import (
     read_body,
     refuse_consent_of_professional,
 )
+from fhir_server.interactions.publishing import compared
 from fhir_server.interactions.sharing import (
     found_by_profiles,
     is_deletion,
@@ -254,6 +255,8 @@ async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, 
     changed = changed_members(before, draft.resource)
     if changed - {"status", "securityLabel", "extension", "meta.security"}:
         found = found_by_profiles(exchange, draft, binding=not exchange.is_conformance, stored=True)
+        if "content" in changed and not exchange.is_conformance:
+            found += await compared(exchange, draft, facts, ())
         must_have_passed(draft, found)
     relabelling = is_relabelling(before, draft.resource, changed)
     acts = acts_of_update(exchange, draft.type, relabelling=relabelling) if act is None else (act,)

@@ -255,6 +255,22 @@ def test_a_client_of_trials_is_held_to_what_it_declares(record: OwnRecord) -> No
     assert "DocumentReference.custodian" in answer.text
 
 
+def test_a_published_document_that_is_put_again_is_held_to_its_profile(
+    record: OwnRecord, hospital: httpx.Client
+) -> None:
+    stored = published(hospital, pdsm.simplified(record.ins))
+
+    def put(document: dict[str, Any]) -> httpx.Response:
+        return hospital.put(key_of(stored), content=json.dumps(document), headers=FHIR_JSON)
+
+    assert refused(put(without(stored, "custodian"))) == ["DocumentReference.custodian"]
+    wrong = with_(stored, "content.0.attachment.hash", "AAAA")
+    assert refused(put(wrong)) == ["DocumentReference.content[0].attachment.hash"]
+    inline = without(with_(stored, "content.0.attachment.data", "AAAA"), "content.0.attachment.url")
+    assert "DocumentReference.content[0].attachment.data" in refused(put(inline))
+    assert put({**stored, "description": "autre"}).status_code == 200
+
+
 # Replacing
 
 

@@ -59,8 +59,8 @@ class Profile:
         """What it asks of a document that is there: what was brought along lies beside it now."""
         if self.counts.get("content.attachment.data") != ONE:
             return self
-        arriving = {"content.attachment.data", "content.attachment.url", "identifier:official"}
-        return replace(self, counts={path: most for path, most in self.counts.items() if path not in arriving})
+        counts = {path: most for path, most in self.counts.items() if path != "identifier:official"}
+        return replace(self, counts={**counts, "content.attachment.data": NONE, "content.attachment.url": ONE})
 
 
 def _of(

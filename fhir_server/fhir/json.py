@@ -28,7 +28,10 @@ MAX_DEPTH = 60
 """Deepest nesting of objects and arrays accepted. Real resources stay under 20."""
 
 MAX_CONTAINERS = 200_000
-"""Most objects and arrays in one body. A Bundle of 1,000 large documents holds fewer than 100,000."""
+"""Most objects and arrays in one body."""
+
+MAX_IN_BUNDLE = 1_000_000
+"""Most of them in a Bundle that is carried out: as many as 32 MB of resources hold."""
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -77,17 +80,17 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # A hostile body may be eight million brackets, so they are counted without a loop in Python.
 
 
-def decode(body: bytes) -> Json:
+def decode(body: bytes, most: int = MAX_CONTAINERS) -> Json:
     """Read a JSON text; raise :class:`Malformed` with a sentence that says what and where.
 
-    Refuses what JSON allows and FHIR does not: duplicate keys, a byte order mark, NaN, lone surrogates, and nesting
-    deeper than :data:`MAX_DEPTH`.
+    Refuses what JSON allows and FHIR does not: duplicate keys, a byte order mark, NaN, lone surrogates, nesting deeper
+    than :data:`MAX_DEPTH`, and more than ``most`` objects and arrays.
     """
     if isinstance(body, Unreadable):
         raise body.why
     skeleton = _STRING.sub(b'"', body)
-    if skeleton.count(b"{") + skeleton.count(b"[") > MAX_CONTAINERS:
-        raise Malformed(f"The body holds more than {MAX_CONTAINERS} objects and arrays, more than this server reads.")
+    if skeleton.count(b"{") + skeleton.count(b"[") > most:
+        raise Malformed(f"The body holds more than {most} objects and arrays, more than this server reads.")
     _check_depth(skeleton)
     try:
         value: Json = _decoder.decode(body)
@@ -100,9 +103,9 @@ def decode(body: bytes) -> Json:
     return value
 
 
-def decode_object(body: bytes) -> JsonObject:
+def decode_object(body: bytes, most: int = MAX_CONTAINERS) -> JsonObject:
     """Read a JSON text that must be an object."""
-    value = decode(body)
+    value = decode(body, most)
     if not isinstance(value, dict):
         raise Malformed("The body must be a JSON object, as every FHIR resource is.")
     return value

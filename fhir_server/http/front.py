@@ -41,6 +41,7 @@ from fhir_server.http.request import (
 )
 from fhir_server.http.response import Response, not_modified, of_answer
 from fhir_server.http.routes import Interaction, Route, Routes
+from fhir_server.http.turns import Turns
 from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.batch import batch, bundle_of
@@ -123,6 +124,7 @@ class Front:
         self._representations = representations
         self._base_path = base_path
         self._limits = limits
+        self._turns = Turns()
 
     async def __call__(
         self,
@@ -278,10 +280,11 @@ class Front:
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction in _BUNDLES:
-            bundle = bundle_of(asked.body)
-            if bundle.get("type") == "transaction":
-                return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
-            return await batch(asked.exchange, asked.body, bundle, lambda call: self._perform_call(asked, call))
+            async with self._turns.of(len(asked.body)):
+                bundle = bundle_of(asked.body)
+                if bundle.get("type") == "transaction":
+                    return await transaction(asked.exchange, asked.body, bundle, self._perform_entry)
+                return await batch(asked.exchange, asked.body, bundle, lambda call: self._perform_call(asked, call))
         return await perform(asked.exchange, asked.route, asked.pairs, asked.body, asked.request.line)
 
     async def _perform_call(self, asked: _Asked, call: Call) -> Answer:

@@ -33,7 +33,7 @@ AT_ONCE: Final = 32
 
 def bundle_of(raw: bytes) -> JsonObject:
     """The Bundle of a batch or a transaction."""
-    bundle = json.decode_object(raw)
+    bundle = json.decode_object(raw, json.MAX_IN_BUNDLE)
     if bundle.get("resourceType") != "Bundle":
         raise Invalid("A Bundle is expected here.", expression=("resourceType",))
     if bundle.get("type") not in ("batch", "transaction"):

@@ -218,7 +218,7 @@ async def _prepared(
     """The entries as they are carried out: conditions met, ids given, links put in place."""
     for entry in entries:
         with _named(entry.position):
-            await _identify(_part(exchange, server), entry, provision)
+            await _find(exchange, server, entry, provision)
     told = [(entry.position, entry.key) for entry in entries if entry.call.writes]
     _must_differ(told, "Two entries are about {}.")
     known: dict[str, str] = {}
@@ -240,13 +240,12 @@ async def _prepared(
     return calls
 
 
-async def _identify(exchange: Exchange, entry: _Entry, provision: Provision) -> None:
-    """Find out what an entry is about that does not say it by an id."""
-    patient = provision.patients.get(entry.position)
-    if patient is not None:
-        entry.id, entry.creates = await patient_named(exchange, patient), False
+async def _find(exchange: Exchange, server: Server, entry: _Entry, provision: Provision) -> None:
+    """Find out what an entry is about that does not say so by an id."""
+    if (patient := provision.patients.get(entry.position)) is not None:
+        entry.id, entry.creates = await patient_named(_part(exchange, server), patient), False
     elif entry.call.conditional:
-        await _meet(exchange, entry)
+        await _meet(_part(exchange, server), entry)
 
 
 async def _meet(exchange: Exchange, entry: _Entry) -> None:

@@ -44,15 +44,26 @@ class Contents:
         if len(data) <= INLINE_BYTES:
             return {**kept, "inline": Binary(data)}
         with answering():
-            async for file in self._bucket.find({"filename": digest}).limit(1):
-                return {**kept, "file": str(file._id)}  # noqa: SLF001 - the driver's name for the id of a file
-            file_id = await self._bucket.upload_from_stream(digest, data)
-        return {**kept, "file": str(file_id)}
+            file = await self._find(digest) or await self._write(digest, data)
+        return {**kept, "file": str(file)}
 
     async def give(self, content: Mapping[str, Any]) -> bytes:
         """The bytes of the ``content`` field of a Binary that was read through the gate."""
         if "inline" in content:
             return bytes(content["inline"])
         with answering():
-            stream = await self._bucket.open_download_stream(ObjectId(content["file"]))
-            return bytes(await stream.read())
+            return await self._read(ObjectId(content["file"]))
+
+    # What a transaction does otherwise (`store.contents_within`)
+
+    async def _find(self, name: str) -> ObjectId | None:
+        async for file in self._bucket.find({"filename": name}).limit(1):
+            return ObjectId(file._id)  # noqa: SLF001 - the driver's name for the id of a file
+        return None
+
+    async def _write(self, name: str, data: bytes) -> ObjectId:
+        return await self._bucket.upload_from_stream(name, data)
+
+    async def _read(self, file: ObjectId) -> bytes:
+        stream = await self._bucket.open_download_stream(file)
+        return bytes(await stream.read())

@@ -7,17 +7,14 @@ The driver's GridFS refuses transactions, so files and chunks are written here a
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bson import ObjectId
 from bson.binary import Binary
 
-from fhir_server.store.binary import INLINE_BYTES, Contents, described
-from fhir_server.store.connection import answering
+from fhir_server.store.binary import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fhir_server.store.connection import Database
 
 CHUNK_BYTES: Final = 255 * 1024
@@ -32,20 +29,12 @@ class ContentsWithin(Contents):
         self._files = database["content.files"]
         self._chunks = database["content.chunks"]
 
-    async def keep(self, data: bytes, content_type: str) -> dict[str, Any]:
-        """Store the bytes and answer the ``content`` field of the Binary's document."""
-        kept = described(data, content_type)
-        digest = kept["hash"]
-        if len(data) <= INLINE_BYTES:
-            return {**kept, "inline": Binary(data)}
-        with answering():
-            known = await self._files.find_one({"filename": digest}, {"_id": 1})
-            file = ObjectId() if known is None else known["_id"]
-            if known is None:
-                await self._write(file, digest, data)
-        return {**kept, "file": str(file)}
+    async def _find(self, name: str) -> ObjectId | None:
+        known = await self._files.find_one({"filename": name}, {"_id": 1})
+        return None if known is None else ObjectId(known["_id"])
 
-    async def _write(self, file: ObjectId, name: str, data: bytes) -> None:
+    async def _write(self, name: str, data: bytes) -> ObjectId:
+        file = ObjectId()
         starts = range(0, len(data), CHUNK_BYTES)
         await self._chunks.insert_many(
             [
@@ -55,11 +44,8 @@ class ContentsWithin(Contents):
         )
         told = {"_id": file, "filename": name, "length": len(data), "chunkSize": CHUNK_BYTES}
         await self._files.insert_one({**told, "uploadDate": datetime.now(UTC)})
+        return file
 
-    async def give(self, content: Mapping[str, Any]) -> bytes:
-        """The bytes of the ``content`` field of a Binary that was read through the gate."""
-        if "inline" in content:
-            return bytes(content["inline"])
-        with answering():
-            cursor = self._chunks.find({"files_id": ObjectId(content["file"])}, {"data": 1}).sort("n")
-            return b"".join([bytes(chunk["data"]) for chunk in await cursor.to_list()])
+    async def _read(self, file: ObjectId) -> bytes:
+        cursor = self._chunks.find({"files_id": file}, {"data": 1}).sort("n")
+        return b"".join([bytes(chunk["data"]) for chunk in await cursor.to_list()])

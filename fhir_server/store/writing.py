@@ -242,15 +242,12 @@ class Writing:
             else:
                 await work(None)
 
-    async def _insert(self, document: Document, session: AsyncClientSession | None) -> None:
+    async def _insert(self, document: Document, session: AsyncClientSession | None, *, may_wait: bool = True) -> None:
         if "owner" in document and session is not None:
             document.update(await self._of_owner(document["owner"], session))
-        if self._held is not None and self._held.takes(document):
+        if self._held is not None and may_wait and self._held.takes(document):
             self._held.keep(document)
-        else:
-            await self._insert_now(document, session)
-
-    async def _insert_now(self, document: Document, session: AsyncClientSession | None) -> None:
+            return
         await self._tell_trace(document)
         try:
             if session is None and self._held is None:
@@ -346,7 +343,8 @@ class Writing:
 
     async def _write_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
         for one in effects.beside:
-            await self._insert_now(dict(one), session)
+            # a notification has an id that another worker may have given it too
+            await self._insert(dict(one), session, may_wait=False)
         for old, document in effects.changed:
             await self._tell_trace(document)
             await self._swap(old, document, session)

@@ -124,7 +124,7 @@ class Holder:
         type, resource = self._held[id]
         alone = self._alone(id)
         index = alone["ix"]
-        self._entries += len(index["s"]) + len(index.get("r", ()))
+        self._entries += 1 + len(index["s"]) + len(index.get("r", ()))  # that it is there is one, too
         if self._entries > MOST_ENTRIES:
             raise TooLarge(f"What it contains would be found by more than {MOST_ENTRIES} search entries.")
         within = self.units(type, resource, level + 1) if level < LEVELS else []

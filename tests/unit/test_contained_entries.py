@@ -111,6 +111,15 @@ def test_a_few_that_all_point_to_one_another_are_refused_when_they_are_too_many(
         units(document(*each, context={"related": [to("#o0")]}))
 
 
+def test_what_is_found_by_nothing_is_one_entry_all_the_same() -> None:
+    leaves = [{"resourceType": "Basic", "id": f"b{at}"} for at in range(400)]
+    each = [to(f"#{leaf['id']}") for leaf in leaves]
+    lists = [{"resourceType": "List", "id": f"l{at}", "entry": [{"item": one} for one in each]} for at in range(60)]
+    related = [to(f"#{one['id']}") for one in lists]
+    with pytest.raises(TooLarge):
+        units(document(*leaves, *lists, context={"related": related}))
+
+
 def test_the_type_that_a_reference_does_not_tell_is_told_by_what_is_contained() -> None:
     """``Encounter.practitioner`` reads references to Practitioners alone, which ``#p`` does not say it is."""
     stay = {

@@ -69,7 +69,7 @@ def entry(type: str, resource: JsonObject, record: str | None = None) -> dict[st
     named = str(subject.get("reference", "")) if isinstance(subject, dict) else ""
     if record is None and named.startswith("Patient/"):
         record = named.removeprefix("Patient/")
-    ix = {"s": index.terms, "r": index.ranges} | ({"t": index.texts} if index.texts else {})
+    ix = {"s": index.terms, "r": index.ranges} | ({"t": index.texts} if index.texts else {}) | {"c": index.contained}
     return {"_id": f"{type}/{resource.get('id')}", "rt": type, "at": 0, "on": index.on, "record": record, "ix": ix}
 
 

@@ -5,6 +5,10 @@ https://hl7.org/fhir/R4/search.html#chaining · #has · #list · #modifiers
 Each hop is a search of its own, with the decision for its types in the records that the whole search looks in: what the
 requester may not see matches nothing there, names nothing, and is not told from what does not exist. One hop follows at
 most :data:`MOST_HOPPED` answers.
+
+What a reference leads to may be contained in the entry that is asked (`search.contained`): there is nothing to look up,
+for it is a part of that entry and as visible. From what is contained a chain goes on to what is stored, by the same
+look-ups, made once. What a contained resource refers to is asked as it is of what the requester sees (ADR 0030).
 """
 
 from __future__ import annotations
@@ -35,8 +39,9 @@ from fhir_server.search.clause import (
     Without,
 )
 from fhir_server.search.clauses import HIERARCHIES
+from fhir_server.search.contained import asked_of_contained
 from fhir_server.search.hidden import BESIDE
-from fhir_server.search.predicate import Field, Predicate, Prefix, all_of, any_of, negate, one_of
+from fhir_server.search.predicate import NEVER, Field, Predicate, Prefix, all_of, any_of, contained, negate, one_of
 from fhir_server.search.types import reference
 
 if TYPE_CHECKING:
@@ -69,6 +74,8 @@ class Hops:
     _decisions: dict[str, list[Decision]] = field(default_factory=dict)
     """By type, what may be consulted in each record that is searched; looked up once."""
     _asked: int = 0
+    _known: dict[int, tuple[Clause, Predicate]] = field(default_factory=dict)
+    """By identity of a clause, what was looked up for it: entries and what they contain are asked the same."""
 
     async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:
         """The clause as a condition on entries of these types, as far as the requester sees."""
@@ -94,21 +101,67 @@ class Hops:
     ) -> Predicate:
         match clause:
             case Chained(parameter, inner):
-                found = await self._chained(parameter, inner)
-                return await self._seen(found, types) if _is_beside(parameter, types) else found
+                found = await self._once(clause)
+                found = await self._seen(found, types) if _is_beside(parameter, types) else found
+                return any_of([found, await self._seen(await self._in_contained(parameter, inner), types)])
             case Having():
                 return await self._having(clause)
             case Listed(ids):
                 return await self._listed(ids, types)
+            case InValueSet() | Subsumed():
+                return await self._seen(await self._once(clause), types)
+            case Around():
+                return await self._once(clause)
+        assert_never(clause)
+
+    async def _once(self, clause: Chained | InValueSet | Subsumed | Around) -> Predicate:
+        """What the clause asks by what is stored elsewhere, looked up once."""
+        if id(clause) not in self._known:
+            self._known[id(clause)] = clause, await self._look_up(clause)
+        return self._known[id(clause)][1]
+
+    async def _look_up(self, clause: Chained | InValueSet | Subsumed | Around) -> Predicate:
+        match clause:
+            case Chained(parameter, inner):
+                return await self._chained(parameter, inner)
             case InValueSet(parameter, urls, negated):
                 told = [await codes_of(self.exchange, url, await self.visible(TERMINOLOGY)) for url in urls]
                 found = codes.among(parameter, told)
-                return await self._seen(negate(found) if negated else found, types)
+                return negate(found) if negated else found
             case Subsumed():
-                return await self._seen(await self._subsumed(clause), types)
+                return await self._subsumed(clause)
             case Around():
                 return await self._around(clause)
         assert_never(clause)
+
+    async def _in_contained(self, parameter: Parameter, inner: ByType) -> Predicate:
+        """Entries that contain what the parameter points to and of which the inner clause holds; not yet as seen."""
+        by_part: dict[Predicate, list[str]] = {}
+        for type, one in inner.each:
+            by_part.setdefault(asked_of_contained(await self._of_contained(one, type)), []).append(type)
+        return any_of([contained(parameter.code, types, part) for part, types in by_part.items()])
+
+    async def _of_contained(self, clause: Clause, type: str) -> Predicate:
+        """The clause as a condition on contained resources of one type."""
+        match clause:
+            case RecordNamed():
+                return await self.record_named(clause, (type,))
+            case Chained(parameter, inner):
+                return any_of([await self._once(clause), await self._in_contained(parameter, inner)])
+            case InValueSet() | Subsumed() | Around():
+                return await self._once(clause)
+            case Having() | Listed():
+                return NEVER  # nothing outside refers to what is contained
+            case ByType(each):
+                return any_of([await self._of_contained(one, of) for of, one in each if of == type])
+            case Every(clauses):
+                return all_of([await self._of_contained(part, type) for part in clauses])
+            case Some(clauses):
+                return any_of([await self._of_contained(part, type) for part in clauses])
+            case Without(part):
+                return negate(await self._of_contained(part, type))
+            case _:
+                return clause
 
     async def visible(self, types: Sequence[str]) -> Visible:
         """What the requester may consult of these types in the records searched; of types closed to him, nothing."""

@@ -23,7 +23,8 @@ from fhir_server.interactions.naming import namings, note
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.search.clause import DEFERRED, RecordNamed
-from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
+from fhir_server.search.contained import RECORD
+from fhir_server.search.hidden import BESIDE, Unseen, beside, looks_within, named, present, widest
 from fhir_server.search.predicate import Field, OneOf, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.sorting import OfTerms
 from fhir_server.search.values import split
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from fhir_server.consent.decide import Decision
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.search.clause import Clause
+    from fhir_server.search.parameters import Parameters
     from fhir_server.search.query import Query
     from fhir_server.search.sorting import SortKey
 
@@ -143,8 +145,9 @@ async def look(
     if exchange.is_conformance:
         return None
     keys, codes = named(clauses, base_url), beside(clauses, types)
-    all_asked = [one for type in types for one in parameters.of(type).values()]
-    there = present(clauses, {one.code for one in all_asked if one.type in ("reference", "uri")}, base_url)
+    within = looks_within(clauses)
+    pointing = {"": _pointing(parameters, types)} | {type: _pointing(parameters, (type,)) | {RECORD} for type in within}
+    there = present(clauses, pointing, base_url)
     if not (keys or codes or there):
         return None
     hidden, shown = keys - await exchange.shown(keys), frozenset[str]()
@@ -154,6 +157,12 @@ async def look(
         shown = await exchange.shown(await exchange.server.internal.referred_to(asked))
         shown |= {f"Patient/{record}" for record in records}
     return Unseen(hidden, codes, shown, there, brought_by(exchange.requester), base_url)
+
+
+def _pointing(parameters: Parameters, types: Sequence[str]) -> frozenset[str]:
+    """The parameters of these types that are found in references and uris."""
+    of_types = (one for type in types for one in parameters.of(type).values())
+    return frozenset(one.code for one in of_types if one.type in ("reference", "uri"))
 
 
 async def hidden_from_order(

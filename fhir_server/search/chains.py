@@ -5,20 +5,37 @@ https://hl7.org/fhir/R4/search.html#chaining · https://hl7.org/fhir/R4/search.h
 Read here and resolved elsewhere, through the gate (`interactions.hops`): a hop over what the requester may not see
 leads nowhere. A chain goes over at most :data:`MOST_HOPS` references, and asks at most :data:`MOST_LOOK_UPS` questions
 on its way: over references to anything, each point multiplies the types that it may go on from.
+
+What a reference leads to may be contained in the entry: both are meant (:mod:`fhir_server.search.contained`). A role in
+a chain has the names of the person who holds it (ADR 0030): MHD asks for ``author.family`` whatever the author is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID
 from fhir_server.search.asked import Asked, Context, NotSupported
-from fhir_server.search.clause import Around, ByType, Chained, Clause, Having, InValueSet, Listed, Subsumed
+from fhir_server.search.clause import (
+    Around,
+    ByType,
+    Chained,
+    Clause,
+    Every,
+    Having,
+    InValueSet,
+    Listed,
+    Some,
+    Subsumed,
+    Without,
+)
 from fhir_server.search.clauses import clause, record_named
 from fhir_server.search.comparison import comparison
+from fhir_server.search.filter_grammar import Operator
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.values import unescape
 
@@ -28,6 +45,11 @@ MOST_HOPS: Final = 8
 MOST_LOOK_UPS: Final = 100
 """Look-ups that one chain may need."""
 
+NAMES_OF_PERSONS: Final = frozenset({"name", "family", "given", "phonetic"})
+"""Parameters of a Practitioner that a chain may ask of a PractitionerRole."""
+
+_WITHOUT_A_NAME: Final = ((":missing", None, "true"), ("", Operator.PR, "false"))
+_THE_OTHER: Final = {"true": "false", "false": "true"}
 _SHOWN: Final = 100
 
 
@@ -94,7 +116,7 @@ def _on_each(asked: Asked, types: Sequence[str], context: Context, hops: int) ->
         if type == "AuditEvent":
             continue
         try:
-            each.append((type, read(asked, type, context, hops)))
+            each.append((type, _on_one(asked, type, context, hops)))
             needed += look_ups(each[-1][1])
         except UnknownParameter:
             continue
@@ -112,6 +134,19 @@ def _on_each(asked: Asked, types: Sequence[str], context: Context, hops: int) ->
     return ByType(tuple(each))
 
 
+def _on_one(asked: Asked, type: str, context: Context, hops: int) -> Clause:
+    """The question to one type; a name is asked of a role and of the Practitioner it points to."""
+    if type != "PractitionerRole" or asked.code not in NAMES_OF_PERSONS or "." in asked.suffix:
+        return read(asked, type, context, hops)
+    if (asked.suffix, asked.operator, asked.raw) in _WITHOUT_A_NAME:
+        # neither has one: not that one of the two has none
+        return Without(_on_one(replace(asked, raw=_THE_OTHER[asked.raw]), type, context, hops))
+    person = context.parameters.of(type)["practitioner"]
+    chain = replace(asked, code=person.code, suffix=f".{asked.name}")
+    own = [read(asked, type, context, hops)] if context.parameters.get(type, asked.code) is not None else []
+    return Some((*own, read(chain, type, context, hops)))
+
+
 def look_ups(clause: Clause) -> int:
     """How many questions must be asked before this one."""
     match clause:
@@ -121,6 +156,10 @@ def look_ups(clause: Clause) -> int:
             return 1 + look_ups(inner)
         case ByType(each):
             return sum(look_ups(one) for _, one in each)
+        case Some(parts) | Every(parts):
+            return sum(look_ups(part) for part in parts)
+        case Without(part):
+            return look_ups(part)
         case InValueSet() | Subsumed() | Around():
             return 1
         case _:

@@ -11,7 +11,7 @@ Indexing ``tests/examples/DocumentReference-lettre.json`` takes 125 us, ``Observ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
@@ -65,6 +65,19 @@ class Gathered:
 
     def __len__(self) -> int:
         return len(self.terms) + len(self.rows)
+
+
+def ranges_of(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Intervals as they are stored, in their order."""
+    ranges: list[dict[str, Any]] = []
+    for parameter, low, high, second_low, second_high, *units in sorted(rows):
+        stored = {"p": parameter, "lo": low, "hi": high}
+        if units:
+            stored["u"] = units
+        if second_low != "":
+            stored |= {"lo2": second_low, "hi2": second_high}
+        ranges.append(stored)
+    return ranges
 
 
 Enter: TypeAlias = Callable[[Gathered, "list[Found]", JsonObject], bool]

@@ -3,12 +3,16 @@
 A condition that names something hidden (`derived-from=DocumentReference/x`) matches nothing but the requester's own
 deposits, which he is shown whole. So does, of resources that refer to something hidden, a condition on what goes with a
 reference when it is taken out: the code of a relation, the format of an attachment (ADR 0018).
+
+What a resource contains is answered with it, and what it refers to is taken out of it as of any other. So what is asked
+of the contained holds as it is where the resource refers to nothing that is hidden, and elsewhere without that
+(ADR 0030). Of contained resources, parameters and terms are told with the type before them: ``Observation.encounter=``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.record.elements import DIRECTORY
@@ -18,6 +22,7 @@ from fhir_server.search.predicate import (
     NEVER,
     AllOf,
     AnyOf,
+    Contained,
     Contains,
     Field,
     Not,
@@ -27,6 +32,7 @@ from fhir_server.search.predicate import (
     Span,
     all_of,
     any_of,
+    contained,
     negate,
     one_of,
     within,
@@ -48,6 +54,9 @@ BESIDE: Final[Mapping[str, frozenset[str]]] = {
 """By type, the parameters that speak of what is taken out together with a reference
 (`tests/unit/test_search_hidden.py`)."""
 
+_OUTSIDE: Final = frozenset({""})
+"""What is no contained resource."""
+
 _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
@@ -66,16 +75,20 @@ class Unseen:
     own: Predicate
     """What the requester is shown whole."""
     base_url: str
+    inside: frozenset[str] = _OUTSIDE
+    """Of what is contained, its types: there nothing tells whose deposit it is, nor all that it refers to."""
 
     def rewrite(self, clause: Predicate) -> Predicate:
         """The clause as it is of what the requester sees."""
         match clause:
             case OneOf(Field.TERMS, values):
                 return self._terms([str(value) for value in values])
-            case Prefix(text) | Span(text) | Contains(text) if _code(text) in self.codes:
+            case Prefix(text) | Span(text) | Contains(text) if self._is_among(_code(text), self.codes):
                 return all_of([clause, self._whole()])
-            case Prefix(text) if text in self.present:
+            case Prefix(text) if self._is_among(text, self.present):
                 return self._points_to_shown(clause)
+            case Contained():
+                return self._contained(clause)
             case AllOf(parts):
                 return all_of([self.rewrite(part) for part in parts])
             case AnyOf(parts):
@@ -85,11 +98,27 @@ class Unseen:
             case _:
                 return clause
 
+    def _is_among(self, text: str, told: Collection[str]) -> bool:
+        return any(_within(type, text) in told for type in self.inside)
+
+    def _contained(self, clause: Contained) -> Predicate:
+        """As it is where all of it is shown; else without what the contained resource refers to and is hidden."""
+        if self._is_among(clause.parameter, self.codes):
+            return all_of([clause, self._whole()])
+        seen = replace(self, own=NEVER, inside=clause.types).rewrite(clause.part)
+        shown = contained(clause.parameter, clause.types, seen)
+        if shown == clause or self.inside != _OUTSIDE:
+            return shown
+        whole = self._whole()
+        return any_of([all_of([whole, clause]), all_of([negate(whole), shown])])
+
     def _whole(self) -> Predicate:
         """What refers to nothing that is hidden, and what the requester is shown whole.
 
         Of what was stored before it was told what it refers to, that is not known until it is indexed anew.
         """
+        if self.inside != _OUTSIDE:
+            return NEVER
         known = negate(one_of(Field.REFERS, None))
         return any_of([all_of([known, within(Field.REFERS, *self.shown)]), self.own])
 
@@ -107,7 +136,7 @@ class Unseen:
 
     def _terms(self, terms: list[str]) -> Predicate:
         hidden = [term for term in terms if _key(term, self.base_url) in self.keys]
-        entries = [term for term in terms if _code(term) in self.codes]
+        entries = [term for term in terms if self._is_among(_code(term), self.codes)]
         plain = [term for term in terms if term not in hidden and term not in entries]
         return any_of(
             [
@@ -120,27 +149,38 @@ class Unseen:
 
 def named(clauses: Collection[Predicate], base_url: str) -> frozenset[str]:
     """The ``Type/id`` of a record that clauses ask references for."""
-    found = (_key(term, base_url) for clause in clauses for term in _asked(clause))
+    found = (_key(term, base_url) for clause in clauses for _, term in _asked(clause))
     return frozenset(key for key in found if key is not None)
 
 
 def beside(clauses: Collection[Predicate], types: Collection[str]) -> frozenset[str]:
     """Of the parameters that clauses ask, those that speak of what goes with a reference."""
-    of_types = frozenset(code for type in types for code in BESIDE.get(type, ()))
-    return frozenset(code for clause in clauses for term in _asked(clause) if (code := _code(term)) in of_types)
+    of_types = {"": frozenset(code for type in types for code in BESIDE.get(type, ())), **BESIDE}
+    asked = {(inside, _code(term)) for clause in clauses for inside, term in _asked(clause)}
+    return frozenset(_within(inside, code) for inside, code in asked if code in of_types.get(inside, ()))
 
 
-def present(clauses: Collection[Predicate], pointing: Collection[str], base_url: str) -> frozenset[str]:
+def looks_within(clauses: Collection[Predicate]) -> frozenset[str]:
+    """The types of contained resources that clauses ask."""
+    return frozenset(inside for clause in clauses for inside, _ in _asked(clause) if inside)
+
+
+def present(clauses: Collection[Predicate], pointing: Mapping[str, Collection[str]], base_url: str) -> frozenset[str]:
     """Of these reference and uri parameters, what clauses ask them to begin with where hidden things begin so, too.
+
+    ``pointing`` are those of the resources, under no name, and by type those of what they contain.
 
     That is nothing (``:missing`` asks whether there is any), or what leads to this server (``:below``).
     """
-    asked = {term for clause in clauses for term in _asked(clause)}
+    asked = {one for clause in clauses for one in _asked(clause)}
     return frozenset(
-        term
-        for term in asked
+        _within(inside, term)
+        for inside, term in asked
         for code, sign, text in [term.partition("=")]
-        if sign and code in pointing and "|" not in text and (base_url.startswith(text) or text.startswith(base_url))
+        if sign
+        and code in pointing.get(inside, ())
+        and "|" not in text
+        and (base_url.startswith(text) or text.startswith(base_url))
     )
 
 
@@ -154,25 +194,35 @@ def widest(clause: Predicate) -> Predicate:
             return all_of([widest(part) for part in parts])
         case AnyOf(parts):
             return any_of([widest(part) for part in parts])
+        case Contained():
+            return contained(clause.parameter, clause.types, widest(clause.part))
         case Not():
             return ALWAYS
         case _:
             return clause
 
 
-def _asked(clause: Predicate) -> Iterator[str]:
+def _asked(clause: Predicate, inside: Collection[str] = _OUTSIDE) -> Iterator[tuple[str, str]]:
+    """The terms that a clause asks for, each with the type of what is contained, or with no name."""
     match clause:
         case OneOf(Field.TERMS, values):
-            yield from (str(value) for value in values)
+            yield from ((type, str(value)) for type in inside for value in values)
         case Prefix(text) | Span(text) | Contains(text):
-            yield text
+            yield from ((type, text) for type in inside)
+        case Contained(parameter, types, part):
+            yield from ((type, parameter) for type in inside)
+            yield from _asked(part, types)
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
-                yield from _asked(part)
+                yield from _asked(part, inside)
         case Not(part):
-            yield from _asked(part)
+            yield from _asked(part, inside)
         case _:
             return
+
+
+def _within(type: str, text: str) -> str:
+    return f"{type}.{text}" if type else text
 
 
 def _code(term: str) -> str:

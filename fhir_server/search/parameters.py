@@ -19,7 +19,8 @@ from fhir_server.fhir.date import MAX, MIN
 from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.reference import LocalReference, local
-from fhir_server.search.entries import MOST_ENTRIES, Enter, Gathered, entering
+from fhir_server.search.contained import Holder, Unit, pointing
+from fhir_server.search.entries import MOST_ENTRIES, Enter, Gathered, entering, ranges_of
 from fhir_server.search.parameter import Parameter, by_type, compiled, is_single
 from fhir_server.search.path import Walk
 from fhir_server.search.predicate import Predicate
@@ -43,6 +44,8 @@ class Index:
     (:mod:`fhir_server.search.decimals`); of quantities with their units ``u``, of some composites with ``lo2, hi2``."""
     texts: list[str]
     """Sorted, each once: ``ix.t``, what is longer than its term tells."""
+    contained: list[Unit]
+    """``ix.c``: what is contained and pointed to (:mod:`fhir_server.search.contained`)."""
     on: int
     """The start of the type's main date, the latest when there are several; the end when the start is open;
     :data:`~fhir_server.fhir.date.MIN` when there is none."""
@@ -113,6 +116,9 @@ class Parameters:
             if sorting is None or sorting.type != "date" or not sorting.supported:
                 raise ValueError(f"The sort date of {type} is {code!r}, which is not a date parameter of that type.")
         self._plans = {type: self._plan(type) for type in definitions.resource_types}
+        self._pointing = {
+            type: pointing(self._parameters[type].values(), type, definitions) for type in definitions.resource_types
+        }
 
     def get(self, type: str, code: str) -> Parameter | None:
         """The parameter of this code, supported or not."""
@@ -125,7 +131,16 @@ class Parameters:
     def index(self, type: str, resource: JsonObject) -> Index:
         """What the resource is found by."""
         plan = self._plans[type]
-        gathered = Gathered(plan.tailed)
+        gathered = self._gather(type, resource, tailed=plan.tailed)
+        contained: list[Unit] = []
+        if resource.get("contained"):
+            holder = Holder(resource, self._gather, self._pointing, self.base_url)
+            contained = holder.units(type, resource)
+        return _index(gathered, contained, plan.sort_date)
+
+    def _gather(self, type: str, resource: JsonObject, *, tailed: bool = False) -> Gathered:
+        plan = self._plans[type]
+        gathered = Gathered(tailed)
         reached = [walk(resource) if first is None or first in resource else NO_RESULT for first, walk in plan.walks]
         terms, rows = gathered.terms, gathered.rows
         for at, others, enter, any, any_when in plan.steps:
@@ -139,7 +154,7 @@ class Parameters:
                     raise TooLarge(
                         f"{type} would be found by more than {MOST_ENTRIES} search entries; it is not stored."
                     )
-        return _index(gathered, plan.sort_date)
+        return gathered
 
     def references(self, type: str, code: str, resource: JsonObject) -> list[LocalReference]:
         """The local resources that this one points to under a reference parameter, for ``_include``; each once."""
@@ -186,19 +201,10 @@ class Parameters:
         return _Plan(walks, tuple(steps), type in string.TAILED, self.sort_dates.get(type))
 
 
-def _index(gathered: Gathered, sort_date: str | None) -> Index:
-    ranges: list[dict[str, Any]] = []
-    on = MIN
-    for parameter, low, high, second_low, second_high, *units in sorted(gathered.rows):
-        stored = {"p": parameter, "lo": low, "hi": high}
-        if units:
-            stored["u"] = units
-        if second_low != "":
-            stored |= {"lo2": second_low, "hi2": second_high}
-        ranges.append(stored)
-        if parameter == sort_date:
-            on = max(on, _moment(low, high))
-    return Index(sorted(gathered.terms), ranges, sorted(gathered.texts), on)
+def _index(gathered: Gathered, contained: list[Unit], sort_date: str | None) -> Index:
+    ranges = ranges_of(gathered.rows)
+    moments = [_moment(one["lo"], one["hi"]) for one in ranges if one["p"] == sort_date]
+    return Index(sorted(gathered.terms), ranges, sorted(gathered.texts), contained, max(moments, default=MIN))
 
 
 def _fingerprint(definitions: Definitions, extra: Iterable[SearchParameter], sort_dates: Mapping[str, str]) -> str:

@@ -4,8 +4,9 @@ A closed set of nodes over the fields of a stored entry. Two interpreters read i
 ``store.filters.to_filter`` for MongoDB; a property test keeps them equal on a real mongod. Add a node and mypy names
 every place to extend.
 
-Fields of an entry (docs/storage.md): scalars, arrays of strings (:class:`Field`), ordered scalars (:class:`Moment`) and
-the interval elements ``ix.r``. An absent scalar is ``None``; an absent array is empty.
+Fields of an entry (docs/storage.md): scalars, arrays of strings (:class:`Field`), ordered scalars (:class:`Moment`),
+the interval elements ``ix.r``, and the entries of what the resource contains, ``ix.c``, each with such fields of its
+own. An absent scalar is ``None``; an absent array is empty.
 """
 
 from __future__ import annotations
@@ -121,6 +122,19 @@ class Contains:
 
 
 @dataclass(frozen=True, slots=True)
+class Contained:
+    """One contained resource of these types, to which this reference parameter points, satisfies the part.
+
+    The part speaks of the contained resource's own entry (``ix.c``), which has terms, intervals, texts, records and
+    perhaps contained resources, and neither an id nor a date.
+    """
+
+    parameter: str
+    types: frozenset[str]
+    part: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class AllOf:
     """Each of two or more parts."""
 
@@ -141,7 +155,9 @@ class Not:
     part: Predicate
 
 
-Predicate: TypeAlias = Always | Never | OneOf | Within | Prefix | Compare | Span | Contains | AllOf | AnyOf | Not
+Predicate: TypeAlias = (
+    Always | Never | OneOf | Within | Prefix | Compare | Span | Contains | Contained | AllOf | AnyOf | Not
+)
 
 _Ordered = TypeVar("_Ordered", int, str)
 
@@ -157,6 +173,11 @@ def one_of(field: Field, *values: Value) -> Predicate:
 def within(field: Field, *values: Value) -> Predicate:
     """The array holds nothing but these; without values, nothing at all."""
     return Within(field, frozenset(values))
+
+
+def contained(parameter: str, types: Collection[str], part: Predicate) -> Predicate:
+    """A contained resource satisfies the part; where nothing does, nothing."""
+    return NEVER if isinstance(part, Never) else Contained(parameter, frozenset(types), part)
 
 
 def all_of(parts: Collection[Predicate]) -> Predicate:
@@ -260,6 +281,11 @@ def matches(predicate: Predicate, entry: Entry) -> bool:  # noqa: C901 - one cas
         case Contains(head, text):
             texts = (*(_at(entry, Field.TERMS) or ()), *(_at(entry, Field.TEXTS) or ()))
             return any(one.startswith(head) and text in one[len(head) :] for one in texts)
+        case Contained(parameter, types, part):
+            return any(
+                parameter in held["p"] and held["rt"] in types and matches(part, held)
+                for held in _at(entry, "ix.c") or ()
+            )
         case AllOf(parts):
             return all(matches(part, entry) for part in parts)
         case AnyOf(parts):

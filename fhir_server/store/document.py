@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fhir_server.fhir.json import JsonObject
-    from fhir_server.search.parameters import Parameters
+    from fhir_server.search.parameters import Index, Parameters
 
 Document: TypeAlias = "dict[str, Any]"
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The version of the stored shape. A server refuses a newer one; `reindex` upgrades an older one (docs/storage.md)."""
 
 WITH_REFERENCES: Final = 2
@@ -83,7 +83,7 @@ def document(
         "realm": realm,
         "record": records[0] if records else None,
         "on": index.on,
-        "ix": {"s": index.terms, "r": index.ranges} | ({"t": index.texts} if index.texts else {}),
+        "ix": _entries(index),
         "labels": labels_of(resource),
         "authors": author_keys(resource) if type == "DocumentReference" else [],
         "named": _named(type, resource),
@@ -183,6 +183,12 @@ def bucket_of(key: bytes, type: str, id: str, record: str | None) -> int:
     if len(id) == 32 and _HEX.issuperset(id):  # noqa: PLR2004 - the length of new_id
         return int(id[:4], 16)
     return bucket(key, record or id)
+
+
+def _entries(index: Index) -> Document:
+    """What it is found by; what few have is not written for the others."""
+    rest = {"t": index.texts, "c": index.contained}
+    return {"s": index.terms, "r": index.ranges} | {name: held for name, held in rest.items() if held}
 
 
 def _deposit(deposit: Deposit) -> Document:

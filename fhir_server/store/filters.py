@@ -12,6 +12,7 @@ from fhir_server.search.predicate import (
     Always,
     AnyOf,
     Compare,
+    Contained,
     Contains,
     Field,
     Never,
@@ -23,6 +24,7 @@ from fhir_server.search.predicate import (
     Within,
     matches,
 )
+from fhir_server.store.expressions import contains, of_contained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +36,9 @@ Filter: TypeAlias = "dict[str, Any]"
 NOTHING: Final[Filter] = {"_id": {"$exists": False}}
 """Matches no document, and examines none."""
 
+_NOTHING_CONTAINED: Final[Filter] = {"p": {"$exists": False}}
+"""The same of the entries of contained resources, which have no ids."""
+
 _IMPOSSIBLE: Final = float("nan")
 """In no order to any integer or text."""
 
@@ -42,13 +47,16 @@ _BEFORE_SURROGATES: Final = "\ud7ff"
 _AFTER_SURROGATES: Final = "\ue000"
 
 
-def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 - one case for each node
-    """The filter that finds exactly what the predicate matches; `prefix` is put before every path."""
+def to_filter(predicate: Predicate, prefix: str = "", nothing: Filter = NOTHING) -> Filter:  # noqa: C901 - one case for each node
+    """The filter that finds exactly what the predicate matches; `prefix` is put before every path.
+
+    ``nothing`` is how nothing is said.
+    """
     match predicate:
         case Always():
             return {}
         case Never():
-            return NOTHING
+            return nothing
         case OneOf(field, values):
             return {prefix + field: _one_of(values)}
         case Within(field, values):
@@ -60,13 +68,15 @@ def to_filter(predicate: Predicate, prefix: str = "") -> Filter:  # noqa: C901 -
         case Span():
             return {prefix + "ix.r": {"$elemMatch": _bounds(predicate)}}
         case Contains(head, text):
-            return _contains(prefix, head, text)
+            return {"$expr": contains(f"${prefix}", head, text)}
+        case Contained():
+            return _held(predicate, prefix)
         case AllOf(parts):
-            return _conjunction([to_filter(part, prefix) for part in parts])
+            return _conjunction([to_filter(part, prefix, nothing) for part in parts])
         case AnyOf(parts):
-            return {"$or": [to_filter(part, prefix) for part in parts]}
+            return {"$or": [to_filter(part, prefix, nothing) for part in parts]}
         case Not(part):
-            return {"$nor": [to_filter(part, prefix)]}
+            return {"$nor": [to_filter(part, prefix, nothing)]}
     assert_never(predicate)
 
 
@@ -103,13 +113,28 @@ def _bounds(span: Span) -> Filter:
     return bounds
 
 
-def _contains(prefix: str, head: str, text: str) -> Filter:
-    """By an expression over literals: of what a client writes nothing becomes an operator or a regular expression."""
-    texts = [{"$ifNull": [f"${prefix}{field}", []]} for field in (Field.TERMS, Field.TEXTS)]
-    begins = {"$eq": [{"$indexOfBytes": ["$$text", {"$literal": head}]}, 0]}
-    holds = {"$gte": [{"$indexOfBytes": ["$$text", {"$literal": text}, len(head.encode())]}, 0]}
-    each = {"input": {"$concatArrays": texts}, "as": "text", "in": {"$and": [begins, holds]}}
-    return {"$expr": {"$anyElementTrue": [{"$map": each}]}}
+def _held(asked: Contained, prefix: str) -> Filter:
+    """One element satisfies all of it. That there is any is said too: so the index of such resources can be used."""
+    path = f"{prefix}ix.c"
+    if _looks_into_texts(asked.part):
+        return {path: {"$exists": True}, "$expr": of_contained(f"${prefix}", asked)}
+    part = to_filter(asked.part, nothing=_NOTHING_CONTAINED)
+    return {
+        path: {"$exists": True, "$elemMatch": _conjunction([{"p": asked.parameter, "rt": _one_of(asked.types)}, part])}
+    }
+
+
+def _looks_into_texts(predicate: Predicate) -> bool:
+    """Whether it is asked what texts hold, which only an expression can say, and no ``$elemMatch`` holds one."""
+    match predicate:
+        case Contains():
+            return True
+        case Contained(part=part) | Not(part):
+            return _looks_into_texts(part)
+        case AllOf(parts) | AnyOf(parts):
+            return any(_looks_into_texts(part) for part in parts)
+        case _:
+            return False
 
 
 def mongo(order: str) -> str:

@@ -19,6 +19,7 @@ BY_RECORD: Final = "record"
 BY_ALSO: Final = "also"
 BY_TERM: Final = "term"
 BY_RANGE: Final = "range"
+BY_CONTAINED: Final = "contained"
 BY_ON: Final = "on"
 BY_LAST_UPDATED: Final = "last_updated"
 
@@ -36,6 +37,12 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         IndexModel([("rt", 1), ("ix.s", 1)], name=BY_TERM),
         # unscoped dates
         IndexModel([("rt", 1), ("ix.r.p", 1), ("ix.r.lo", 1), ("ix.r.hi", 1)], name=BY_RANGE),
+        # unscoped chains over what is contained
+        IndexModel(
+            [("rt", 1), ("ix.c.ix.s", 1)],
+            name=BY_CONTAINED,
+            partialFilterExpression={"ix.c": {"$exists": True}},
+        ),
         # unscoped lists, newest first
         IndexModel([("rt", 1), ("on", -1), ("_id", 1)], name=BY_ON),
         # history and _lastUpdated

@@ -31,6 +31,7 @@ from fhir_server.search.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Contained,
     Field,
     Moment,
     Never,
@@ -305,7 +306,7 @@ def _by(way: Way, parts: Sequence[Predicate]) -> Plan:
     return Plan(wanted, indexes.BY_KEY if isinstance(wanted, Never) else way.index)
 
 
-_ARRAYS: Final = (Prefix, Span)
+_ARRAYS: Final = (Prefix, Span, Contained)
 
 
 def _aside(parts: Iterable[Predicate], index: str, first: Predicate) -> list[Predicate]:
@@ -319,7 +320,7 @@ def _aside(parts: Iterable[Predicate], index: str, first: Predicate) -> list[Pre
             continue
         is_array = isinstance(part, _ARRAYS) or (isinstance(part, OneOf) and part.field is Field.TERMS)
         is_type = isinstance(part, OneOf) and part.field is Field.TYPE
-        walked = index in (indexes.BY_TERM, indexes.BY_RANGE)
+        walked = index in (indexes.BY_TERM, indexes.BY_RANGE, indexes.BY_CONTAINED)
         reached = isinstance(part, AnyOf | AllOf) or (walked and (is_array or (is_type and not typed)))
         (aside if reached else beside).append(part)
     # a double negation says the same, and MongoDB looks for no index in it

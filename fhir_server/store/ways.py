@@ -18,6 +18,7 @@ from fhir_server.search.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Contained,
     Field,
     Moment,
     Not,
@@ -103,6 +104,8 @@ def _ways(part: Predicate, types: Types) -> tuple[Way, ...]:
             return _of_types(indexes.BY_TERM, types, part)
         case Span():
             return _of_types(indexes.BY_RANGE, types, part)
+        case Contained():
+            return _of_types(indexes.BY_CONTAINED, types, part)
         case Compare(Moment.LAST_UPDATED):
             return _of_types(indexes.BY_LAST_UPDATED, types, part)
         case AllOf(parts):

@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from fhir_server.definitions.tables import SearchParameter
 from tests.differential.elements import Node, Resource, nodes_of, parameters
 from tests.differential.matching import Matching, order_of, referred, split
 
 Pair: TypeAlias = tuple[str, str]
+
+NAMES_OF_ROLES: Final = ("name", "family", "given")
+"""In a chain a PractitionerRole is asked these of the Practitioner that it points to: a choice of this server."""
 
 
 @dataclass
@@ -84,10 +87,57 @@ class Evaluator:
     def _chain(self, type: str, code: str, only: str, rest: str, value: str) -> Iterable[str]:
         """``subject:Patient.name``: what refers to such a Patient; without a type, to any that knows the parameter."""
         types = [only] if only else [one for one in parameters(type)[code].targets if understands(one, rest)]
-        wanted = {f"{target}/{id}" for target in types for id in self.selected(target, rest, value)}
+        wanted = self._wanted(types, rest, value)
         for id in self.ids(type):
-            if any(referred(node, self.base) in wanted for node in self.nodes(type, id, code)):
+            outer = self.resources[f"{type}/{id}"]
+            if any(self._leads(outer, node, types, wanted, (rest, value)) for node in self.nodes(type, id, code)):
                 yield id
+
+    def _wanted(self, types: Sequence[str], rest: str, value: str) -> set[str]:
+        """``Type/id`` of what is stored and meets the rest of a chain."""
+        found: set[str] = set()
+        for target in types:
+            if _asks_a_role(target, rest):
+                stored = [(id, self.resources[f"{target}/{id}"]) for id in self.ids(target)]
+                found |= {f"{target}/{id}" for id, role in stored if self._holder_meets(role, role, rest, value)}
+            else:
+                found |= {f"{target}/{id}" for id in self.selected(target, rest, value)}
+        return found
+
+    def _leads(self, outer: Resource, node: Node, types: Sequence[str], wanted: set[str], asked: Pair) -> bool:
+        """Whether a reference leads to one of what is wanted, or to something contained that is as is asked."""
+        held = held_by(outer, node)
+        if held is None:
+            return referred(node, self.base) in wanted
+        return held["resourceType"] in types and self._contained_meets(outer, held, *asked)
+
+    def _contained_meets(self, outer: Resource, held: Resource, name: str, value: str) -> bool:
+        """Whether a contained resource meets a condition, which may lead on to others, contained or stored."""
+        type = held["resourceType"]
+        if name.startswith("_has:"):
+            return False
+        if _asks_a_role(type, name):
+            return self._holder_meets(outer, held, name, value)
+        head, chained, rest = name.partition(".")
+        code, _, modifier = head.partition(":")
+        parameter = parameters(type)[code]
+        nodes = nodes_of(held, parameter.expression)
+        if not chained:
+            return self._meets(parameter, modifier, value, nodes)
+        types = [modifier] if modifier else [one for one in parameter.targets if understands(one, rest)]
+        wanted = self._wanted(types, rest, value)
+        return any(self._leads(outer, node, types, wanted, (rest, value)) for node in nodes)
+
+    def _holder_meets(self, outer: Resource, role: Resource, name: str, value: str) -> bool:
+        """Whether the Practitioner of a role meets a condition on his name."""
+        code, _, modifier = name.partition(":")
+        names = parameters("Practitioner")[code]
+        nodes: list[Node] = []
+        for node in nodes_of(role, parameters("PractitionerRole")["practitioner"].expression):
+            held = held_by(outer, node) or self.resources.get(referred(node, self.base))
+            if held is not None:
+                nodes += nodes_of(held, names.expression)
+        return self._meets(names, modifier, value, nodes)
 
     def _meets(self, parameter: SearchParameter, modifier: str, value: str, nodes: Sequence[Node]) -> bool:
         if modifier == "missing":
@@ -121,4 +171,15 @@ class Evaluator:
 
 def understands(type: str, name: str) -> bool:
     """Whether a resource type has the parameter that the rest of a chain begins with."""
-    return name.startswith("_has:") or name.partition(".")[0].partition(":")[0] in parameters(type)
+    code = name.partition(".")[0].partition(":")[0]
+    return name.startswith("_has:") or code in parameters(type) or _asks_a_role(type, name)
+
+
+def _asks_a_role(type: str, name: str) -> bool:
+    return type == "PractitionerRole" and name.partition(":")[0] in NAMES_OF_ROLES
+
+
+def held_by(outer: Resource, node: Node) -> Resource | None:
+    """The contained resource that a reference names, ``#id``."""
+    reference = node.value.get("reference", "") if node.type == "Reference" else ""
+    return next((one for one in outer.get("contained", ()) if reference == f"#{one['id']}"), None)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import cycle
@@ -15,7 +15,7 @@ from typing import Final
 
 from fhir_server.definitions.tables import SearchParameter
 from tests.differential.elements import Node, parameters, within
-from tests.differential.evaluator import Evaluator, Pair, understands
+from tests.differential.evaluator import NAMES_OF_ROLES, Evaluator, Pair, held_by, understands
 from tests.differential.matching import local, split
 from tests.differential.readings import PATIENTS_ARE_NAMED_BY_A_SYSTEM_ALONE
 from tests.differential.values import Values, joined
@@ -153,24 +153,46 @@ class Questions:
             for code, one in codes.items():
                 if one.type == "reference":
                     to = {
-                        self._target(node) for id in self.world.ids(type) for node in self.world.nodes(type, id, code)
+                        self._target(f"{type}/{id}", node)
+                        for id in self.world.ids(type)
+                        for node in self.world.nodes(type, id, code)
                     }
                     found.setdefault(type, {})[code] = sorted(to & self.codes.keys())
         return found
 
-    def _target(self, node: Node) -> str:
+    def _target(self, key: str, node: Node) -> str:
+        held = held_by(self.world.resources[key], node)
+        if held is not None:
+            return str(held["resourceType"])
         reference = node.value.get("reference", "") if node.type == "Reference" else ""
         return local(reference, self.world.base).partition("/")[0]
 
-    def chain(self, type: str, depth: int) -> Pair:
+    @cached_property
+    def holding(self) -> dict[str, list[str]]:
+        """By type, the reference parameters that lead to what some resource contains."""
+        found: dict[str, list[str]] = {}
+        for key, resource in self.world.resources.items():
+            type, _, id = key.partition("/")
+            for code in self.links.get(type, ()) if "contained" in resource else ():
+                if any(held_by(resource, node) for node in self.world.nodes(type, id, code)):
+                    found.setdefault(type, []).append(code)
+        return {type: sorted(set(codes)) for type, codes in found.items()}
+
+    def chain(self, type: str, depth: int, codes: Sequence[str] = ()) -> Pair:
         """``subject:Patient.name``, ``encounter.service-provider.name``, ``subject:Patient._has:Group:member:_id``."""
-        code, targets = self.rng.choice([(code, to) for code, to in self.links[type].items() if to])
+        links = [(code, to) for code, to in self.links[type].items() if to and (not codes or code in codes)]
+        code, targets = self.rng.choice(links)
         target = self.rng.choice(targets)
-        name, value = self.ending(target, depth - 1)
+        if target == "PractitionerRole" and self.rng.random() < 0.4:
+            name, value = self.condition("Practitioner", code=self.rng.choice(NAMES_OF_ROLES))
+        else:
+            name, value = self.ending(target, depth - 1)
         while (target, name) == ("Patient", "identifier") and not _takes_a_patient(value):
             name, value = self.ending(target, depth - 1)
         known = [one for one in self._possible(type, code) if understands(one, name)]
-        only = "" if known == [target] and self.rng.random() < 0.7 else f":{target}"
+        # of names, MHD asks without a type
+        plain = known == [target] or name.partition(":")[0] in NAMES_OF_ROLES
+        only = "" if plain and self.rng.random() < 0.7 else f":{target}"
         return f"{code}{only}.{name}", value
 
     def _possible(self, type: str, code: str) -> tuple[str, ...]:
@@ -254,6 +276,8 @@ class Questions:
                 return any(self.links.get(type, {}).values())
             case "has":
                 return self.referred(type)
+            case "contained":
+                return type in self.holding
         return True
 
     def _pair(self, type: str, group: str) -> Pair:
@@ -262,6 +286,8 @@ class Questions:
                 return self.chain(type, DEEPEST)
             case "has":
                 return self.has(type, DEEPEST)
+            case "contained":
+                return self.chain(type, DEEPEST, self.holding[type])
             case "missing":
                 return self.missing(type)
             case "common":
@@ -295,6 +321,7 @@ GROUPS: Final = (
     "common",
     "chain",
     "has",
+    "contained",
     "sort",
     "together",
 )

@@ -118,6 +118,44 @@ def test_chains_and_reverse_chains(practice: Evaluator, type: str, pairs: list[s
     assert practice.search(type, asked) == set(found.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("author.family", "leclerc", True),
+        ("author:Practitioner.family", "leclerc", False),
+        ("author:PractitionerRole.practitioner.family", "leclerc", True),
+        ("author:PractitionerRole.practitioner:Practitioner.active:not", "true", True),
+        ("author:PractitionerRole.family:missing", "true", False),
+        ("author:PractitionerRole.organization.name", "hop", True),
+        ("author:PractitionerRole.organization.name", "x", False),
+        ("authenticator.family", "martin", True),
+        ("authenticator.family", "leclerc", False),
+        ("authenticator.active:not", "true", False),
+        ("author._has:Observation:performer:code", "x", False),
+    ],
+)
+def test_chains_into_what_is_contained(name: str, value: str, found: bool) -> None:
+    """https://hl7.org/fhir/R4/references.html#contained."""
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "d",
+        "contained": [
+            {"resourceType": "Practitioner", "id": "p", "name": [{"family": "Leclerc"}]},
+            {"resourceType": "Practitioner", "id": "q", "name": [{"family": "Martin"}], "active": True},
+            {
+                "resourceType": "PractitionerRole",
+                "id": "r",
+                "practitioner": {"reference": "#p"},
+                "organization": {"reference": "Organization/o"},
+            },
+        ],
+        "author": [{"reference": "#r"}],
+        "authenticator": {"reference": "#q"},
+    }
+    world = evaluator(document, {"resourceType": "Organization", "id": "o", "name": "Hôpital"})
+    assert bool(world.search("DocumentReference", [(name, value)])) is found
+
+
 def test_repeated_conditions_all_hold() -> None:
     """https://hl7.org/fhir/R4/search.html#combining."""
     spoken = {"resourceType": "Patient", "id": "a", "communication": [{"language": coded(one)} for one in ("FR", "EN")]}

@@ -63,6 +63,47 @@ def organization(draw: Draw) -> Members:
     }
 
 
+def role(draw: Draw) -> Members:
+    return {
+        "active": draw.maybe(lambda: draw.chance(0.5)),
+        "practitioner": draw.maybe(lambda: draw.named("Practitioner"), 0.8),
+        "organization": draw.maybe(lambda: draw.named("Organization"), 0.6),
+        "code": draw.some(draw.concept, 2),
+        "specialty": draw.some(draw.concept, 1),
+        "period": draw.maybe(draw.period, 0.4),
+        "telecom": draw.some(draw.telecom, 1),
+    }
+
+
+def authors(draw: Draw) -> Members:
+    """People and structures that a document contains, behind one another, and what refers to them."""
+    held: list[Members] = []
+
+    def hold(type: str, id: str, members: Members) -> Members:
+        held.append(present(resourceType=type, id=id, identifier=draw.some(draw.identifier, 1), **members))
+        return {"reference": f"#{id}"}
+
+    def structure(id: str, *, within: bool) -> Members:
+        part = {"partOf": hold("Organization", f"{id}-whole", organization(draw))} if within else {}
+        return hold("Organization", id, organization(draw) | part)
+
+    made: list[Members] = []
+    for number in range(draw.one((1, 1, 2))):
+        match draw.one(("person", "role", "role", "structure")):
+            case "person":
+                made.append(hold("Practitioner", f"p{number}", practitioner(draw)))
+            case "structure":
+                made.append(structure(f"o{number}", within=draw.chance(0.4)))
+            case _:
+                members = role(draw)
+                if draw.chance(0.6):
+                    members["practitioner"] = hold("Practitioner", f"p{number}", practitioner(draw))
+                if draw.chance(0.4):
+                    members["organization"] = structure(f"o{number}", within=draw.chance(0.4))
+                made.append(hold("PractitionerRole", f"r{number}", members))
+    return {"contained": held, "author": made}
+
+
 def location(draw: Draw) -> Members:
     return {
         "status": draw.maybe(lambda: draw.one(("active", "suspended", "inactive"))),
@@ -199,15 +240,18 @@ def document(draw: Draw) -> Members:
         "practiceSetting": draw.maybe(draw.concept, 0.4),
         "related": draw.some(lambda: draw.ref("Condition", "Observation"), 2),
     }
+    contained = authors(draw) if draw.chance(0.4) else {}
     return {
+        "contained": contained.get("contained"),
         "masterIdentifier": draw.maybe(draw.identifier, 0.4),
         "status": draw.one(("current", "superseded")),
         "type": draw.maybe(draw.concept),
         "category": draw.some(draw.concept, 2),
         "subject": draw.maybe(lambda: draw.ref("Patient", "Patient", "Patient", "Practitioner", "Group"), 0.95),
         "date": draw.maybe(draw.instant),
-        "author": draw.some(lambda: draw.named("Practitioner", "Organization", "Patient")),
-        "authenticator": draw.maybe(lambda: draw.named("Practitioner"), 0.3),
+        "author": draw.some(lambda: draw.named("Practitioner", "Organization", "Patient", "PractitionerRole"))
+        + contained.get("author", []),
+        "authenticator": draw.maybe(lambda: draw.one([draw.named("Practitioner"), *contained.get("author", [])]), 0.4),
         "custodian": draw.maybe(lambda: draw.named("Organization"), 0.5),
         "relatesTo": draw.some(
             lambda: {
@@ -248,6 +292,7 @@ CLINICAL: Final[dict[str, tuple[int, Callable[[Draw], Members]]]] = {
     "Patient": (220, patient),
     "Practitioner": (70, practitioner),
     "Organization": (70, organization),
+    "PractitionerRole": (70, role),
     "Location": (70, location),
     "Encounter": (240, encounter),
     "Condition": (240, condition),

@@ -872,6 +872,30 @@ async def chains(ask: Ask, type: str) -> None:
     await _each(ask, (*seen, *behind, *through), totals=3)
 
 
+@door(*SEARCHES, types=ALONE)
+async def chains_into_what_is_contained(ask: Ask, type: str) -> None:
+    """A seen document contains an observation that was made from something hidden, during something hidden."""
+    place = ask.place
+    pulse, hidden = f"DocumentReference?patient={place.patient}&related:Observation.", place.id("")
+    await _each(
+        ask,
+        (
+            f"{pulse}derived-from=DocumentReference/{hidden}",
+            f"{pulse}derived-from:missing=false",
+            f"{pulse}derived-from:missing=true",
+            f"{pulse}derived-from.status=current",
+            f"{pulse}derived-from:DocumentReference.identifier={NUMBERS}|{place.number}",
+            f"{pulse}encounter=Encounter/{hidden}",
+            f"{pulse}encounter:missing=true",
+            f"{pulse}encounter.status:not=planned",
+            f"DocumentReference?patient={place.patient}&_filter="
+            + _quoted("not (related:Observation.derived-from pr true)"),
+            f"List?patient={place.patient}&item:DocumentReference.related:Observation.encounter.status=finished",
+        ),
+        totals=3,
+    )
+
+
 @door("GET type", types=ALONE)
 async def chains_that_name_nobody(ask: Ask, type: str) -> None:
     """A professional names the patient beside the chain; what is stored has no part in it."""

@@ -195,8 +195,9 @@ CHAINS: list[Case] = [
     # over canonicals, whatever version they name
     ("QuestionnaireResponse", "questionnaire.title", "form", {"answers"}),
     ("QuestionnaireResponse", "questionnaire.status", "draft", set()),
-    # what is contained is not looked into
-    ("MedicationRequest", "medication.code", "abc", set()),
+    # what is contained
+    ("MedicationRequest", "medication.code", "abc", {"contained"}),
+    ("MedicationRequest", "medication:Medication.code", "other", set()),
 ]
 
 

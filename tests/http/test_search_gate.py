@@ -123,7 +123,21 @@ def attached(url: str) -> dict[str, Any]:
     return {"content": [{"attachment": attachment, "format": {"system": "https://x.example/f", "code": "rare"}}]}
 
 
-TELLING: Final = {
+SMALL_DOCUMENT: Final[dict[str, Any]] = {
+    "resourceType": "DocumentReference",
+    "id": "d",
+    "status": "current",
+    "content": [{"attachment": {"title": "x"}}],
+}
+
+
+def holding_an_observation(**members: Any) -> dict[str, Any]:
+    """Of a document that contains an Observation, what is particular to it."""
+    pulse = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "Pouls"}, **members}
+    return {"contained": [pulse], "context": {"related": [to("#o")]}}
+
+
+TELLING: dict[str, Telling] = {
     "relation": Telling(
         "DocumentReference",
         relating,
@@ -224,6 +238,47 @@ TELLING: Final = {
             "procedure-udi:Device.status=active",
             filtered("procedure-udi:Device.status eq active"),
         ),
+        of_hidden="Procedure",
+    ),
+}
+
+
+TELLING |= {
+    "a reference of what is contained": Telling(
+        "DocumentReference",
+        lambda key: holding_an_observation(encounter=to(key)),
+        (
+            "related:Observation.encounter={hidden}",
+            "related:Observation.encounter={base}/{hidden}",
+            "related:Observation.encounter:missing=false",
+            "related:Observation.encounter.status=finished",
+            "related:Observation.encounter.date:missing=true",
+            filtered("related:Observation.encounter.class eq AMB"),
+            filtered("related:Observation.encounter pr true"),
+            filtered("not (related:Observation.encounter pr false)"),
+        ),
+        of_hidden="Encounter",
+    ),
+    "what goes with a reference of what is contained": Telling(
+        "DocumentReference",
+        lambda key: {"contained": [{**SMALL_DOCUMENT, **relating(key)}], "context": {"related": [to("#d")]}},
+        (
+            "related:DocumentReference.relation=replaces",
+            "related:DocumentReference.relation:in={relations}",
+            "related:DocumentReference.relation:missing=false",
+            "related:DocumentReference.relationship={hidden}$replaces",
+            "related:DocumentReference.relatesto={hidden}",
+            "related:DocumentReference.relatesto.status=current",
+            filtered("related:DocumentReference.relatesto ne DocumentReference/other"),
+        ),
+    ),
+    "what is contained and goes with a reference": Telling(
+        "Claim",
+        lambda key: {
+            "contained": [{"resourceType": "Device", "id": "d", "status": "active"}],
+            "procedure": [{"sequence": 1, "procedureReference": to(key), "udi": [to("#d")]}],
+        },
+        ("procedure-udi.status=active", "procedure-udi:Device.model:missing=true"),
         of_hidden="Procedure",
     ),
 }
@@ -334,6 +389,72 @@ def test_what_lies_below_a_url_is_found_where_it_is_shown(record: OwnRecord, rea
     for question in (f":below={record.served.base}", ":missing=false", f"={url}", f":below={url}"):
         assert found(reader, asked + question) == {made}, question
     assert found(reader, f"{asked}:below=https://elsewhere.example/") == set()
+
+
+# What is contained (ADR 0030)
+
+
+def test_what_is_contained_is_found_as_if_what_it_refers_to_and_is_hidden_were_not_there(
+    record: OwnRecord, reader: httpx.Client
+) -> None:
+    """Hidden and absent alike; and by all else as if it were shown."""
+    hidden = written(record, "DocumentReference", **holding_an_observation(encounter=to(masked(record, "Encounter"))))
+    absent = written(record, "DocumentReference", **holding_an_observation(encounter=to("Encounter/absent")))
+    shown = written(record, "DocumentReference", **holding_an_observation(encounter=to(written(record, "Encounter"))))
+    three = [id_of(key) for key in (hidden, absent, shown)]
+    url = f"/DocumentReference?patient={record.id}&_id={','.join(three)}&related:Observation."
+    for question, expected in (
+        ("encounter:missing=true", three[:2]),
+        ("encounter:missing=false", three[2:]),
+        ("encounter.status=finished", three[2:]),
+        ("code:text=pouls", three),
+        ("status=final", three),
+        ("status:not=final", []),
+    ):
+        assert found(reader, url + question) == set(expected), question
+    assert found(record.as_("medecin-traitant"), f"{url}encounter.status=finished") == {three[0], three[2]}
+
+
+def test_who_deposited_it_finds_it_by_what_is_hidden_from_him(record: OwnRecord) -> None:
+    """He wrote it, and is shown it whole; he does not learn what became of what he named."""
+    hidden = masked(record, "Encounter")
+    mine = record.deposit(by="specialiste", **holding_an_observation(encounter=to(written(record, "Encounter"))))
+    other = written(record, "DocumentReference", **holding_an_observation(encounter=to(hidden)))
+    url = f"/DocumentReference?patient={record.id}&_id={mine},{id_of(other)}&related:Observation.encounter:missing"
+    assert found(record.as_("specialiste"), f"{url}=false") == {mine}
+    assert found(record.as_("specialiste"), f"{url}=true") == {id_of(other)}
+
+
+def test_what_is_contained_tells_of_no_other_patient(served: Served, record: OwnRecord, reader: httpx.Client) -> None:
+    """Whom a contained Observation is about is a reference like any other: it is taken out, and finds nothing."""
+    other = own_record(served)
+    made = written(record, "DocumentReference", **holding_an_observation(subject=to(f"Patient/{other.id}")))
+    assert other.id not in reader.get(f"/{made}").text
+    url = f"/DocumentReference?patient={record.id}&_id={id_of(made)}&related:Observation."
+    for question in (
+        f"subject=Patient/{other.id}",
+        f"patient={other.id}",
+        f"subject:Patient.identifier=urn:oid:1.2.250.1.213.1.4.10|{other.ins}",
+        "subject:missing=false",
+        "patient:missing=false",
+    ):
+        assert found(reader, url + question) == set(), question
+        assert found(record.served.as_("conformance"), url + question) == {id_of(made)}, question
+    assert found(reader, f"{url}subject:missing=true") == {id_of(made)}
+
+
+def test_what_a_hidden_document_contains_finds_nothing(record: OwnRecord, reader: httpx.Client) -> None:
+    family = f"Auteur{uuid4().hex[:8]}"
+    contained = {"resourceType": "Practitioner", "id": "a", "name": [{"family": family}]}
+    members = {"contained": [contained], "author": [to("#a")]}
+    hidden, shown = masked(record, "DocumentReference", **members), written(record, "DocumentReference", **members)
+    url = f"/DocumentReference?patient={record.id}&author.family={family}"
+    assert found(reader, url) == {id_of(shown)}
+    assert found(record.as_("medecin-traitant"), url) == {id_of(hidden), id_of(shown)}
+    reply = written(record, "DocumentReference", relatesTo=[{"code": "appends", "target": to(hidden)}])
+    through = f"/DocumentReference?patient={record.id}&_id={id_of(reply)}&relatesto.author.family={family}"
+    assert found(reader, through) == set()
+    assert found(record.as_("medecin-traitant"), through) == {id_of(reply)}
 
 
 # Orders

@@ -185,8 +185,18 @@ def patient(place: Place, *, active: bool = True) -> Resource:
 
 
 def shown(place: Place) -> Resource:
-    """A document that nothing hides, and that names the hidden one."""
+    """A document that nothing hides, and that names the hidden one; so does an observation that it contains."""
+    contained = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "code": {"text": "Pouls"},
+        "encounter": {"reference": f"Encounter/{place.id('')}"},
+        "derivedFrom": [{"reference": f"DocumentReference/{place.id('')}"}],
+    }
     return {
+        "contained": [contained],
+        "context": {"related": [{"reference": "#o"}]},
         "resourceType": "DocumentReference",
         "id": place.shown,
         "status": "current",

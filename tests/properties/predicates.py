@@ -12,6 +12,7 @@ from fhir_server.search.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Contained,
     Contains,
     Field,
     Moment,
@@ -83,6 +84,15 @@ def nested(leaves: st.SearchStrategy[Predicate]) -> st.SearchStrategy[Predicate]
     )
 
 
+_of_contained: st.SearchStrategy[Predicate] = st.one_of(
+    term_leaves, prefix_leaves, contains_leaves, span_leaves, compare_leaves, scalar_leaves, array_leaves, constants
+)
+_types = st.frozensets(st.sampled_from(VALUES), min_size=1)
+_held_deeper = st.builds(Contained, st.sampled_from(VALUES), _types, nested(_of_contained))
+contained_leaves = st.builds(Contained, st.sampled_from(VALUES), _types, nested(_of_contained | _held_deeper))
+"""What is asked of contained resources, and of what these point to; more than is ever asked of them."""
+
+
 def _intervals(bounds: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {"p": st.sampled_from(VALUES), "lo": bounds, "hi": bounds},
@@ -91,6 +101,34 @@ def _intervals(bounds: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
 
 
 intervals = _intervals(numbers) | _intervals(st.sampled_from(BOUNDS)) | _intervals(bounds)
+
+
+def _entries_of(contained: st.SearchStrategy[Any] | None) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "s": st.lists(terms, max_size=3),
+            "r": st.lists(intervals, max_size=3),
+            "t": st.lists(st.text(LETTERS, max_size=5), max_size=2),
+            **({} if contained is None else {"c": st.lists(contained, max_size=2)}),
+        },
+    )
+
+
+def _held(contained: st.SearchStrategy[Any] | None) -> st.SearchStrategy[dict[str, Any]]:
+    parameters = st.lists(st.sampled_from(VALUES), min_size=1, max_size=2, unique=True)
+    return st.fixed_dictionaries(
+        {"p": parameters, "rt": st.sampled_from(VALUES)},
+        optional={
+            "ix": _entries_of(contained),
+            "category": scalars.filter(lambda value: value is not ABSENT),
+            "labels": arrays.filter(lambda value: value is not ABSENT),
+            "at": st.one_of(numbers, st.just(None)),
+        },
+    )
+
+
+held = _held(_held(None))
 
 
 @st.composite
@@ -108,19 +146,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
                 st.fixed_dictionaries({}, optional={"by": scalars.filter(_is_written), "secret": st.booleans()}),
             )
         ),
-        "ix": draw(
-            st.one_of(
-                st.just(ABSENT),
-                st.fixed_dictionaries(
-                    {},
-                    optional={
-                        "s": st.lists(terms, max_size=3),
-                        "r": st.lists(intervals, max_size=3),
-                        "t": st.lists(st.text(LETTERS, max_size=5), max_size=2),
-                    },
-                ),
-            )
-        ),
+        "ix": draw(st.just(ABSENT) | _entries_of(held)),
     }
     return {name: value for name, value in entry.items() if _is_written(value)}
 

@@ -19,6 +19,7 @@ from fhir_server.search.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Contained,
     Contains,
     Field,
     Moment,
@@ -94,6 +95,10 @@ def entries(draw: st.DrawFn) -> list[Document]:
         if type not in ("Group", "Practitioner"):
             dates = draw(st.lists(points if type == "DocumentReference" else periods, max_size=1))
         records = draw(st.lists(st.sampled_from(RECORDS), unique=True, max_size=2 if type == "Group" else 1))
+        contained = [
+            {"p": [draw(st.sampled_from("pq"))], "rt": "T", "ix": {"s": draw(st.lists(st.sampled_from(TERMS)))}}
+            for _ in range(draw(st.integers(0, 2)))
+        ]
         ranges = [{"p": "date", "lo": low, "hi": high} for low, high in dates]
         ranges += [{"p": "other", "lo": low, "hi": high} for low, high in draw(st.lists(periods, max_size=2))]
         made.append(
@@ -106,7 +111,11 @@ def entries(draw: st.DrawFn) -> list[Document]:
                 **({"also": records[1:]} if len(records) > 1 else {}),
                 "at": draw(st.integers(0, 3)),
                 "on": max((_on(*one) for one in dates), default=MIN),
-                "ix": {"s": draw(st.lists(st.sampled_from(TERMS), unique=True)), "r": ranges},
+                "ix": {
+                    "s": draw(st.lists(st.sampled_from(TERMS), unique=True)),
+                    "r": ranges,
+                    **({"c": contained} if contained else {}),
+                },
                 "body": b"{}",
             }
         )
@@ -127,6 +136,14 @@ leaves: st.SearchStrategy[Predicate] = st.one_of(
     st.builds(OneOf, st.just(Field.TERMS), st.frozensets(st.sampled_from(TERMS), min_size=1, max_size=3)),
     st.sampled_from(["x=1", "x=", "y#", "z"]).map(Prefix),
     st.builds(Contains, st.just("x="), st.sampled_from(["1", "2"])),
+    st.builds(
+        Contained,
+        st.sampled_from("pq"),
+        st.just(frozenset({"T"})),
+        st.sampled_from(
+            [Prefix("x=1"), Prefix("y#"), Not(Prefix("x=")), one_of(Field.TERMS, "y#1"), Contains("x=", "2")]
+        ),
+    ),
     spans,
     spans,
     st.builds(OneOf, st.just(Field.RECORD), st.frozensets(st.sampled_from([*RECORDS, None]), min_size=1)),

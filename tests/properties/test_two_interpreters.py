@@ -19,6 +19,7 @@ from fhir_server.search.predicate import (
     NEVER,
     AllOf,
     AnyOf,
+    Contained,
     Contains,
     Field,
     Not,
@@ -155,6 +156,67 @@ def test_texts_within(collection: Entries, entries: list[dict[str, Any]], predic
     agree(collection, entries, predicates)
 
 
+_a_alone: Final = frozenset({"a"})
+_b_alone: Final = frozenset({"b"})
+
+
+def _holding(*held: dict[str, Any]) -> dict[str, Any]:
+    return {"ix": {"c": list(held)}}
+
+
+def _with_terms(*terms: str, p: str = "a", type: str = "a", **more: Any) -> dict[str, Any]:
+    return {"p": [p], "rt": type, "ix": {"s": list(terms), **more}}
+
+
+@given(entries=some_entries, predicates=together(a.contained_leaves))
+@example(
+    entries=[
+        _holding(_with_terms("é"), _with_terms("aa")),
+        _holding(_with_terms("é", "aa")),
+        _holding(_with_terms("é", p="b")),
+        _holding(_with_terms("é", type="b")),
+        _holding({"p": ["a"], "rt": "a"}),
+        _holding(),
+        {"ix": {"s": ["é"]}},
+    ],
+    predicates=[
+        Contained("a", _a_alone, part)
+        for part in (
+            AllOf((Prefix("a"), Prefix("é"))),
+            AllOf((Contains("a", "a"), Prefix("é"))),
+            Not(Prefix("a")),
+            Not(Contains("a", "a")),
+            Not(AnyOf((Prefix("a"), Prefix("é")))),
+            NEVER,
+            AnyOf((NEVER, Prefix("é"))),
+            Not(NEVER),
+            AllOf((OneOf(Field.TYPE, frozenset({"b"})), Prefix("é"))),
+        )
+    ],
+)
+@example(
+    entries=[_holding(_with_terms("a", c=[_with_terms("é", type="b")])), _holding(_with_terms("é"))],
+    predicates=[
+        Contained("a", _a_alone, Contained("a", _b_alone, Prefix("é"))),
+        Contained("a", _a_alone, Contained("a", _b_alone, Contains("", "é"))),
+        Contained("a", _a_alone, Not(Contained("a", _b_alone, Prefix("é")))),
+        Contained("a", _a_alone, Not(Contained("a", _b_alone, Contains("", "é")))),
+        Not(Contained("a", _a_alone, Prefix("é"))),
+    ],
+)
+@example(
+    entries=[_holding(_with_terms("a", r=[{"p": "a", "lo": lo, "hi": lo}])) for lo in (0, 4, "0", "9")],
+    predicates=[
+        Contained("a", _a_alone, AllOf((Contains("", "a"), Span("a", (("lo", order, bound),)))))
+        for order in ORDERS
+        for bound in (2, "5!")
+    ],
+)
+def test_contained(collection: Entries, entries: list[dict[str, Any]], predicates: list[Predicate]) -> None:
+    """One contained resource is all that is asked: of two, each may not lend the other a part."""
+    agree(collection, entries, predicates)
+
+
 @given(
     entries=some_entries,
     predicates=together(
@@ -164,6 +226,7 @@ def test_texts_within(collection: Entries, entries: list[dict[str, Any]], predic
         | a.compare_leaves
         | a.span_leaves
         | a.contains_leaves
+        | a.contained_leaves
         | a.term_leaves
     ),
 )

@@ -220,19 +220,21 @@ def test_reindex_rebuilds_what_bodies_tell_and_keeps_what_they_do_not(
 def test_what_an_older_server_stored_names_nothing_hidden_and_is_upgraded(
     served: Served, record: OwnRecord, stored: Database
 ) -> None:
-    """Before shape 2 a document did not carry what it refers to, before shape 3 not the texts of its codes."""
+    """Before shape 2 it did not carry what it refers to, before 3 not the texts of its codes, before 4 no contained."""
     record.chosen(authorisation(NUMBERS["specialiste"], patient=record.id).resource)
     masked, shown = record.deposit("MASQUE_PS"), record.deposit()
     relations = [{"code": "appends", "target": {"reference": f"DocumentReference/{id}"}} for id in (masked, shown)]
     binary = deposit(record.as_("hopital"), b"content")
     content = [{"attachment": {"contentType": "application/octet-stream", "url": binary}}]
-    key = f"DocumentReference/{record.deposit(relatesTo=relations, content=content)}"
+    author = {"resourceType": "Practitioner", "id": "a", "name": [{"family": "Leclerc"}]}
+    held_within: dict[str, Any] = {"contained": [author], "author": [{"reference": "#a"}]}
+    key = f"DocumentReference/{record.deposit(relatesTo=relations, content=content, **held_within)}"
     new = held(stored, key)
-    assert (new["schema"], new["owns"]) == (3, [binary])
+    assert (new["schema"], new["owns"]) == (SCHEMA, [binary])
     assert set(new["refers"]) == {binary, f"DocumentReference/{masked}", f"DocumentReference/{shown}"}
     plain = [term for term in new["ix"]["s"] if ":text=" not in term and ":exact=" not in term and "$" not in term]
     assert len(plain) < len(new["ix"]["s"])
-    older: dict[str, Any] = {"$set": {"schema": 1, "refers": [], "ix.s": plain}, "$unset": {"owns": ""}}
+    older: dict[str, Any] = {"$set": {"schema": 1, "refers": [], "ix.s": plain}, "$unset": {"owns": "", "ix.c": ""}}
     stored["resources"].update_one({"_id": key}, older)
     specialist = record.as_("specialiste")
     for _ in range(2):
@@ -241,6 +243,8 @@ def test_what_an_older_server_stored_names_nothing_hidden_and_is_upgraded(
         assert answer["content"] == content
         reindex(served)
     assert held(stored, key) == new
+    found = specialist.get("/DocumentReference", params={"patient": record.id, "author.family": "leclerc"}).json()
+    assert [entry["resource"]["id"] for entry in found["entry"]] == [key.partition("/")[2]]
 
 
 # A database that is not ours to write

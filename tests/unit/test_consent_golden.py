@@ -21,6 +21,7 @@ from fhir_server.search.predicate import (
     Always,
     AnyOf,
     Compare,
+    Contained,
     Contains,
     Entry,
     Never,
@@ -283,5 +284,5 @@ def in_words(predicate: Predicate) -> str:
             return f"not {in_words(part)}"
         case Within(field, values):
             return f"{field} is nothing but {', '.join(sorted(map(str, values))) or 'nothing'}"
-        case Prefix() | Compare() | Span() | Contains():
+        case Prefix() | Compare() | Span() | Contains() | Contained():
             raise AssertionError("consent asks for values, never for beginnings or ranges")

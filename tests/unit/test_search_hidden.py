@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -11,10 +12,11 @@ from fhir_server.definitions.load import load
 from fhir_server.definitions.tables import Element
 from fhir_server.record.elements import DIRECTORY
 from fhir_server.record.redact import _NEEDED
-from fhir_server.search.hidden import BESIDE, Unseen, beside, named, present, widest
+from fhir_server.search.hidden import BESIDE, Unseen, beside, looks_within, named, present, widest
 from fhir_server.search.parameter import by_type
 from fhir_server.search.predicate import (
     ALWAYS,
+    Contained,
     Contains,
     Field,
     Predicate,
@@ -133,8 +135,8 @@ def test_what_begins_as_something_hidden_may() -> None:
     asked: list[Predicate] = [THERE, Prefix("url=https://dmp.example/"), negate(Prefix(f"url={BASE}/List/"))]
     asked += [Prefix("url=https://dmp.autre/"), Prefix(f"code={BASE}/x|"), Prefix("name=https"), Prefix("name=")]
     found = {"item=", "url=https://dmp.example/", f"url={BASE}/List/"}
-    assert present(asked, {"item", "url", "code", "other"}, BASE) == found
-    assert present(asked, {"other"}, BASE) == frozenset()
+    assert present(asked, {"": {"item", "url", "code", "other"}}, BASE) == found
+    assert present(asked, {"": {"other"}}, BASE) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -241,3 +243,88 @@ def test_what_goes_with_a_reference_is_known_of_every_type() -> None:
                     found.setdefault(type, set()).add(code)
     assert found.pop("Composition") == {"related-id"}  # a target that is an identifier is no reference
     assert found == {type: set(codes) for type, codes in BESIDE.items()}
+
+
+# What is contained (ADR 0030)
+
+
+def holding(
+    *terms: str, by: str = "other", refers: tuple[str, ...] = (), type: str = "Observation"
+) -> dict[str, object]:
+    held = {"p": ["related"], "rt": type, "ix": {"s": list(terms)}}
+    return {"ix": {"s": [], "c": [held]}, "deposit": {"by": by}, "refers": list(refers)}
+
+
+def related(part: Predicate, type: str = "Observation") -> Predicate:
+    return Contained("related", frozenset({type}), part)
+
+
+STAY: Final = "encounter=Encounter/hidden"
+
+
+def test_what_conditions_on_contained_resources_ask() -> None:
+    asked = [related(any_of([one_of(Field.TERMS, STAY), Prefix("encounter=")]))]
+    asked.append(related(one_of(Field.TERMS, "relation#replaces"), "DocumentReference"))
+    assert named(asked, BASE) == {"Encounter/hidden"}
+    assert beside(asked, ["DocumentReference"]) == {"DocumentReference.relation"}
+    assert beside([Contained("procedure-udi", frozenset({"Device"}), Prefix("status#"))], ["Claim"]) == {
+        "procedure-udi"
+    }
+    assert looks_within(asked) == {"Observation", "DocumentReference"}
+    assert present(asked, {"": {"encounter"}, "Observation": {"encounter"}}, BASE) == {"Observation.encounter="}
+    assert present(asked, {"": {"encounter"}}, BASE) == frozenset()
+
+
+def test_what_a_contained_resource_refers_to_and_is_hidden_finds_own_deposits_alone() -> None:
+    asked = related(one_of(Field.TERMS, STAY, "encounter=Encounter/shown"))
+    seen = unseen("Encounter/hidden", shown=("Encounter/shown",)).rewrite(asked)
+    assert not matches(seen, holding(STAY, refers=("Encounter/hidden",)))
+    assert matches(seen, holding(STAY, refers=("Encounter/hidden",), by="me"))
+    assert matches(seen, holding("encounter=Encounter/shown", refers=("Encounter/hidden", "Encounter/shown")))
+
+
+def test_a_contained_resource_has_no_reference_where_its_one_is_hidden() -> None:
+    there = any_of([Prefix("encounter="), Prefix("encounter:")])
+    told = unseen(shown=("Encounter/shown",), present=("Observation.encounter=",))
+    seen, missing = told.rewrite(related(there)), told.rewrite(related(negate(there)))
+    for refers, is_there in ((("Encounter/shown",), True), (("Encounter/hidden",), False)):
+        stored = holding(*(f"encounter={key}" for key in refers), refers=refers)
+        assert matches(seen, stored) is is_there
+        assert matches(missing, stored) is not is_there
+    mine = holding(STAY, refers=("Encounter/hidden",), by="me")
+    assert matches(seen, mine)
+    assert not matches(missing, mine)
+
+
+def test_what_goes_with_a_reference_of_a_contained_resource() -> None:
+    asked = related(one_of(Field.TERMS, "relation#replaces"), "DocumentReference")
+    seen = unseen(codes=("DocumentReference.relation",), shown=("List/a",)).rewrite(asked)
+    assert matches(seen, holding("relation#replaces", refers=("List/a",), type="DocumentReference"))
+    assert not matches(seen, holding("relation#replaces", refers=("List/b",), type="DocumentReference"))
+    assert matches(seen, holding("relation#replaces", refers=("List/b",), type="DocumentReference", by="me"))
+
+
+def test_a_contained_resource_goes_with_a_reference() -> None:
+    asked = related(one_of(Field.TERMS, "status#final"))
+    seen = unseen(codes=("related",), shown=("List/a",)).rewrite(asked)
+    assert matches(seen, holding("status#final", refers=("List/a",)))
+    assert not matches(seen, holding("status#final", refers=("List/b",)))
+
+
+def test_what_contained_resources_point_to_within_is_asked_in_the_same_way() -> None:
+    inner = {"p": ["has-member"], "rt": "Observation", "ix": {"s": [STAY, "status#final"]}}
+    stored = holding("code#x", refers=("Encounter/hidden",))
+    stored["ix"]["c"][0]["ix"]["c"] = [inner]  # type: ignore[index]
+    told = unseen("Encounter/hidden")
+    of_hidden = related(Contained("has-member", frozenset({"Observation"}), one_of(Field.TERMS, STAY)))
+    of_all = related(Contained("has-member", frozenset({"Observation"}), one_of(Field.TERMS, "status#final")))
+    assert not matches(told.rewrite(of_hidden), stored)
+    assert matches(told.rewrite(of_hidden), stored | {"deposit": {"by": "me"}})
+    assert told.rewrite(of_all) == of_all
+    going = replace(told, codes=frozenset({"Observation.has-member"}))
+    assert not matches(going.rewrite(of_all), stored)
+
+
+def test_what_a_condition_on_contained_resources_is_at_its_widest() -> None:
+    asked = related(all_of([one_of(Field.TERMS, "code#x"), negate(one_of(Field.TERMS, STAY))]))
+    assert widest(asked) == related(one_of(Field.TERMS, "code#x"))

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from fhir_server.consent.circumstances import Act
+from fhir_server.consent.circumstances import Act, Domain, domain_of
 from fhir_server.consent.decide import closed, together
 from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
@@ -43,6 +43,7 @@ from fhir_server.search.contained import asked_of_contained
 from fhir_server.search.hidden import BESIDE
 from fhir_server.search.predicate import NEVER, Field, Predicate, Prefix, all_of, any_of, contained, negate, one_of
 from fhir_server.search.types import reference
+from fhir_server.store.finding import TooCostly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
 
 MOST_HOPPED: Final = 5_000
 """Answers that one hop of a chain may have."""
+
+MOST_MEANT: Final = 20
+"""So many are few: of more, those are looked for that the record points to."""
 
 MOST_QUESTIONS: Final = 500
 """Questions that all hops of one search may ask: each is a query of its own."""
@@ -74,7 +78,7 @@ class Hops:
     _decisions: dict[str, list[Decision]] = field(default_factory=dict)
     """By type, what may be consulted in each record that is searched; looked up once."""
     _asked: int = 0
-    _known: dict[int, tuple[Clause, Predicate]] = field(default_factory=dict)
+    _known: dict[tuple[int, tuple[str, ...]], tuple[Clause, Predicate]] = field(default_factory=dict)
     """By identity of a clause, what was looked up for it: entries and what they contain are asked the same."""
 
     async def resolve(self, clause: Clause, types: Sequence[str]) -> Predicate:
@@ -101,7 +105,7 @@ class Hops:
     ) -> Predicate:
         match clause:
             case Chained(parameter, inner):
-                found = await self._once(clause)
+                found = await self._once(clause, self._of_the_record(types))
                 found = await self._seen(found, types) if _is_beside(parameter, types) else found
                 return any_of([found, await self._seen(await self._in_contained(parameter, inner), types)])
             case Having():
@@ -114,16 +118,25 @@ class Hops:
                 return await self._once(clause)
         assert_never(clause)
 
-    async def _once(self, clause: Chained | InValueSet | Subsumed | Around) -> Predicate:
-        """What the clause asks by what is stored elsewhere, looked up once."""
-        if id(clause) not in self._known:
-            self._known[id(clause)] = clause, await self._look_up(clause)
-        return self._known[id(clause)][1]
+    async def _once(self, clause: Chained | InValueSet | Subsumed | Around, entries: tuple[str, ...] = ()) -> Predicate:
+        """What the clause asks by what is stored elsewhere, looked up once.
 
-    async def _look_up(self, clause: Chained | InValueSet | Subsumed | Around) -> Predicate:
+        ``entries`` are the types of who points there, if all of these are in the one record that is searched.
+        """
+        known = id(clause), entries
+        if known not in self._known:
+            self._known[known] = clause, await self._look_up(clause, entries)
+        return self._known[known][1]
+
+    def _of_the_record(self, types: Sequence[str]) -> tuple[str, ...]:
+        """The types, if whatever is seen of them belongs to the one record that is searched, be it there or not."""
+        of_one = len(self.scope.facts) == 1 and not self.exchange.is_conformance
+        return tuple(types) if of_one and all(domain_of(type) is Domain.CONTENTS for type in types) else ()
+
+    async def _look_up(self, clause: Chained | InValueSet | Subsumed | Around, entries: tuple[str, ...]) -> Predicate:
         match clause:
             case Chained(parameter, inner):
-                return await self._chained(parameter, inner)
+                return await self._chained(parameter, inner, entries)
             case InValueSet(parameter, urls, negated):
                 told = [await codes_of(self.exchange, url, await self.visible(TERMINOLOGY)) for url in urls]
                 found = codes.among(parameter, told)
@@ -199,11 +212,11 @@ class Hops:
         known = frozenset(key.partition("/")[2] for key in keys)
         return any_of([named, replace(clause, ids=known, identifiers=()).predicate()])
 
-    async def _keys(self, types: Sequence[str], asked: Predicate) -> list[str]:
+    async def _keys(self, types: Sequence[str], asked: Predicate, *, most: int = MOST_HOPPED) -> list[str]:
         """The ``Type/id`` of what is asked of these types, as far as the requester sees it."""
         visible, finding = await self.visible(types), self._next_question()
         whole = all_of([one_of(Field.TYPE, *types), asked])
-        return await finding.keys(whole, visible=visible, most=MOST_HOPPED)
+        return await finding.keys(whole, visible=visible, most=most)
 
     def _next_question(self) -> Finding:
         """Where to ask it; 400 for one too many."""
@@ -213,20 +226,33 @@ class Hops:
             raise Invalid(sentence, code=IssueType.TOO_COSTLY)
         return self.exchange.server.finding
 
-    async def _chained(self, parameter: Parameter, inner: ByType) -> Predicate:
+    async def _chained(self, parameter: Parameter, inner: ByType, entries: tuple[str, ...]) -> Predicate:
         """Entries that point to something of which the inner clause holds."""
         asked = await self.resolve(inner, inner.types)
-        found = reference.predicate(
-            parameter.code,
-            [local(key) for key in await self._keys(inner.types, asked)],
-            of_record=parameter.of_record,
-        )
+        keys = await self._meant(parameter, inner.types, asked, entries)
+        found = reference.predicate(parameter.code, [local(key) for key in keys], of_record=parameter.of_record)
         if not parameter.canonical:
             return found
         visible, finding = await self.visible(inner.types), self._next_question()
         whole = all_of([one_of(Field.TYPE, *inner.types), asked])
         urls = await finding.urls(whole, visible=visible, most=MOST_HOPPED)
         return any_of([found, one_of(Field.TERMS, *(f"{parameter.code}={terms.bounded(url)}" for url in urls))])
+
+    async def _meant(
+        self, parameter: Parameter, types: Sequence[str], asked: Predicate, entries: tuple[str, ...]
+    ) -> list[str]:
+        """The ``Type/id`` of what is asked, of which the entries of the one record may point to some.
+
+        Where more than a few are (many people have the name), those that the record points to are asked first: however
+        many there are besides, the search costs the same.
+        """
+        if not entries or parameter.canonical:
+            return await self._keys(types, asked)
+        try:
+            return await self._keys(types, asked, most=MOST_MEANT)
+        except TooCostly:  # or stopped: then the record is the better place to begin all the more
+            pointed = await self._pointed_to(one_of(Field.TYPE, *entries), entries, parameter, types)
+            return await self._keys(types, all_of([one_of(Field.ID, *pointed), asked]))
 
     async def _having(self, clause: Having) -> Predicate:
         """Entries that something points to of which the inner clause holds."""

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
+from fhir_server.interactions.hops import MOST_MEANT
 from fhir_server.store.embedded import running_uri
 from tests.conformance.choices import authorisation, block, medecin_traitant
 from tests.conformance.own_record import TRE_A07, OwnRecord, document, ids, new_ins, own_record
@@ -988,3 +989,49 @@ def test_a_record_one_may_not_see_costs_what_none_costs(
     written(watched, "DocumentManifest", content=[to(written(watched, "DocumentReference"))])
     there, absent = (look_ups(watched.as_(actor), question.format(patient=id)) for id in (watched.id, "absent"))
     assert there == absent
+
+
+CROWD = "Attroupement"
+"""A name that more people have than a chain looks up before it asks the record."""
+
+
+@pytest.fixture(scope="module")
+def crowd(served: Served) -> Iterator[list[str]]:
+    """Practitioners of one name."""
+    conformance = served.as_("conformance")
+    keys = []
+    for number in range(MOST_MEANT + 5):
+        body = {"resourceType": "Practitioner", "name": [{"family": CROWD, "given": [f"N{number}"]}]}
+        keys.append(f"Practitioner/{conformance.post('Practitioner', json=body, headers=FHIR_JSON).json()['id']}")
+    yield keys
+    for key in keys:
+        conformance.delete(key)
+
+
+def test_a_name_that_many_have_finds_what_the_record_points_to(
+    record: OwnRecord, reader: httpx.Client, crowd: list[str]
+) -> None:
+    shown = [written(record, "DocumentReference", author=[to(key)]) for key in (crowd[0], crowd[-1])]
+    masked(record, "DocumentReference", author=[to(crowd[1])])
+    written(record, "DocumentReference")
+    name = f"author:Practitioner.name={CROWD}"
+    assert keys_of(reader, f"/DocumentReference?patient={record.id}&{name}") == set(shown)
+    given = f"author:Practitioner.given=N{MOST_MEANT + 4}"
+    assert keys_of(reader, f"/DocumentReference?patient={record.id}&{name}&{given}") == {shown[1]}
+    assert keys_of(reader, f"/DocumentReference?patient={record.id}&{name}&author:Practitioner.given=N1") == set()
+
+
+def test_a_name_that_many_have_costs_no_less_where_there_is_no_record(
+    watched: OwnRecord, crowd: list[str], look_ups: Callable[[httpx.Client, str], int]
+) -> None:
+    written(watched, "DocumentReference", author=[to(crowd[0])])
+    question = f"/DocumentReference?patient={{}}&author:Practitioner.name={CROWD}"
+    for actor in ("inconnu", "hopital"):
+        there, absent = (look_ups(watched.as_(actor), question.format(id)) for id in (watched.id, "absent"))
+        assert there == absent
+
+
+def keys_of(client: httpx.Client, url: str) -> set[str]:
+    answer = client.get(url)
+    assert answer.status_code == 200, answer.text
+    return {f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in answer.json().get("entry", [])}

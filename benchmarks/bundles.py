@@ -46,7 +46,7 @@ from tests.served import FHIR_JSON, Served, serving
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATIENTS: Final = 20
-FILE_BYTES: Final = 20_000
+FILE_BYTES: Final = 5_000
 """Of the PDF of a document; small, so that what is measured is entries and not bytes."""
 _ENOUGH: Final = 1_000
 """Inserts, so that ticks of a hundredth of a second tell something."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import sys
 import tempfile
@@ -46,7 +47,7 @@ from tests.served import FHIR_JSON, Served, serving
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PATIENTS: Final = 20
-FILE_BYTES: Final = 20_000
+FILE_BYTES: Final = 5_000
 """Of the PDF of a document; small, so that what is measured is entries and not bytes."""
 _ENOUGH: Final = 1_000
 """Inserts, so that ticks of a hundredth of a second tell something."""
@@ -97,8 +98,11 @@ def _pairs(person: Person, entries: int) -> list[JsonObject]:
     for number in range(entries // 2):
         file, name = f"urn:uuid:{uuid4()}", f"{uuid4().hex[:12]}"
         made: Any = document(person, number, name=name)
-        made["content"][0]["attachment"]["url"] = file
-        data = b64encode(stable(name).encode() * (FILE_BYTES // 64)).decode()
+        content = stable(name).encode() * (FILE_BYTES // 64)
+        digest = hashlib.sha1(content, usedforsecurity=False).digest()
+        told_of_it = {"url": file, "size": len(content), "hash": b64encode(digest).decode()}
+        made["content"][0]["attachment"] |= told_of_it
+        data = b64encode(content).decode()
         binary: JsonObject = {"resourceType": "Binary", "contentType": "application/pdf", "data": data}
         told += [
             {

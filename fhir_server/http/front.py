@@ -260,7 +260,7 @@ class Front:
 
     async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
         content_type = request.headers.get("content-type")
-        form, limit = Form.JSON, self._limits.bundle if route.interaction in _BUNDLES else self._limits.body
+        form = Form.JSON
         if request.method == "PATCH":
             form = form_of_patch(content_type)
         elif request.method == "POST" and route.interaction in SEARCHES:
@@ -275,6 +275,9 @@ class Front:
             form = form_sent(content_type)
         else:
             return b""
+        # XML is turned into JSON at one go, while nobody else is answered: not of more than a resource may have
+        large = route.interaction in _BUNDLES and form is Form.JSON
+        limit = self._limits.bundle if large else self._limits.body
         body = await read_body(receive, request.headers, limit=limit, pause=self._limits.pause)
         return self._representations.read(body, form, limit=limit)
 

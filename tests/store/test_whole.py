@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 from bson.binary import Binary
 
-from fhir_server.fhir.errors import Conflict
+from fhir_server.fhir.errors import Conflict, Unavailable
 from fhir_server.identity.systems import INS_NIR_TEST
 from fhir_server.record.facts import new_record, with_patient
 from fhir_server.search.predicate import Field, one_of
@@ -231,6 +231,29 @@ async def test_one_that_meets_another_is_begun_again(opened: Opened) -> None:
     assert attempts == 2
     assert stored is not None
     assert (stored["persons"], await held["resources"].count_documents({})) == (["ins|1"], 1)
+
+
+async def test_one_that_meets_others_for_too_long_is_given_up(opened: Opened) -> None:
+    """Nothing of it is stored, and the gate is open to the next."""
+    held = opened[1]
+    await held["records"].insert_one(new_record("1", "essai"))
+    attempts = 0
+
+    async def work(parts: Parts) -> None:
+        nonlocal attempts
+        attempts += 1
+        await parts.reading.facts("1")
+        await held["records"].update_one({"_id": "1"}, {"$inc": {"rev": 1}})
+        change = FactChange("1", "essai", lambda record: {**record, "persons": ["ins|1"]})
+        await parts.writing.create(new("a"), Effects(change))
+        await parts.writing.send()
+
+    store = writing(opened)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="nothing was changed"):
+            await store.whole(work, seconds=0.1, announced=Traces("List/a"))
+    assert attempts > 3
+    assert await held["resources"].count_documents({}) == 0
 
 
 async def test_large_transactions_wait_for_each_other_and_small_ones_do_not_wait_for_them(opened: Opened) -> None:

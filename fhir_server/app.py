@@ -60,9 +60,10 @@ from fhir_server.settings import AttachmentMismatch, ConditionalDelete, Declarat
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
-from fhir_server.store.erasure import GRACE, Due, Erasure
+from fhir_server.store.erasure import Due, Erasure
 from fhir_server.store.finding import Finding
 from fhir_server.store.internal import Internal
+from fhir_server.store.keys import ContentKeys
 from fhir_server.store.reading import Reading
 from fhir_server.store.seed import Seed, seed
 from fhir_server.store.trail import Trail
@@ -127,7 +128,7 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
         verifier,
         Representations(declared.definitions),
         base_path,
-        Limits(settings.max_body_bytes, settings.max_bundle_bytes, settings.body_timeout),
+        Limits(settings.max_body_bytes, settings.max_bundle_bytes, settings.max_content_bytes, settings.body_timeout),
     )
     app = FastAPI(
         title="fhir-server",
@@ -151,8 +152,14 @@ def build(settings: Settings, *, clock: Callable[[], int] = utc_now) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Exist", "If-None-Match", "Prefer"],
-            expose_headers=["ETag", "Last-Modified", "Location", "Content-Location", "X-Request-Id"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "If-Match", "If-None-Exist", "If-None-Match", "If-Range", "Prefer"),
+                *("Range", "X-Security-Context"),
+            ],
+            expose_headers=[
+                *("Accept-Ranges", "Content-Disposition", "Content-Location", "Content-Range", "ETag", "Last-Modified"),
+                *("Location", "X-Request-Id", "X-Security-Context"),
+            ],
         )
     return app
 
@@ -207,8 +214,10 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
     client, held = _connect(settings)
     journal = _journal(settings, held, clock)
     internal = Internal(held)
+    keys = ContentKeys(held, settings.master_keys)
     try:
         await _must_understand(held)
+        await _must_have(keys)
         if settings.demo and await internal.holds_real_people():
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
@@ -217,10 +226,11 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
             _logger.warning("search parameters changed: what was stored before is not found by all; run reindex")
         await journal.open()
         await recovery.recover(journal, dead_since=settings.alone_since)
-        server = await _server(settings, declared, clock, client, held, internal, journal)
+        await upkeep.sweep_interrupted(held, clock(), dead_since=settings.alone_since)
+        server = await _server(settings, declared, clock, client, held, internal, journal, Contents(held, keys))
         keeping = [
             asyncio.create_task(recovery.keep_recovering(journal), name="trail recovery"),
-            asyncio.create_task(_keep_swept(held, clock), name="sweep"),
+            asyncio.create_task(_keep_swept(held, keys, clock), name="sweep"),
         ]
         try:
             yield _Running(server, held)
@@ -242,6 +252,7 @@ async def _server(
     held: Database,
     internal: Internal,
     journal: Journal,
+    contents: Contents,
 ) -> Server:
     return Server(
         base_url=settings.base_url,
@@ -249,7 +260,7 @@ async def _server(
         finding=Finding(held, seconds=settings.search_timeout),
         writing=Writing(held, Transactions(client)),
         internal=internal,
-        contents=Contents(held),
+        contents=contents,
         journal=journal,
         definitions=declared.definitions,
         parameters=declared.parameters,
@@ -290,11 +301,12 @@ def _journal(settings: Settings, held: Database, clock: Callable[[], int]) -> Jo
     )
 
 
-async def _keep_swept(held: Database, clock: Callable[[], int]) -> None:
+async def _keep_swept(held: Database, keys: ContentKeys, clock: Callable[[], int]) -> None:
     while True:
         await asyncio.sleep(_SWEEP_EVERY)
         try:
             await upkeep.sweep(held, clock())
+            await keys.wrap_anew()
         except Exception as error:
             _logger.warning("the sweep failed", exc_info=error)
 
@@ -334,6 +346,20 @@ async def _ready(running: _Running | None) -> JSONResponse:
 
 class NewerDatabase(RuntimeError):
     """A newer server wrote to the database."""
+
+
+class NoMasterKey(RuntimeError):
+    """Contents are encrypted under a master key that was not given."""
+
+
+async def _must_have(keys: ContentKeys) -> None:
+    """Raise before anything is answered that could not be read."""
+    missing = await keys.missing()
+    if missing:
+        raise NoMasterKey(
+            f"Contents in this database are encrypted under the master key {', '.join(missing)}, which is not given; "
+            "see content_key_file and content_keys."
+        )
 
 
 def _authorisation(settings: Settings) -> timedelta:
@@ -393,7 +419,6 @@ async def erase(
     told: Callable[[erasure.Erased], None],
     *,
     clock: Callable[[], int] = utc_now,
-    grace: float = GRACE,
 ) -> int:
     """Erase the records whose time is over, telling each; answer how many large contents went with them."""
     client, held = _connect(settings)
@@ -401,12 +426,12 @@ async def erase(
     try:
         await _must_understand(held)
         await indexes.create(held)
-        store = Erasure(held, grace=grace)
+        store = Erasure(held)
         await journal.open()
         try:
             async for one in erasure.erase(journal, store, server="fhir-server"):
                 told(one)
-            return await store.drop_contents()
+            return await store.drop_contents(clock())
         finally:
             await journal.close()
     finally:
@@ -418,13 +443,16 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
     client, held = _connect(settings)
     try:
         declared = _declared(settings)
+        keys = ContentKeys(held, settings.master_keys)
         await _must_understand(held)
+        await _must_have(keys)
         await indexes.create(held)
         await upkeep.entries_are_current(held, declared.parameters)
         return await seed(
             client,
             held,
             wanted,
+            contents=Contents(held, keys),
             parameters=declared.parameters,
             now=microseconds(now),
             zone=ZoneInfo(settings.time_zone),

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_server.identity.requester import Realm
+from fhir_server.store.sealing import MasterKeys
 
 PREFIX = "FHIR_"
 _OF_COMMANDS = frozenset({"FHIR_PYTHON", "FHIR_VENV", "FHIR_TOKEN"})
@@ -144,6 +145,19 @@ class Settings(BaseSettings):
         default=AttachmentMismatch.REFUSE,
         description="A published document whose declared size or SHA-1 is not that of its bytes: refuse it, or warn.",
     )
+    max_content_bytes: int = Field(
+        default=500 * 1024 * 1024,
+        ge=1024,
+        le=16 * 1024**3,
+        description="Longest content of a Binary accepted, sent as what it is; longer is a 413.",
+    )
+    content_key_file: Path | None = Field(
+        default=None,
+        description="A file of master keys, by which the contents of Binaries are encrypted. Default: they are not.",
+    )
+    content_keys: SecretStr | None = Field(
+        default=None, description="The same keys themselves, instead of a file: base64, the first encrypts."
+    )
     default_count: int = Field(default=50, ge=1, description="Entries a page when the client does not say.")
     max_count: int = Field(default=1000, ge=1, le=10_000, description="Most entries a page, whatever the client says.")
     search_timeout: float = Field(
@@ -247,6 +261,31 @@ class Settings(BaseSettings):
     def _is_there(cls, path: Path | None) -> Path | None:
         return None if path is None else _readable(path)
 
+    @field_validator("content_key_file")
+    @classmethod
+    def _is_private(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        if _readable(path).stat().st_mode & 0o007:
+            message = f"{path} can be read by everybody; chmod 600 {path}"
+            raise ValueError(message)
+        MasterKeys.read(path.read_text(encoding="ascii", errors="replace"))
+        return path
+
+    @field_validator("content_keys")
+    @classmethod
+    def _are_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            MasterKeys.read(keys.get_secret_value())
+        return keys
+
+    @property
+    def master_keys(self) -> MasterKeys | None:
+        """The keys by which contents are encrypted, read anew each time; none where they are not."""
+        if self.content_key_file is not None:
+            return MasterKeys.read(self.content_key_file.read_text(encoding="ascii"))
+        return None if self.content_keys is None else MasterKeys.read(self.content_keys.get_secret_value())
+
     @field_validator("issuers")
     @classmethod
     def _named_once(cls, issuers: tuple[IssuerSettings, ...]) -> tuple[IssuerSettings, ...]:
@@ -262,6 +301,8 @@ class Settings(BaseSettings):
                 f"the demonstration's issuer is refused on {self.host}, which others can reach; "
                 "listen on 127.0.0.1, or set allow_development_issuer_on_non_loopback"
             )
+        if self.content_key_file is not None and self.content_keys is not None:
+            raise ValueError("master keys are given by content_key_file or by content_keys, not by both")
         if self.default_count > self.max_count:
             raise ValueError("default_count must not be more than max_count")
         return self
@@ -297,6 +338,10 @@ def _is_known(variable: str) -> bool:
     return variable in _OF_COMMANDS or variable.removeprefix(PREFIX).lower() in Settings.model_fields
 
 
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in ("uri", "keys"))
+
+
 def _readable(path: Path) -> Path:
     if not path.is_file() or not os.access(path, os.R_OK):
         message = f"{path} cannot be read"
@@ -312,5 +357,5 @@ def _sentence(error: ValidationError) -> str:
     if not name:
         return f"The settings do not agree: {what}."
     given = first.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float) and "uri" not in name.lower() else ""
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float) and not _is_secret(name) else ""
     return f"The setting {name} is wrong: {what}{shown}."

@@ -24,6 +24,7 @@ Callers: TypeAlias = Mapping[str, str]
 """``file:function`` to the reason."""
 
 LOOKS_INTO_DOCUMENTS: Final[Callers] = {
+    "interactions/binaries.py:is_same_data": "an update of a Binary is compared with the stored content",
     "interactions/binaries.py:kept_fields": "a Binary keeps its owner and record from version to version",
     "interactions/binaries.py:owner_fields": "a Binary takes the labels of its owner",
     "interactions/change.py:_is_own": "who deposited it decides which change is legal",
@@ -37,7 +38,8 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/shown.py:body_of": "the bytes of a Binary",
     "interactions/shown.py:note_trace": "a trace of reading a trace is withheld as that one is",
     "interactions/update.py:_delete": "a document that is deleted by a patch is shown for the last time",
-    "interactions/update.py:_replace": "what the body does not tell is kept: deposit, realm, bucket",
+    "interactions/update.py:_next_version": "what the body does not tell is kept: deposit, realm, bucket",
+    "interactions/update.py:_replace": "whoever masks is not refused for what he then cannot see",
     "interactions/update.py:_must_be_his_to_lift": "who deposited a block decides who may lift it",
     "interactions/update.py:prepared": "an update is decided on the stored version",
     "interactions/update.py:patch_by": "a patch is applied to the stored version",

@@ -23,7 +23,7 @@ async def ensure_demo(settings: Settings) -> None:
     ]
     try:
         await app.put_demo(settings, wanted, now)
-    except app.NewerDatabase as error:
+    except (app.NewerDatabase, app.NoMasterKey) as error:
         raise Stop(str(error), Exit.START) from None
     except RealPeople:
         raise Stop("The database holds real people; the demonstration is never put beside them.", Exit.USAGE) from None

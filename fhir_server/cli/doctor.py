@@ -12,7 +12,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,9 @@ from fhir_server.settings import Settings, SettingsError, load_settings
 from fhir_server.store import mongod
 from fhir_server.store.embedded import EmbeddedError
 from fhir_server.store.folder import FolderError, owner
-from fhir_server.store.reach import Unreachable, examine
+from fhir_server.store.keys import Wrapped
+from fhir_server.store.reach import Unreachable, content_keys, examine
+from fhir_server.store.sealing import MasterKeys
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)([^\\]*)", re.MULTILINE)
@@ -195,12 +197,28 @@ def database(settings: Settings) -> Iterator[Finding]:
             return
         yield Finding("database", "answers")
         skew, absent = asyncio.run(examine(_uri(ready), ready.database))
+        wrapped = asyncio.run(content_keys(_uri(ready), ready.database))
     mend = "set the clocks of both machines: timedatectl set-ntp true"
     yield Finding("database clock", f"{skew:.1f} s from ours", mend if abs(skew) > _SKEW_SECONDS else "")
     if absent:
         yield Finding("indexes", f"missing: {', '.join(absent)}", "start the server: it makes them")
     else:
         yield Finding("indexes", "all there")
+    yield encryption(settings.master_keys, wrapped)
+
+
+def encryption(masters: MasterKeys | None, wrapped: Sequence[Wrapped]) -> Finding:
+    """Whether contents are encrypted, and whether those that are can be read."""
+    subject = "encryption of contents"
+    known = masters.keys if masters is not None else {}
+    missing = [one for one in wrapped if one.master not in known]
+    if missing:
+        told = ", ".join(f"{one.keys} records need the master key {one.master}" for one in missing)
+        return Finding(subject, f"{told}, which is not given", "give it with content_key_file or content_keys, too")
+    if masters is None:
+        return Finding(subject, "off")
+    older = ", ".join(f"{one.keys} still under {one.master}" for one in wrapped if one.master != masters.first)
+    return Finding(subject, f"on, by the master key {masters.first}{f'; {older}' if older else ''}")
 
 
 def _uri(settings: Settings) -> str:

@@ -16,7 +16,7 @@ import structlog
 from fhir_server import log
 from fhir_server.fhir.errors import FhirError, Invalid, NotAcceptable, NotAllowed, TooLarge, Unavailable
 from fhir_server.fhir.outcome import IssueType
-from fhir_server.http import metrics
+from fhir_server.http import contents, metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.conditions import is_current, take_conditions
 from fhir_server.http.negotiation import (
@@ -33,7 +33,9 @@ from fhir_server.http.negotiation import (
 from fhir_server.http.performing import OF_REPRESENTATION, READS, SEARCHES, form_pairs, perform
 from fhir_server.http.request import (
     ClientGone,
+    Incoming,
     Request,
+    parts_of,
     preferences,
     read_body,
     read_request,
@@ -41,6 +43,7 @@ from fhir_server.http.request import (
 )
 from fhir_server.http.response import Response, not_modified, of_answer
 from fhir_server.http.routes import Interaction, Route, Routes
+from fhir_server.http.sending import send_parts, send_whole
 from fhir_server.http.turns import Turns
 from fhir_server.identity.requester import PurposeRefused
 from fhir_server.interactions.answer import Answer
@@ -76,6 +79,8 @@ class Limits:
     """Bytes."""
     bundle: int
     """Bytes of a Bundle to be carried out; each resource in it may have those of a body."""
+    content: int
+    """Bytes of the content of a Binary that is sent as what it is."""
     pause: float
     """Seconds between two parts of a body."""
 
@@ -138,12 +143,13 @@ class Front:
         request_id = request_id_of(scope)
         requester: Requester | None = None
         spoken = spoken_in(scope)
+        incoming = Incoming(receive)
         try:
             request = read_request(scope, self._base_path, request_id)
             admitted = self._admit(request)
             requester = admitted.requester
             interaction = admitted.route.interaction.value
-            response = await self._respond(request, admitted, spoken, receive)
+            response = await self._respond(request, admitted, spoken, incoming)
         except ClientGone:
             metrics.count(interaction, 499, began)
             return
@@ -166,7 +172,10 @@ class Front:
             milliseconds=round((time.perf_counter() - began) * 1000, 1),
             requester=log.hashed(requester.key) if requester is not None else None,
         )
-        await _send(send, response, request_id, head=scope["method"] == "HEAD")
+        if response.parts is not None:
+            await send_parts(send, incoming, response, response.parts, request_id)
+        else:
+            await send_whole(send, incoming, response, request_id, head=scope["method"] == "HEAD")
 
     def refusal(self, error: FhirError, scope: MutableMapping[str, Any]) -> Response:
         """A refusal in the representation asked for, also of what is not below the base."""
@@ -186,9 +195,7 @@ class Front:
                 requester, refusal = refused.requester, refused
         return _Admitted(self._routes.find(request.method, request.segments), requester, refusal)
 
-    async def _respond(
-        self, request: Request, admitted: _Admitted, spoken: Spoken, receive: Callable[[], Awaitable[Any]]
-    ) -> Response:
+    async def _respond(self, request: Request, admitted: _Admitted, spoken: Spoken, incoming: Incoming) -> Response:
         route, requester = admitted.route, admitted.requester
         server = self._server()
         if requester is None:
@@ -203,19 +210,20 @@ class Front:
                 raise admitted.refusal  # noqa: TRY301 - refused here so that the attempt is traced below
             pairs = request.pairs()
             _must_be_pretty_or_not(pairs)
-            spoken.wish.must_be_offered(binary=route.type == "Binary")
-            if route.type == "Binary":
-                exchange.accept_native, exchange.accepts_fhir = spoken.wish.native, spoken.wish.form is not None
+            exchange.natively = contents.natively(request, route)
+            if exchange.natively is None:
+                spoken.wish.must_be_offered(binary=contents.takes_content(route))
             take_conditions(exchange, route, request.headers, request.line)
-            body = await self._body(request, route, receive)
+            body = await self._body(request, route, exchange, spoken, incoming)
             if route.interaction in SEARCHES and body:
                 _take_form(spoken, body)
             asked = _Asked(request, route, [one for one in pairs if one[0] not in OF_REPRESENTATION], body, exchange)
             answer = await self._perform(asked)
-            response = self._written(asked, answer, spoken)
+            response = await self._written(asked, answer, spoken)
         except ClientGone:
             raise
         except FhirError as error:
+            contents.leave_unread(exchange, request, incoming, error)
             await _trace_refusal(exchange, error)
             raise
         except Exception:
@@ -226,11 +234,13 @@ class Front:
             await conclude(exchange, answer.status)
         return response
 
-    def _written(self, asked: _Asked, answer: Answer, spoken: Spoken) -> Response:
+    async def _written(self, asked: _Asked, answer: Answer, spoken: Spoken) -> Response:
         """The answer as HTTP. Only what changed nothing may be refused for what XML cannot say, and is traced so."""
         route = asked.route
         if route.interaction in READS and is_current(asked.request.headers, answer):
             return not_modified(answer)
+        if answer.native is not None:
+            return await contents.of_native(asked.request, answer, answer.native)
         told = of_answer(answer, returning=asked.exchange.return_preference, writing=route.interaction in _WRITES)
         if route.method not in _SAFE and route.interaction not in SEARCHES:
             return self._representations.done(told, spoken.form, pretty=spoken.pretty)
@@ -258,8 +268,16 @@ class Front:
             return_preference=preferred.get("return", "representation"),
         )
 
-    async def _body(self, request: Request, route: Route, receive: Callable[[], Awaitable[Any]]) -> bytes:
+    async def _body(
+        self, request: Request, route: Route, exchange: Exchange, spoken: Spoken, receive: Incoming
+    ) -> bytes:
         content_type = request.headers.get("content-type")
+        if contents.is_raw(route, content_type):
+            # asked for part by part, when it was decided that it may be stored
+            limits = self._limits
+            parts = parts_of(receive, request.headers, limit=limits.content, pause=limits.pause)
+            contents.take_content(request, exchange, spoken, parts)
+            return b""
         form = Form.JSON
         if request.method == "PATCH":
             form = form_of_patch(content_type)
@@ -279,7 +297,13 @@ class Front:
         large = route.interaction in _BUNDLES and form is Form.JSON
         limit = self._limits.bundle if large else self._limits.body
         body = await read_body(receive, request.headers, limit=limit, pause=self._limits.pause)
-        return self._representations.read(body, form, limit=limit)
+        told = self._representations.read(body, form, limit=limit)
+        if contents.takes_content(route):
+            if contents.is_content(told, content_type or "", exchange.server.definitions.resource_types):
+                contents.take_content(request, exchange, spoken, contents.at_once(body))
+            else:
+                contents.must_not_name_owner(request.headers)
+        return told
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction in _BUNDLES:
@@ -369,13 +393,3 @@ async def _trace_refusal(exchange: Exchange, error: FhirError) -> None:
         return
     await exchange.find_record_of_refusal()
     await exchange.trace(error.status)
-
-
-async def _send(send: Callable[[Any], Awaitable[None]], response: Response, request_id: str, *, head: bool) -> None:
-    body = response.body
-    headers = [*response.headers]
-    if response.status not in (204, 304):
-        headers.append((b"content-length", b"%d" % len(body)))
-    headers.append((b"x-request-id", request_id.encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head or response.status in (204, 304) else body})

@@ -41,11 +41,8 @@ class Representations:
         return told
 
     def written(self, response: Response, form: Form, *, pretty: bool) -> Response:
-        """An answer in the representation asked for; 406 where XML cannot say what is stored.
-
-        What is no resource (a Binary as what it is) stays as it is.
-        """
-        if not response.body or response.native:
+        """An answer in the representation asked for; 406 where XML cannot say what is stored."""
+        if not response.body:
             return response
         if form is Form.JSON:
             return replace(response, body=json.pretty(response.body)) if pretty else response

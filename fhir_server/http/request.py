@@ -17,8 +17,10 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.search import parse_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+CLOSE: Final = ("Connection", "close")
+"""Of an answer to who may still be sending."""
 Receive = "Callable[[], Awaitable[Any]]"
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
@@ -31,6 +33,9 @@ _ONCE: Final = frozenset(
         "if-none-match",
         "if-none-exist",
         "if-modified-since",
+        "if-range",
+        "range",
+        "x-security-context",
     }
 )
 
@@ -115,37 +120,56 @@ def _segments(path: str) -> tuple[str, ...]:
         raise Malformed("The path is not valid UTF-8.") from None
 
 
+class Incoming:
+    """The body of a request as it comes, and whether all of it did."""
+
+    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Nothing of it was asked for yet."""
+        self._receive = receive
+        self.asked = False
+        self.ended = False
+
+    async def __call__(self) -> Any:  # noqa: ANN401 - a message of ASGI
+        """The next part of it."""
+        self.asked = True
+        message = await self._receive()
+        self.ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+
 async def read_body(
     receive: Callable[[], Awaitable[Any]], headers: Mapping[str, str], *, limit: int, pause: float
 ) -> bytes:
     """The whole body, cut while it is read: 413 over the limit, 408 after a pause too long."""
+    return b"".join([part async for part in parts_of(receive, headers, limit=limit, pause=pause)])
+
+
+async def parts_of(
+    receive: Callable[[], Awaitable[Any]], headers: Mapping[str, str], *, limit: int, pause: float
+) -> AsyncIterator[bytes]:
+    """The same body part by part, for who need not have all of it at once."""
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMedia(f"Content-Encoding {coding[:40]} is not read here; send the body as it is.")
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length[:15]) > limit:
-        raise TooLarge(
-            f"The body has {length[:15]} bytes; this server takes {limit}.", headers=(("Connection", "close"),)
-        )
-    parts: list[bytes] = []
+        raise TooLarge(f"The body has {length[:15]} bytes; this server takes {limit}.", headers=(CLOSE,))
     size = 0
     while True:
         try:
             async with asyncio.timeout(pause):
                 message = await receive()
         except TimeoutError:
-            raise BodyTimeout(
-                f"Nothing more of the body came for {pause:g} seconds.", headers=(("Connection", "close"),)
-            ) from None
+            raise BodyTimeout(f"Nothing more of the body came for {pause:g} seconds.", headers=(CLOSE,)) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise TooLarge(f"The body is longer than {limit} bytes.", headers=(("Connection", "close"),))
-        parts.append(part)
+            raise TooLarge(f"The body is longer than {limit} bytes.", headers=(CLOSE,))
+        yield part
         if not message.get("more_body", False):
-            return b"".join(parts)
+            return
 
 
 def preferences(prefer: str | None) -> dict[str, str]:

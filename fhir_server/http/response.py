@@ -15,6 +15,8 @@ from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.http.negotiation import Form
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fhir_server.fhir.errors import FhirError
     from fhir_server.interactions.answer import Answer
 
@@ -41,15 +43,18 @@ class Response:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
-    native: bool = False
-    """Whether the body is no resource: a Binary as what it is."""
+    parts: AsyncIterator[bytes] | None = None
+    """Instead of the body: what is sent while it is read."""
+    length: int | None = None
+    """Bytes of these parts, also where they are not sent (HEAD)."""
 
 
 def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
     """An answer; of a write, as much of it as ``Prefer: return`` asks for."""
     headers = list(_HYGIENE)
     if answer.version is not None:
-        headers.append((b"etag", b'W/"%d"' % answer.version))
+        # of a content the tag is strong: its bytes never change, so a part of it can be asked for
+        headers.append((b"etag", (b'W/"%d"' if answer.native is None else b'"%d"') % answer.version))
     if answer.at is not None:
         headers.append((b"last-modified", _http_date(answer.at // 1_000_000)))
     if answer.location is not None:
@@ -64,8 +69,8 @@ def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
     elif writing and returning == "OperationOutcome":
         body = json.encode(operation_outcome(answer.issues))
     if body:
-        headers.append(FHIR if answer.content_type is None else (b"content-type", answer.content_type.encode()))
-    return Response(answer.status, tuple(headers), body, native=answer.content_type is not None)
+        headers.append(FHIR)
+    return Response(answer.status, tuple(headers), body)
 
 
 def of_error(error: FhirError) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fhir_server.fhir.outcome import Issue
+    from fhir_server.interactions.natively import Native
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,16 @@ class Answer:
 
     status: int
     body: bytes | None = None
-    """A FHIR resource as compact JSON, unless `content_type` says otherwise."""
+    """A FHIR resource as compact JSON."""
     version: int | None = None
     at: int | None = None
     """Last update, microseconds since 1970."""
     location: str | None = None
     issues: tuple[Issue, ...] = ()
     """Remarks that ``Prefer: return=OperationOutcome`` asks for."""
-    content_type: str | None = None
-    """Of native content (a Binary asked for as what it is)."""
+    native: Native | None = None
+    """Instead of a body: the content of a Binary as what it is."""
+    target: str | None = None
+    """The id of what native content belongs to."""
     owner: str | None = None
     """The ``X-Security-Context`` of native content."""

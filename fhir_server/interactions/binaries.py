@@ -17,26 +17,47 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
+from fhir_server.interactions.prepare import Draft, check
 from fhir_server.store.writing import CONSENT_FIELDS
 
 if TYPE_CHECKING:
+    from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
-    from fhir_server.interactions.prepare import Draft
+    from fhir_server.interactions.natively import Raw
     from fhir_server.store.reading import Stored
 
 
-async def take_data(exchange: Exchange, draft: Draft) -> dict[str, Any]:
-    """Move the data out of the body and keep them; answer the ``content`` field of the stored document."""
+def raw_draft(exchange: Exchange, raw: Raw, id: str | None) -> Draft:
+    """The Binary that is meant by content sent as what it is; the content comes when it is asked for."""
+    resource: JsonObject = {"resourceType": "Binary", "contentType": raw.content_type}
+    if id is not None:
+        resource["id"] = id
+    if raw.security_context is not None:
+        resource["securityContext"] = {"reference": raw.security_context}
+    return check(exchange, Draft("Binary", resource, json.encode(resource), [], raw.parts))
+
+
+def take_data(draft: Draft) -> None:
+    """Move the data of a Binary out of its body, to be kept beside it."""
+    if draft.content is not None:
+        return
     encoded = draft.resource.get("data", "")
     try:
-        data = b64decode("".join(str(encoded).split()), validate=True)
+        draft.content = b64decode("".join(str(encoded).split()), validate=True)
     except (binascii.Error, ValueError):
         raise Invalid("The data are not base64.", expression=("Binary.data",), code=IssueType.VALUE) from None
     parts = json.members(draft.body)
     parts.pop("data", None)
     draft.body = json.join_members(parts)
     draft.resource = {name: value for name, value in draft.resource.items() if name != "data"}
-    return await exchange.server.contents.keep(data, str(draft.resource["contentType"]))
+
+
+async def is_same_data(exchange: Exchange, draft: Draft, old: Stored) -> bool:
+    """Whether the next version of a Binary has the content of this one; of what is still to come nobody knows."""
+    content = old.document["content"]
+    if not isinstance(draft.content, bytes) or len(draft.content) != content["size"]:
+        return False
+    return draft.content == await exchange.server.contents.give(content)
 
 
 async def owner_fields(exchange: Exchange, draft: Draft) -> dict[str, Any]:

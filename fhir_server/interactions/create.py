@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import Conflict, Forbidden, NotAllowed, Unprocessab
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.binaries import owner_fields, take_data
+from fhir_server.interactions.binaries import owner_fields, raw_draft, take_data
 from fhir_server.interactions.condition import lead_on, met_by, pairs_of, several
 from fhir_server.interactions.exchange import Account
 from fhir_server.interactions.masking import mask_by_default
@@ -36,13 +36,17 @@ from fhir_server.interactions.sharing import found_by_profiles, make_labels_regu
 from fhir_server.interactions.shown import as_shown
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
+from fhir_server.store.keys import Scope
 from fhir_server.store.reading import permits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
     from fhir_server.interactions.search import Condition
     from fhir_server.record.facts import Facts
+    from fhir_server.search.predicate import Predicate
     from fhir_server.search.visible import Visible
 
 READ_ONLY: Final = (("Allow", "GET, HEAD"),)
@@ -61,7 +65,7 @@ async def create(exchange: Exchange, type: str, raw: bytes) -> Answer:
     """Store a new resource under an id of the server's; the id in the body does not count."""
     exchange.account.type = type
     act = must_be_open_to_create(exchange, type)
-    draft = read_body(exchange, type, raw, None)
+    draft = read_body(exchange, type, raw, None) if exchange.raw is None else raw_draft(exchange, exchange.raw, None)
     await complete_subject(exchange, draft)
     if exchange.if_none_exist is None:
         return await store_new(exchange, draft, act)
@@ -96,15 +100,16 @@ async def store_new(
     exchange: Exchange, draft: Draft, act: Act, *, wanted: Condition | None = None, id: str | None = None
 ) -> Answer:
     """Decide on the candidate, trace, store, answer 201. With an ``id``, under that id: conformance clients only."""
-    server, account = exchange.server, exchange.account
-    extra: dict[str, Any] = {}
+    server = exchange.server
+    owned: dict[str, Any] = {}
     beside = Beside()
     if draft.type == "Binary":
-        extra = {"content": await take_data(exchange, draft), **await owner_fields(exchange, draft)}
-        facts = await exchange.facts_for("Binary", extra["record"])
+        take_data(draft)
+        owned = await owner_fields(exchange, draft)
+        facts = await exchange.facts_for("Binary", owned["record"])
         if facts.exists and not exchange.is_conformance:
             must_be_open(exchange, facts, "Binary.securityContext")
-        records = [extra["record"]] if extra["record"] is not None else []
+        records = [owned["record"]] if owned["record"] is not None else []
     else:
         # under an id of the client's nothing is published: a test client puts there what it likes (ADR 0032)
         wrong = found_by_profiles(exchange, draft, binding=id is None)
@@ -120,9 +125,11 @@ async def store_new(
     record = records[0] if records else None
     binaries = await pointed_binaries(exchange, draft, facts, carried=beside.keys)
     new = id or exchange.assigned or new_id(server.routing_key, record)
-    draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
-    candidate = {
-        **document(
+
+    def made() -> dict[str, Any]:
+        """What is stored, as of now."""
+        draft.resource, body = stamp(draft.body, draft.resource, id=new, version=1, at=exchange.now)
+        told = document(
             draft.resource,
             body,
             parameters=server.parameters,
@@ -132,18 +139,37 @@ async def store_new(
             deposit=deposit(exchange),
             bucket=bucket_of(server.routing_key, draft.type, new, record),
             records=records if keeps_records(draft.type) else None,
-        ),
-        **extra,
-    }
+        )
+        return {**told, **owned, **({"made_by_put": True} if id is not None else {})}  # history tells it
+
+    candidate = made()
     shown: list[Visible] = []
     if wanted is not None:
         # a search by identifier was decided in the records where it found something; meanwhile that may be this one
         shown = [wanted.visible, (await exchange.decide_candidate(draft.type, Act.CONSULT, facts, candidate)).visible]
-    if id is not None:
-        candidate["made_by_put"] = True  # history tells it
     await _must_permit(exchange, draft, act, facts, candidate)
+    condition = (wanted.asked, shown) if wanted is not None else None
+    if draft.content is None:
+        return await _insert(exchange, draft, candidate, binaries, condition, beside)
+    scope = Scope.of(candidate["record"], new)
+    async with server.contents.keep(draft.content, str(draft.resource["contentType"]), scope) as content:
+        if exchange.raw is not None:
+            exchange.now = server.clock()  # receiving it may have taken its time
+        return await _insert(exchange, draft, {**made(), "content": content}, binaries, condition, beside)
+
+
+async def _insert(
+    exchange: Exchange,
+    draft: Draft,
+    candidate: dict[str, Any],
+    binaries: tuple[str, ...],
+    condition: tuple[Predicate, Sequence[Visible]] | None,
+    beside: Beside,
+) -> Answer:
+    """Trace what was decided on, then store it: unless the condition is met, where there is one."""
+    server, account = exchange.server, exchange.account
     changes = effects(exchange, draft, candidate["record"], exchange.requester.realm.value, binaries)
-    account.target, account.version = f"{draft.type}/{new}", 1
+    account.target, account.version = str(candidate["_id"]), 1
     account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
     account.record = candidate["record"]
     account.announced = True
@@ -154,18 +180,18 @@ async def store_new(
     ):
         candidate["trace"] = trace
         changes = replace(changes, beside=(*told, *contents), changed=changed)
-        if wanted is None:
+        if condition is None:
             await server.writing.create(candidate, changes)
         else:
-            found = await server.writing.create_unless(wanted.asked, shown, candidate, changes)
+            found = await server.writing.create_unless(*condition, candidate, changes)
             if found.keys:
                 raise Overtaken([key.partition("/")[2] for key in found.keys])
     return Answer(
         201,
-        await as_shown(exchange, body, candidate),
+        await as_shown(exchange, bytes(candidate["body"]), candidate),
         1,
         candidate["at"],
-        location=f"{server.base_url}/{draft.type}/{new}/_history/1",
+        location=f"{server.base_url}/{candidate['_id']}/_history/1",
         issues=tuple(draft.remarks),
     )
 

@@ -92,7 +92,7 @@ def response_entry(answer: Answer, returning: str = "representation", *, writing
     if writing and (answer.issues or returning == "OperationOutcome"):
         response["outcome"] = operation_outcome(answer.issues)
     shown = answer.body if not writing or returning == "representation" else None
-    resource = b'"resource":%b,' % shown if shown and answer.content_type is None else b""
+    resource = b'"resource":%b,' % shown if shown else b""
     return b"{%b%b}" % (resource, b'"response":' + json.encode(response))
 
 

@@ -14,6 +14,7 @@ from fhir_server.consent.rules import OF_ONE_RECORD
 from fhir_server.identity.requester import Kind
 from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
+from fhir_server.interactions.natively import Allowance
 from fhir_server.interactions.patch_format import PatchFormat
 from fhir_server.record.elements import ABOUT, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fhir_server.definitions.tables import Definitions
     from fhir_server.identity.requester import Requester
     from fhir_server.interactions.directory import Directory
+    from fhir_server.interactions.natively import Natively, Raw
     from fhir_server.interactions.paging import PageTokens
     from fhir_server.record.notification import Notification
     from fhir_server.record.redact import Redaction
@@ -161,10 +163,12 @@ class Exchange:
     if_none_exist: str | None = None
     patch_format: PatchFormat = PatchFormat.JSON_PATCH
     """Of the body of a patch."""
-    accept_native: frozenset[str] = frozenset()
-    """Media types that the requester accepts of a Binary as what it is: not FHIR's, or XML, which may be either."""
-    accepts_fhir: bool = True
-    """Whether he would take it as a FHIR resource too."""
+    natively: Natively | None = None
+    """Of a read of a Binary: how its content itself is wanted; nothing where FHIR alone is."""
+    raw: Raw | None = None
+    """Of a create or an update of a Binary: its content, where it is sent as what it is."""
+    data: Allowance = field(default_factory=Allowance)
+    """How much content of Binaries it may still be answered as data; shared by the entries of a Bundle."""
     assigned: str | None = None
     """The id of what this creates, where a Bundle has named it already."""
     arriving: frozenset[str] = frozenset()
@@ -448,6 +452,8 @@ class Exchange:
             if_match=None,
             if_none_match=frozenset(),
             if_none_exist=None,
+            natively=None,
+            raw=None,
             assigned=None,
             arriving=frozenset(),
             changing=frozenset(),

@@ -30,7 +30,7 @@ from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import AsyncIterator, Collection
 
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
@@ -52,6 +52,8 @@ class Draft:
     """Compact, as the client wrote it."""
     remarks: list[Issue]
     """Warnings and information, for ``Prefer: return=OperationOutcome``."""
+    content: bytes | AsyncIterator[bytes] | None = None
+    """Of a Binary, once it is known: its bytes, or how they come."""
 
 
 def read_body(exchange: Exchange, type: str, raw: bytes, id: str | None) -> Draft:

@@ -27,6 +27,7 @@ from fhir_server.record.actors import INS, identifier_key
 from fhir_server.record.notification import SERVER
 from fhir_server.search.types import token
 from fhir_server.store.document import bucket_of, document, new_id, stamp
+from fhir_server.store.keys import Scope
 from fhir_server.validation.sharing.cda import MEDIA_TYPES as XML
 from fhir_server.validation.sharing.cda import issues_of_content
 from fhir_server.validation.sharing.profiles import SIMPLIFIED, carries_data
@@ -149,7 +150,7 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
             if binary is None:
                 continue
             content = binary.document["content"]
-            held = (content["size"], content.get("sha1"))
+            held = (content["size"], await exchange.server.contents.sha1(content))
             found += _of_bytes(exchange, attachment, held, where, is_french=is_french)
             data = await _xml(exchange, attachment, content) if is_french else None
         if is_french and data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
@@ -328,7 +329,9 @@ async def announced(
     async with AsyncExitStack() as stack:
         contents: list[dict[str, Any]] = []
         for one in beside.carried:
-            candidate = await _content(exchange, one, deposit)
+            scope = Scope.of(exchange.account.record, one.id)
+            content = await stack.enter_async_context(exchange.server.contents.keep(one.data, one.content_type, scope))
+            candidate = {**_binary_of(exchange, one, deposit), "content": content}
             contents.append(await _traced(exchange, stack, candidate, "create", 201))
         changed: list[tuple[Stored, dict[str, Any]]] = []
         for replaced in beside.replaced:
@@ -360,7 +363,7 @@ async def _traced(
     return {**candidate, "trace": trace}
 
 
-async def _content(exchange: Exchange, one: Carried, deposit: Deposit) -> dict[str, Any]:
+def _binary_of(exchange: Exchange, one: Carried, deposit: Deposit) -> dict[str, Any]:
     """A Binary as it is stored; its document becomes its owner in the same transaction."""
     server = exchange.server
     told: JsonObject = {"resourceType": "Binary", "contentType": one.content_type}
@@ -376,7 +379,6 @@ async def _content(exchange: Exchange, one: Carried, deposit: Deposit) -> dict[s
             deposit=deposit,
             bucket=bucket_of(server.routing_key, "Binary", one.id, None),
         ),
-        "content": await server.contents.keep(one.data, one.content_type),
         "record": None,
         "unowned": exchange.now,
     }

@@ -9,13 +9,16 @@ that is, and whether there is such a part, before anything is looked up; and it 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
-from fhir_server.fhir.errors import Gone, Invalid, NotFound
+from fhir_server.fhir.errors import Gone, Invalid, NotAcceptable, NotFound
+from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.natively import MOST_DATA, Native, sent_as
 from fhir_server.interactions.shown import body_of, note_trace
-from fhir_server.search.subset import Subset, Summary, elements, summary
+from fhir_server.search.subset import Kind, Subset, Summary, elements, summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,9 +85,9 @@ def _part(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: 
         if unknown:
             names = ", ".join(repr(name[:80]) for name in unknown[:5])
             raise Invalid(f"_elements: {type} has no element {names}.", expression=("http._elements",))
-    if exchange.accept_native and not part.is_whole(type):
-        if exchange.accepts_fhir:
-            exchange.accept_native = frozenset()
+    if exchange.natively is not None and not part.is_whole(type):
+        if not exchange.natively.insists:
+            exchange.natively = None  # who asks for a part asks for FHIR, if he takes it at all
             return part
         raise Invalid(
             "A Binary in its own format has no elements to choose from: ask for it as FHIR, or without "
@@ -106,14 +109,22 @@ async def _answer(
         note_trace(exchange, found)  # whose record it touched is sealed: the reader's own trace must not tell it
     elif found.record is not None:
         exchange.account.patient = f"Patient/{found.record}"
-    if found.content is not None and found.content.content_type in exchange.accept_native:
-        return Answer(
-            200,
-            await exchange.server.contents.give(found.document["content"]),
-            found.version,
-            found.at,
-            content_type=found.content.content_type,
-            owner=found.document.get("owner"),
+    if found.content is not None and exchange.natively is not None:
+        sent = sent_as(found.content.content_type)
+        if exchange.natively.prefers(sent, found.content.size):
+            read_ = partial(exchange.server.contents.read, found.document["content"])
+            native, owner = Native(sent, found.content.size, read_), found.document.get("owner")
+            return Answer(200, None, found.version, found.at, native=native, target=found.id, owner=owner)
+    if found.content is not None and found.content.size > exchange.data.left and _holds_data(part):
+        raise NotAcceptable(
+            f"This Binary has {found.content.size} bytes; as a FHIR resource at most {MOST_DATA} are answered, all "
+            "entries of a Bundle together. Read it as what it is: with Accept: */*, or without.",
+            code=IssueType.TOO_COSTLY,
         )
     shown = await body_of(exchange, found, facts, decision)
     return Answer(200, exchange.server.subsetter.cut(shown, found.type, part), found.version, found.at)
+
+
+def _holds_data(part: Subset) -> bool:
+    """Whether a part of a Binary holds its data."""
+    return part.kind in (Kind.WHOLE, Kind.DATA) or "data" in part.names_of("Binary")

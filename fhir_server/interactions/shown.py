@@ -14,6 +14,7 @@ from fhir_server.consent.circumstances import organisation_key
 from fhir_server.consent.decide import sealed
 from fhir_server.fhir import json
 from fhir_server.identity.requester import Kind
+from fhir_server.interactions.natively import MOST_DATA
 from fhir_server.record.pointers import pointers
 from fhir_server.store.document import WITH_REFERENCES, others_in, records_in
 from fhir_server.store.reading import permits
@@ -33,6 +34,10 @@ async def body_of(exchange: Exchange, found: Stored, facts: Facts, decision: Dec
         return await _trace(exchange, found, facts, decision)
     if found.body is None:
         raise RuntimeError(f"{found.key} has no body to show")
+    if found.content is not None:
+        if found.content.size > exchange.data.left:
+            return exchange.server.subsetter.tagged(await _without_hidden(exchange, found.body, found.document))
+        exchange.data.left -= found.content.size
     return await as_shown(exchange, found.body, found.document)
 
 
@@ -43,12 +48,16 @@ async def look_ahead(exchange: Exchange, page: Iterable[Stored]) -> None:
 
 async def as_shown(exchange: Exchange, body: bytes, document: Mapping[str, Any]) -> bytes:
     """The body of a stored form, without what the requester may not know of, and with the data of a Binary."""
+    return await with_data(exchange, await _without_hidden(exchange, body, document), document)
+
+
+async def _without_hidden(exchange: Exchange, body: bytes, document: Mapping[str, Any]) -> bytes:
     hidden = await unseen(exchange, body, document)
     if hidden:
         whole = json.decode_lexical(body)
         shown = exchange.server.redaction.of(whole, hidden)
-        body = body if shown is whole else json.encode_lexical(shown)
-    return await with_data(exchange, body, document)
+        return body if shown is whole else json.encode_lexical(shown)
+    return body
 
 
 async def unseen(exchange: Exchange, body: bytes, document: Mapping[str, Any]) -> frozenset[str]:
@@ -78,9 +87,11 @@ def _brought(exchange: Exchange, deposit: Mapping[str, Any]) -> bool:
 
 
 async def with_data(exchange: Exchange, body: bytes, document: Mapping[str, Any]) -> bytes:
-    """The JSON of a Binary with its data put back; of anything else, the body as it is."""
+    """The JSON of a Binary with its data put back, unless they are too many; of anything else, the body as it is."""
     if "content" not in document:
         return body
+    if document["content"]["size"] > MOST_DATA:
+        return exchange.server.subsetter.tagged(body)
     data = await exchange.server.contents.give(document["content"])
     return body[:-1] + b',"data":"' + b64encode(data) + b'"}' if data else body
 

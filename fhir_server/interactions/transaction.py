@@ -29,6 +29,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import met_by, pairs_of
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
 from fhir_server.interactions.links import CONDITIONAL, Links, names_of, relinked
+from fhir_server.interactions.natively import Allowance
 from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.providing import Provision, patient_named, provision_of
 from fhir_server.record.actors import INS
@@ -98,6 +99,7 @@ async def transaction(exchange: Exchange, raw: bytes, bundle: JsonObject, perfor
 
     async def work(parts: Parts) -> Done:
         # each attempt begins with what was read: ids and conditions are those of its own moment
+        exchange.data = Allowance()
         return await _carry_out(exchange, [replace(one) for one in read], provision, perform, parts, delayed)
 
     done = await exchange.server.writing.whole(work, seconds=SECONDS, announced=delayed.announced)
@@ -137,7 +139,7 @@ async def _carry_out(
         reading=parts.reading,
         finding=parts.finding,
         internal=parts.internal,
-        contents=parts.contents,
+        contents=server.contents.within(parts.database),
         writing=parts.writing,
         journal=delayed,
     )

@@ -9,15 +9,17 @@ what somebody sees and may not change is 403.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
-from fhir_server.fhir.errors import Forbidden, Gone, NotAllowed, NotFound, PreconditionFailed, Unprocessable
+from fhir_server.fhir.errors import Forbidden, Gone, NotAllowed, NotFound, PreconditionFailed, TooLarge, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.binaries import kept_fields, take_data
+from fhir_server.interactions.binaries import is_same_data, kept_fields, raw_draft, take_data
 from fhir_server.interactions.change import (
     MOVED,
     acts_of_update,
@@ -28,6 +30,7 @@ from fhir_server.interactions.change import (
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
 from fhir_server.interactions.masking import mask_by_default
+from fhir_server.interactions.natively import MOST_DATA
 from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.patch_format import apply
 from fhir_server.interactions.prepare import (
@@ -53,10 +56,13 @@ from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
 from fhir_server.store.document import document, keeps_records, stamp
+from fhir_server.store.keys import Scope
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import VersionMoved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.search import Condition
@@ -68,7 +74,7 @@ if TYPE_CHECKING:
 async def update(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     """Replace the current version by the body."""
     _begin(exchange, type, id)
-    draft = read_body(exchange, type, raw, id)
+    draft = read_body(exchange, type, raw, id) if exchange.raw is None else raw_draft(exchange, exchange.raw, id)
     facts, old = await held_for_change(exchange, type, id)
     if old is None or old.body is None:
         return await create_here(exchange, draft, id, old)
@@ -102,6 +108,12 @@ async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored, *,
     """
     must_match(exchange, old)
     shown = await shown_of(exchange, old)
+    if old.content is not None and old.content.size > MOST_DATA:
+        raise TooLarge(
+            f"This Binary has {old.content.size} bytes; up to {MOST_DATA} it can be patched. Send its next version "
+            "whole, by PUT.",
+            code=IssueType.TOO_COSTLY,
+        )
     before = await with_data(exchange, shown.body, old.document)
     body = apply(exchange.patch_format, raw, before, exchange.server.definitions)
     draft = read_body(exchange, old.type, body, old.id)
@@ -249,10 +261,14 @@ async def _store(exchange: Exchange, draft: Draft, facts: Facts, old: Stored) ->
 
 async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, *, act: Act | None = None) -> Change:
     """Check and decide a change of what the requester sees; an operation says itself as which ``act`` it is made."""
-    before = json.decode_object(await with_data(exchange, old.body or b"{}", old.document))
+    before = json.decode_object(old.body or b"{}")
+    if draft.type == "Binary":
+        take_data(draft)
     if exchange.account.interaction != "update" or not exchange.is_conformance:
         make_labels_regular(exchange, draft, before)
     changed = changed_members(before, draft.resource)
+    if draft.type == "Binary" and not await is_same_data(exchange, draft, old):
+        changed.add("data")
     if changed - {"status", "securityLabel", "extension", "meta.security"}:
         found = found_by_profiles(exchange, draft, binding=not exchange.is_conformance, stored=True)
         if "content" in changed and not exchange.is_conformance:
@@ -312,32 +328,19 @@ async def _replace(
     act: Act | None = None,
     facts: Facts | None = None,
 ) -> Answer:
-    server, account = exchange.server, exchange.account
+    server = exchange.server
     binaries = await pointed_binaries(exchange, draft, facts, old) if facts is not None else ()
     records = await provenance_records(exchange, draft) if keeps_records(draft.type) else None
-    extra: dict[str, Any] = {}
+    owned: dict[str, Any] = {}
     if draft.type == "Binary":
-        extra = {"content": await take_data(exchange, draft), **kept_fields(old)}
-    version = old.version + 1
-    draft.resource, body = stamp(draft.body, draft.resource, id=old.id, version=version, at=exchange.now)
-    candidate = {
-        **document(
-            draft.resource,
-            body,
-            parameters=server.parameters,
-            version=version,
-            at=exchange.now,
-            realm=old.document["realm"],
-            deposit=old.document["deposit"],
-            bucket=old.document["b"],
-            records=records,
-        ),
-        **extra,
-    }
+        take_data(draft)
+        owned = kept_fields(old)
+    made = partial(
+        _next_version, exchange, draft, old, records=records, owned=owned, brought_back=status == HTTPStatus.CREATED
+    )
+    candidate = made()
     if act is not None and candidate["record"] != old.record:
         raise Unprocessable(MOVED, code=IssueType.BUSINESS_RULE)
-    if status == 201:  # noqa: PLR2004 - Created: brought back by PUT, as history tells
-        candidate["made_by_put"] = True
     if act is not None and facts is not None:
         decision = await exchange.decide_candidate(draft.type, act, facts, candidate)
         # Which labels may come and go, `must_be_legal` said: whoever masks is not refused for what he then cannot see
@@ -345,7 +348,51 @@ async def _replace(
         labelled = {**candidate, "labels": old.document["labels"]} if act is Act.RELABEL else candidate
         if not permits(decision.visible, labelled):
             raise Forbidden(f"You may not make this change to {old.key}.")
-    changes = effects(exchange, draft, candidate["record"], old.document["realm"], binaries)
+    if draft.content is None:
+        return await _swap(exchange, draft, old, candidate, binaries, status)
+    scope = Scope.of(candidate["record"], old.id)
+    async with server.contents.keep(draft.content, str(draft.resource["contentType"]), scope) as content:
+        if exchange.raw is not None:
+            exchange.now = server.clock()  # receiving it may have taken its time
+        return await _swap(exchange, draft, old, {**made(), "content": content}, binaries, status)
+
+
+def _next_version(
+    exchange: Exchange,
+    draft: Draft,
+    old: Stored,
+    *,
+    records: list[str] | None,
+    owned: Mapping[str, Any],
+    brought_back: bool,
+) -> dict[str, Any]:
+    """What is stored, as of now. What the body does not tell is kept."""
+    version = old.version + 1
+    draft.resource, body = stamp(draft.body, draft.resource, id=old.id, version=version, at=exchange.now)
+    made: dict[str, Any] = document(
+        draft.resource,
+        body,
+        parameters=exchange.server.parameters,
+        version=version,
+        at=exchange.now,
+        realm=old.document["realm"],
+        deposit=old.document["deposit"],
+        bucket=old.document["b"],
+        records=records,
+    )
+    made |= owned
+    if brought_back:
+        made["made_by_put"] = True  # history tells it
+    return made
+
+
+async def _swap(
+    exchange: Exchange, draft: Draft, old: Stored, candidate: dict[str, Any], binaries: tuple[str, ...], status: int
+) -> Answer:
+    """Trace what was decided on, then store it in the place of the version it was decided against."""
+    server, account = exchange.server, exchange.account
+    changes = effects(exchange, draft, candidate["record"], candidate["realm"], binaries)
+    version, body = int(candidate["version"]), bytes(candidate["body"])
     account.version = version
     account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
     account.announced = True

@@ -193,6 +193,12 @@ class Subsetter:
         kept["meta"] = _tagged_bytes(kept.get("meta", b"{}"))
         return json.join_members(kept)
 
+    @staticmethod
+    def tagged(body: bytes) -> bytes:
+        """A resource of which something was left out already, with the tag that says so."""
+        kept = json.members(body)
+        return json.join_members({**kept, "meta": _tagged_bytes(kept.get("meta", b"{}"))})
+
     def _kept(
         self, members: dict[str, _T], type: str, subset: Subset, part: Callable[[_T, _Plan], _T]
     ) -> dict[str, _T]:

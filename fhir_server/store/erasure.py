@@ -4,32 +4,31 @@ In steps, each of which may be interrupted and done again. First the facts go: f
 whatever is left of it. What they were is kept beside it until all is gone, and tells the next run where to go on.
 
 A resource that belongs to a second record, too, goes with the first: nobody could read it any more, as it needs both.
-A large content goes when nothing else refers to it. Two phases keep it from a request that stores the same bytes now:
-it gets another name, so that nobody finds it any more, and is deleted a moment later, unless somebody had found it.
+First of all the keys of the record's contents are destroyed: where those are encrypted, they are unreadable from then
+on, in every copy of the database that was made without the keys. The files of large contents go when no version needs
+them any more (`content_files`), which nobody outside of the record could do.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from bson import ObjectId
-from gridfs.asynchronous import AsyncGridFSBucket
+from typing import TYPE_CHECKING, Final
 
 from fhir_server.record.facts import facts_of, new_record
 from fhir_server.store.connection import answering
+from fhir_server.store.content_files import ContentFiles, loosen
+from fhir_server.store.keys import forget
+from fhir_server.store.transaction import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pymongo.asynchronous.client_session import AsyncClientSession
+
     from fhir_server.store.connection import Database, Document
 
 _BATCH: Final = 200
-ERASED: Final = "erased/"
-"""How the name of a content begins that is about to go."""
-GRACE: Final = 10.0
-"""Seconds in which a request that found a content before it got its other name has stored what refers to it."""
+_A_DAY: Final = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,9 @@ class Due:
 class Erasure:
     """What erasing needs of the database."""
 
-    def __init__(self, database: Database, *, grace: float = GRACE) -> None:
+    def __init__(self, database: Database) -> None:
         """Work on this database."""
         self._database = database
-        self._bucket = AsyncGridFSBucket(database, bucket_name="content")
-        self._grace = grace
 
     async def due(self, now: int) -> AsyncIterator[Due]:
         """The records whose time is over, and those that an earlier run left half erased."""
@@ -94,62 +91,48 @@ class Erasure:
 
     async def remove(self, due: Due) -> tuple[int, int]:
         """Delete the resources of a record and their versions; answer how many of each."""
-        resources, versions = self._database["resources"], self._database["versions"]
+        await forget(self._database, due.record)
         gone = earlier = 0
         with answering():
             while keys := await self._some_of(due.record):
-                # versions first: they are found by the resource, should the next step not be reached
-                await self._part_with(versions.find({"of": {"$in": keys}, "content.file": {"$exists": True}}))
-                earlier += (await versions.delete_many({"of": {"$in": keys}})).deleted_count
-                await self._part_with(resources.find({"_id": {"$in": keys}, "content.file": {"$exists": True}}))
-                gone += (await resources.delete_many({"_id": {"$in": keys}})).deleted_count
-            # of what an interrupted run deleted, the versions that its last step did not reach
-            earlier += (await versions.delete_many({"record": due.record})).deleted_count
+                resources, versions = await self._remove(keys)
+                gone += resources
+                earlier += versions
+            # of what an older server deleted and was interrupted, the versions that its last step did not reach
+            earlier += (await self._database["versions"].delete_many({"record": due.record})).deleted_count
         return gone, earlier
 
     async def finish(self, due: Due) -> None:
         """Forget that the record was being erased: nothing of it is left."""
+        await forget(self._database, due.record)  # again: what was being stored meanwhile may have made one
         with answering():
             await self._database["records"].delete_one({"_id": due.record, "erasing": {"$exists": True}})
 
-    async def drop_contents(self) -> int:
-        """Delete the contents that got another name and that nothing refers to; answer how many."""
-        files = self._database["content.files"]
-        with answering():
-            waiting = await files.find({"filename": {"$gte": ERASED, "$lt": "erased0"}}, {"filename": 1}).to_list()
-            if waiting:
-                await asyncio.sleep(self._grace)
-            dropped = 0
-            for file in waiting:
-                if await self._is_referred_to(file):
-                    name = str(file["filename"]).removeprefix(ERASED)
-                    await files.update_one({"_id": file["_id"]}, {"$set": {"filename": name}})
-                else:
-                    await self._bucket.delete(file["_id"])
-                    dropped += 1
-        return dropped
+    async def drop_contents(self, now: int) -> int:
+        """Delete the files of contents that nobody needs any more; answer how many."""
+        return await ContentFiles(self._database).sweep(now, age=_A_DAY)
 
     async def _some_of(self, record: str) -> list[str]:
         cursor = self._database["resources"].find(_of(record), {"_id": 1}).limit(_BATCH)
         return [str(one["_id"]) for one in await cursor.to_list()]
 
-    async def _part_with(self, cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
-        """Give the large contents of these documents another name, so that nobody stores a reference to them now."""
-        ids = {ObjectId(one["content"]["file"]) async for one in cursor}
-        async for file in self._database["content.files"].find({"_id": {"$in": list(ids)}}, {"filename": 1}):
-            name = str(file["filename"])
-            if not name.startswith(ERASED):
-                await self._database["content.files"].update_one(
-                    {"_id": file["_id"]}, {"$set": {"filename": f"{ERASED}{name}"}}
-                )
+    async def _remove(self, keys: list[str]) -> tuple[int, int]:
+        """Delete some resources with their versions, and say in the same moment that these need no file any more."""
+        resources, versions = self._database["resources"], self._database["versions"]
+        of_keys, by_key = {"of": {"$in": keys}}, {"_id": {"$in": keys}}
 
-    async def _is_referred_to(self, file: Document) -> bool:
-        name = str(file["filename"]).removeprefix(ERASED)
-        where = {"content.hash": name, "content.file": str(file["_id"])}
-        for collection in ("resources", "versions"):
-            if await self._database[collection].find_one(where, {"_id": 1}) is not None:
-                return True
-        return False
+        async def work(session: AsyncClientSession) -> tuple[int, int]:
+            files: set[str] = set()
+            for collection, where in ((versions, of_keys), (resources, by_key)):
+                needed = {**where, "content.file": {"$exists": True}}
+                cursor = collection.find(needed, {"content.file": 1}, session=session)
+                files |= {str(one["content"]["file"]) for one in await cursor.to_list()}
+            earlier = (await versions.delete_many(of_keys, session=session)).deleted_count
+            gone = (await resources.delete_many(by_key, session=session)).deleted_count
+            await loosen(self._database, files, session)
+            return gone, earlier
+
+        return await Transactions(self._database.client).run(work)
 
 
 def _of(record: str) -> Document:

@@ -50,13 +50,29 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         # the Binaries of a document, and those that wait for one
         IndexModel([("owner", 1)], name="owner", partialFilterExpression={"owner": {"$exists": True}}),
         IndexModel([("unowned", 1)], name="unowned", partialFilterExpression={"unowned": {"$exists": True}}),
-        IndexModel([("content.hash", 1)], name="content", partialFilterExpression={"content": {"$exists": True}}),
+        # whether a version still needs a file
+        IndexModel(
+            [("content.file", 1)], name="content_file", partialFilterExpression={"content.file": {"$exists": True}}
+        ),
     ),
     "versions": (
         IndexModel([("of", 1), ("version", -1)], name="of"),
         IndexModel([("rt", 1), ("at", -1), ("_id", 1)], name=BY_LAST_UPDATED),
         IndexModel([("record", 1), ("rt", 1), ("at", -1)], name=BY_RECORD),
-        IndexModel([("content.hash", 1)], name="content", partialFilterExpression={"content": {"$exists": True}}),
+        # whether a version still needs a file
+        IndexModel(
+            [("content.file", 1)], name="content_file", partialFilterExpression={"content.file": {"$exists": True}}
+        ),
+    ),
+    "content.files": (
+        # what waits to be looked at; nearly all files are kept
+        IndexModel([("metadata.state", 1), ("_id", 1)], name="state"),
+    ),
+    # under the name the driver gives it, who makes it too when it writes
+    "content.chunks": (IndexModel([("files_id", 1), ("n", 1)], name="files_id_1_n_1", unique=True),),
+    "content_keys": (
+        IndexModel([("record", 1)], name="record"),
+        IndexModel([("master", 1)], name="master"),
     ),
     # the claims of conditional creates matter among concurrent ones only
     "claims": (IndexModel([("touched", 1)], name="touched", expireAfterSeconds=24 * 3600),),
@@ -65,9 +81,6 @@ INDEXES: Final[Mapping[str, Sequence[IndexModel]]] = {
         # whom a carer helps already
         IndexModel([("carers", 1)], name="carers", partialFilterExpression={"carers.0": {"$exists": True}}),
     ),
-    # those of GridFS, which makes them itself where it writes; a Bundle writes without it (`store.contents_within`)
-    "content.files": (IndexModel([("filename", 1), ("uploadDate", 1)], name="filename_1_uploadDate_1"),),
-    "content.chunks": (IndexModel([("files_id", 1), ("n", 1)], name="files_id_1_n_1", unique=True),),
     "trail": TRAIL_INDEXES,
     "chains": CHAIN_INDEXES,
 }

@@ -11,6 +11,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 from pymongo.uri_parser import parse_uri
 
 from fhir_server.store import connection, indexes
+from fhir_server.store.keys import Wrapped, wrapped_by
 
 _WAIT_MILLISECONDS = 5_000
 
@@ -45,6 +46,12 @@ def reach(uri: str) -> str:
             "start it with --replSet and initiate it."
         )
     return version
+
+
+async def content_keys(uri: str, name: str) -> list[Wrapped]:
+    """Which master keys wrap the keys of contents, and how many each."""
+    async with connection.connect(uri) as client:
+        return await wrapped_by(connection.database(client, name))
 
 
 async def examine(uri: str, name: str) -> tuple[float, list[str]]:

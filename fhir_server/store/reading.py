@@ -36,10 +36,8 @@ _MAX_TIME_MS: Final = 20_000
 class Content:
     """The bytes of a Binary, kept decoded beside its body."""
 
-    hash: str
     size: int
     content_type: str
-    inline: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +277,7 @@ def stored(document: Document) -> Stored:
         at=int(document["at"]),
         body=document["body"],
         record=document["record"],
-        content=Content(content["hash"], content["size"], content["type"], content.get("inline")) if content else None,
+        content=Content(content["size"], content["type"]) if content else None,
         document=document,
     )
 

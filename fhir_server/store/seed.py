@@ -7,6 +7,7 @@ token. Never in a database that holds a resource of the realm `reel`.
 from __future__ import annotations
 
 from base64 import b64decode
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 from fhir_server.fhir import json
 from fhir_server.fhir.reference import local
 from fhir_server.record.telling import tells, with_resource
-from fhir_server.store.binary import Contents
 from fhir_server.store.document import Deposit, bucket_of, document, stamp
 from fhir_server.store.internal import Internal
+from fhir_server.store.keys import Scope
 from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import CONSENT_FIELDS, Effects, FactChange, VersionMoved, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta, tzinfo
 
     from fhir_server.search.parameters import Parameters
+    from fhir_server.store.binary import Contents
     from fhir_server.store.connection import Client, Database, Document
 
 REALM = "essai"
@@ -48,6 +50,7 @@ async def seed(
     database: Database,
     wanted: Sequence[Seed],
     *,
+    contents: Contents,
     parameters: Parameters,
     now: int,
     zone: tzinfo,
@@ -63,45 +66,48 @@ async def seed(
             {"_id": {"$in": [f"{one.resource['resourceType']}/{one.resource['id']}" for one in wanted]}}, {"_id": 1}
         )
     }
-    writing, contents, key = Writing(database, Transactions(client)), Contents(database), await internal.key("routing")
+    writing, key = Writing(database, Transactions(client)), await internal.key("routing")
     added = 0
     for position, one in enumerate(wanted):
         if f"{one.resource['resourceType']}/{one.resource['id']}" in there:
             continue
         # a moment of its own for each, so that the order they were written in can be told
-        candidate = await _candidate(one, database, contents, parameters, key, now + position)
-        effects = _effects(candidate, json.decode_object(bytes(candidate["body"])), zone, authorisation)
-        try:
-            await writing.create(candidate, effects)
-        except VersionMoved:
-            continue
-        added += 1
+        with suppress(VersionMoved):
+            async with _candidate(one, database, contents, parameters, key, now + position) as candidate:
+                effects = _effects(candidate, json.decode_object(bytes(candidate["body"])), zone, authorisation)
+                await writing.create(candidate, effects)
+            added += 1
     return added
 
 
+@asynccontextmanager
 async def _candidate(
     one: Seed, database: Database, contents: Contents, parameters: Parameters, key: bytes, at: int
-) -> Document:
+) -> AsyncIterator[Document]:
+    """The document to store; the content of a Binary is kept for as long as it is being stored."""
     resource = dict(one.resource)
-    extra: dict[str, Any] = {}
-    if resource["resourceType"] == "Binary":
-        extra["content"] = await contents.keep(b64decode(resource.pop("data")), resource["contentType"])
-        extra |= await _owner(resource, database)
+    if resource["resourceType"] != "Binary":
+        yield _document(one, resource, parameters, key, at)
+        return
+    owner = await _owner(resource, database)
+    data, scope = b64decode(resource.pop("data")), Scope.of(owner["record"], resource["id"])
+    async with contents.keep(data, resource["contentType"], scope) as content:
+        yield {**_document(one, resource, parameters, key, at), **owner, "content": content}
+
+
+def _document(one: Seed, resource: dict[str, Any], parameters: Parameters, key: bytes, at: int) -> Document:
     stamped, body = stamp(json.encode(resource), resource, id=resource["id"], version=1, at=at)
     type, id = str(stamped["resourceType"]), str(stamped["id"])
-    return {
-        **document(
-            stamped,
-            body,
-            parameters=parameters,
-            version=1,
-            at=at,
-            realm=REALM,
-            deposit=Deposit(one.by, one.organisation, at, secret=False),
-            bucket=bucket_of(key, type, id, None),
-        ),
-        **extra,
-    }
+    return document(
+        stamped,
+        body,
+        parameters=parameters,
+        version=1,
+        at=at,
+        realm=REALM,
+        deposit=Deposit(one.by, one.organisation, at, secret=False),
+        bucket=bucket_of(key, type, id, None),
+    )
 
 
 async def _owner(binary: dict[str, Any], database: Database) -> dict[str, Any]:

@@ -5,12 +5,11 @@ No body leaves the store this way.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bson import ObjectId
-from gridfs.asynchronous import AsyncGridFSBucket
 from pymongo import ReplaceOne
 from pymongo.errors import DuplicateKeyError
 
@@ -19,13 +18,19 @@ from fhir_server.fhir.date import moment
 from fhir_server.fhir.errors import FhirError, Unprocessable
 from fhir_server.record.facts import SHAPE, new_record
 from fhir_server.record.telling import TELLING, with_resource
+from fhir_server.store.connection import answering
+from fhir_server.store.content_files import ContentFiles, file_of, loosen
 from fhir_server.store.document import SCHEMA, WITH_REFERENCES, document, keeps_records, records_in
-from fhir_server.store.erasure import ERASED
+from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
+from fhir_server.store.keys import forget_unused
+from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import CONSENT_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta, tzinfo
+
+    from pymongo.asynchronous.client_session import AsyncClientSession
 
     from fhir_server.search.parameters import Parameters
     from fhir_server.store.connection import Database, Document
@@ -90,6 +95,7 @@ async def reindex(
     await rebuild_facts(database, zone=zone, authorisation=authorisation)
     await shapes.update_one({"_id": "entries"}, {"$set": {"entries": wanted}}, upsert=True)
     await shapes.delete_one({"_id": "reindex"})
+    await ContentFiles(database).drop_lost_chunks(time.time_ns() // 1000, age=UNOWNED_FOR)
     return Reindexed(done, tuple(refused))
 
 
@@ -181,25 +187,35 @@ async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: time
 
 
 async def sweep(database: Database, now: int) -> int:
-    """Remove Binaries that found no owner within a day, and contents that nothing refers to; answer how many."""
-    old = await database["resources"].find({"unowned": {"$lt": now - UNOWNED_FOR}}, {"_id": 1}).to_list()
-    keys = [one["_id"] for one in old]
-    if keys:
-        await database["resources"].delete_many({"_id": {"$in": keys}, "unowned": {"$lt": now - UNOWNED_FOR}})
-        await database["versions"].delete_many({"of": {"$in": keys}})
-    return len(keys) + await _sweep_contents(database, now)
-
-
-async def _sweep_contents(database: Database, now: int) -> int:
-    bucket = AsyncGridFSBucket(database, bucket_name="content")
+    """Remove Binaries that found no owner within a day, and files that no version needs; answer how many."""
     swept = 0
-    before = ObjectId.from_datetime(moment(now - UNOWNED_FOR))
-    async for file in database["content.files"].find({"_id": {"$lt": before}}, {"_id": 1, "filename": 1}):
-        used = {"content.hash": str(file["filename"]).removeprefix(ERASED)}
-        if (
-            await database["resources"].find_one(used, {"_id": 1}) is None
-            and await database["versions"].find_one(used, {"_id": 1}) is None
-        ):
-            await bucket.delete(file["_id"])
-            swept += 1
-    return swept
+    with answering():
+        old = await database["resources"].find({"unowned": {"$lt": now - UNOWNED_FOR}}, {"_id": 1}).to_list()
+    for one in old:
+        swept += await _sweep_binary(database, one["_id"], now)
+    await forget_unused(database, moment(now - UNOWNED_FOR))
+    return swept + await ContentFiles(database).sweep(now, age=UNOWNED_FOR)
+
+
+async def sweep_interrupted(database: Database, now: int, *, dead_since: int) -> int:
+    """Remove the files of uploads that a crash cut, at the start of a server that has the database for itself."""
+    return await ContentFiles(database).sweep(now, age=UNOWNED_FOR, dead_since=dead_since)
+
+
+async def _sweep_binary(database: Database, key: str, now: int) -> bool:
+    """Remove one Binary with its versions and its key, unless it was given an owner meanwhile."""
+    resources, versions = database["resources"], database["versions"]
+
+    async def work(session: AsyncClientSession) -> bool:
+        where = {"_id": key, "unowned": {"$lt": now - UNOWNED_FOR}}
+        gone = await resources.find_one_and_delete(where, {"content.file": 1}, session=session)
+        if gone is None:
+            return False
+        past = await versions.find({"of": key}, {"content.file": 1}, session=session).to_list()
+        await versions.delete_many({"of": key}, session=session)
+        await database[CONTENT_KEYS].delete_many({"_id": key, "record": None}, session=session)
+        await loosen(database, {file for one in (gone, *past) if (file := file_of(one)) is not None}, session)
+        return True
+
+    with answering():
+        return await Transactions(database.client).run(work)

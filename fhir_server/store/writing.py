@@ -21,13 +21,14 @@ from fhir_server.record.facts import Document as FactsDocument
 from fhir_server.record.facts import new_record
 from fhir_server.search.predicate import all_of, any_of
 from fhir_server.store.connection import Document, answering
-from fhir_server.store.contents_within import ContentsWithin
+from fhir_server.store.content_files import file_of, keep
 from fhir_server.store.document import marker, previous
 from fhir_server.store.filters import Filter, to_filter
 from fhir_server.store.finding import Finding
 from fhir_server.store.held_back import HeldBack
 from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
+from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
 from fhir_server.store.transaction import Joined, Transactions
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from fhir_server.search.predicate import Predicate
     from fhir_server.search.visible import Visible
-    from fhir_server.store.binary import Contents
     from fhir_server.store.connection import Database
     from fhir_server.store.held_back import Announced
     from fhir_server.store.reading import Stored
@@ -100,8 +100,9 @@ class Parts:
     reading: Reading
     finding: Finding
     internal: Internal
-    contents: Contents
     writing: Writing
+    database: Database
+    """For who else keeps something in it: the contents of Binaries."""
 
 
 class Writing:
@@ -136,8 +137,7 @@ class Writing:
             held = HeldBack(self._database["resources"], session, turn, announced)
             database = within(self._database, session, turn, held)
             joined = Writing(database, Joined(session), self._conditions, held)
-            finding, internal, contents = Finding(database), Internal(database), ContentsWithin(database)
-            return await work(Parts(Reading(database), finding, internal, contents, joined))
+            return await work(Parts(Reading(database), Finding(database), Internal(database), joined, database))
 
         with answering():
             return await self._transactions.run(run, seconds=seconds, large=True)
@@ -156,9 +156,10 @@ class Writing:
             await self._claim_binaries(document, effects, session, new=True)
             await self._insert(document, session)
             await self._change_facts(effects, session)
+            await self._keep_content(document, session)
 
         several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document
-        await self._carry_out(work, whole=bool(several))
+        await self._carry_out(work, whole=bool(several or file_of(document)))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
         """Store the next version; raise :class:`VersionMoved` when the stored one is no longer `old`."""
@@ -170,10 +171,10 @@ class Writing:
             await self._claim_binaries(document, effects, session)
             await self._swap(old, document, session)
             await self._change_facts(effects, session)
+            await self._keep_content(document, session)
 
-        await self._carry_out(
-            work, whole=bool(effects.facts or effects.binaries or effects.beside or effects.changed or follows)
-        )
+        several = effects.facts or effects.binaries or effects.beside or effects.changed or follows
+        await self._carry_out(work, whole=bool(several or file_of(document)))
 
     async def delete(self, old: Stored, at: int, effects: Effects, trace: str) -> int:
         """Replace a resource by the marker of its deletion, its Binaries with it; answer the marker's version.
@@ -216,6 +217,7 @@ class Writing:
                 await self._claim_binaries(document, effects, session, new=True)
                 await self._insert(document, session)
                 await self._change_facts(effects, session)
+                await self._keep_content(document, session)
             return Existing(found)
 
         async with self._one_at_a_time(condition):
@@ -290,9 +292,11 @@ class Writing:
         resources = self._database["resources"]
         document.pop("owns", None)
         owns: list[str] = []
+        sealed = False
         stored = list(effects.binaries)
         if self._held is not None:
             owns = self._held.claim(document, stored, carried)
+            sealed = any(_is_sealed(self._held.get(key) or {}) for key in owns)
             stored = [key for key in stored if self._held.get(key) is None]
         if stored:
             await resources.update_many(
@@ -310,9 +314,15 @@ class Writing:
                 session=session,
             )
             pointed = {"_id": {"$in": stored}, "owner": document["_id"]}
-            owns += [str(one["_id"]) for one in await resources.find(pointed, {"_id": 1}, session=session).to_list()]
+            mine = await resources.find(pointed, {"content.key": 1}, session=session).to_list()
+            sealed = sealed or any(_is_sealed(one) for one in mine)
+            owns += [str(one["_id"]) for one in mine]
         if owns:
             document["owns"] = sorted(owns)
+        if sealed:
+            # the keys that Binaries had of their own become keys of the record, and go with it
+            own, whose = {"_id": {"$in": owns}, "record": None}, {"$set": {"record": document["record"]}}
+            await self._database[CONTENT_KEYS].update_many(own, whose, session=session)
         if new and self._held is not None and self._held.takes(document):
             return  # nobody knew its id: nothing that is stored is its own, but for what it claimed
         await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
@@ -341,10 +351,17 @@ class Writing:
             gone = {**marker(binary, at), "trace": trace}
             await resources.replace_one({"_id": binary["_id"]}, gone, session=session)
 
+    async def _keep_content(self, document: Document, session: AsyncClientSession | None) -> None:
+        """The file of a large content stays for as long as this version does (`content_files`)."""
+        file = file_of(document)
+        if file is not None and session is not None:
+            await keep(self._database, file, session)
+
     async def _write_beside(self, effects: Effects, session: AsyncClientSession | None) -> None:
         for one in effects.beside:
             # a notification has an id that another worker may have given it too
             await self._insert(dict(one), session, may_wait=False)
+            await self._keep_content(one, session)
         for old, document in effects.changed:
             await self._tell_trace(document)
             await self._swap(old, document, session)
@@ -381,3 +398,7 @@ class Writing:
                 expression=("Consent.status",),
                 code=IssueType.BUSINESS_RULE,
             )
+
+
+def _is_sealed(binary: Document) -> bool:
+    return "key" in binary.get("content", {})

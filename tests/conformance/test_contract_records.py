@@ -34,7 +34,7 @@ EVERY_DOCUMENT = sorted({one for found in DOCUMENTS.values() for one in found})
 
 
 def resource(served: Served, path: str, actor: str = "conformance") -> dict[str, Any]:
-    answer = served.as_(actor).get(path)
+    answer = served.as_(actor).get(path, headers={"Accept": "application/fhir+json"})
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     return told

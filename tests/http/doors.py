@@ -129,6 +129,22 @@ async def read_as_what_it_is(ask: Ask, type: str) -> None:
     await ask.send("GET", f"/{type}/{ask.place.id(type)}", headers={"Accept": "*/*"})
 
 
+OF_READS: Final = ("GET type/id", "HEAD type/id", "GET type/id/_history/vid", "HEAD type/id/_history/vid")
+
+
+@door(*OF_READS, types=("Binary",))
+async def read_a_part_of_it(ask: Ask, type: str) -> None:
+    """As what it is, from here to there, on condition, and in forms that it may not have."""
+    for url in (f"/{type}/{ask.place.id(type)}", f"/{type}/{ask.place.id(type)}/_history/1"):
+        for part in ("bytes=0-0", "bytes=-1", "bytes=99-"):
+            for condition in ({}, {"If-Range": '"1"'}, {"If-Range": '"9"'}, {"If-None-Match": '"1"'}):
+                await ask.send("GET", url, headers={"Range": part, **condition})
+            await ask.send("HEAD", url, headers={"Range": part})
+        for accept in ("text/plain;q=0", "image/png", "application/fhir+json;q=0.1, text/*", "application/fhir+json"):
+            await ask.send("GET", url, headers={"Accept": accept})
+            await ask.send("HEAD", url, headers={"Accept": accept})
+
+
 @door("GET type/id/_history/vid", "HEAD type/id/_history/vid")
 async def vread(ask: Ask, type: str) -> None:
     for version in ("1", "9"):
@@ -149,6 +165,15 @@ async def update(ask: Ask, type: str) -> None:
     url, body = f"/{type}/{ask.place.id(type)}", json.dumps(target(type, ask.place) | {"language": "fr"})
     for condition in ({"If-None-Match": "*"}, {"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
         await ask.send("PUT", url, content=body, headers=FHIR_JSON | condition)
+
+
+@door("PUT type/id", types=("Binary",), writes=True)
+async def update_as_what_it_is(ask: Ask, type: str) -> None:
+    """The next version, sent without a resource around it; it is not even read where it is refused."""
+    url = f"/{type}/{ask.place.id(type)}"
+    for condition in ({"If-None-Match": "*"}, {"If-Match": 'W/"9"'}, {"If-Match": 'W/"1"'}):
+        for size in (3, 100_000):
+            await ask.send("PUT", url, content=bytes(size), headers={"Content-Type": "text/plain", **condition})
 
 
 @door("PUT type/id", types=("DocumentReference",), writes=True)
@@ -448,6 +473,16 @@ async def create_binary_owned_by(ask: Ask, type: str) -> None:
     body = {"resourceType": "Binary", "contentType": "text/plain", "data": "Qm9u", "securityContext": owner}
     await ask.post("/Binary", body, Prefer="return=OperationOutcome")
     await ask.post("/Binary", body)
+
+
+@door("POST type", types=("DocumentReference", "Patient"), writes=True)
+async def send_content_owned_by(ask: Ask, type: str) -> None:
+    """The same in the header that goes with a content."""
+    owner = {"Content-Type": "text/plain", "X-Security-Context": f"{type}/{ask.place.id(type)}"}
+    for size in (3, 100_000):
+        await ask.send("POST", "/Binary", content=bytes(size), headers=owner)
+    for how in ("representation", "OperationOutcome", "minimal"):
+        await ask.send("POST", "/Binary", content=b"Bon", headers={**owner, "Prefer": f"return={how}"})
 
 
 @door("POST type", "GET type", types=("DocumentReference",), writes=True)

@@ -153,9 +153,10 @@ def test_the_resources_in_a_bundle_stay_whole(client: httpx.Client) -> None:
 def test_a_binary_in_part_is_asked_for_as_fhir(client: httpx.Client) -> None:
     sent = {"resourceType": "Binary", "contentType": "text/plain", "data": "Qm9u"}
     path = f"Binary/{client.post('Binary', json=sent, headers=FHIR_JSON).json()['id']}"
-    whole = client.get(path).json()
-    assert client.get(f"{path}?_summary=true").json() == part_of(whole, "contentType")
-    assert client.get(f"{path}?_elements=data").json() == part_of(whole, "contentType", "data")
+    whole = client.get(path, headers={"Accept": "application/fhir+json"}).json()
+    for accept in ({}, {"Accept": "application/fhir+json"}, {"Accept": "text/plain, */*;q=0.1"}):
+        assert client.get(f"{path}?_summary=true", headers=accept).json() == part_of(whole, "contentType")
+        assert client.get(f"{path}?_elements=data", headers=accept).json() == part_of(whole, "contentType", "data")
     for asked in ("_summary=true", "_elements=contentType"):
         for native in ("text/plain", "application/pdf"):
             answer = client.get(f"{path}?{asked}", headers={"Accept": native})

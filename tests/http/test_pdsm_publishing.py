@@ -149,7 +149,7 @@ def test_a_simplified_publish_becomes_a_document_and_a_binary(record: OwnRecord,
     assert "data" not in attachment
     assert (attachment["size"], attachment["hash"]) == (len(pdsm.PDF), pdsm.digest(pdsm.PDF))
     patient = record.as_("patient")
-    content = patient.get(attachment["url"]).json()
+    content = patient.get(attachment["url"], headers={"Accept": "application/fhir+json"}).json()
     assert (content["contentType"], b64decode(content["data"])) == ("application/pdf", pdsm.PDF)
     traces = json.dumps(patient.get(f"AuditEvent?patient={record.id}&_sort=-date&_count=5").json())
     assert attachment["url"] in traces, "what the server stores beside leaves its own trace"

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 import pytest
+from bson import ObjectId
 from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.database import Database as MongoDatabase
@@ -28,8 +29,7 @@ from fhir_server.settings import Settings, load_settings
 from fhir_server.store.binary import INLINE_BYTES
 from fhir_server.store.connection import connect, database
 from fhir_server.store.embedded import running_uri
-from fhir_server.store.erasure import ERASED, Due, Erasure
-from fhir_server.store.upkeep import UNOWNED_FOR, sweep
+from fhir_server.store.erasure import Due, Erasure
 from tests.conformance.choices import authorisation
 from tests.conformance.own_record import OwnRecord, document, own_record, patient
 from tests.parallel import aside
@@ -66,7 +66,7 @@ def settings(served: Served) -> Settings:
 def erase(served: Served) -> set[str]:
     """Do in this process what the command does; answer which records went."""
     done: list[Erased] = []
-    aside(app.erase(settings(served), done.append, grace=0.0))
+    aside(app.erase(settings(served), done.append))
     return {one.record for one in done}
 
 
@@ -219,6 +219,13 @@ def test_what_belongs_to_two_records_goes_with_the_first(served: Served, stored:
 # Large contents
 
 
+def file_of(stored: Database, key: str) -> ObjectId:
+    """The file that a Binary needs."""
+    found = stored["resources"].find_one({"_id": key})
+    assert found is not None
+    return ObjectId(found["content"]["file"])
+
+
 def large(record: OwnRecord, data: bytes) -> str:
     """A document that owns a Binary too large to stand beside its body; answer the key of the Binary."""
     publisher = record.as_("hopital")
@@ -228,43 +235,33 @@ def large(record: OwnRecord, data: bytes) -> str:
     return key
 
 
-def test_a_large_content_goes_unless_somebody_else_refers_to_it(served: Served, stored: Database) -> None:
-    own, shared = os.urandom(INLINE_BYTES + 1), os.urandom(INLINE_BYTES + 2)
+def test_a_large_content_goes_with_its_record_alone(served: Served, stored: Database) -> None:
+    """Equal contents of two records are two files: the one that stays tells nothing of the one that went."""
+    data = os.urandom(INLINE_BYTES + 1)
     record, other = own_record(served), own_record(served)
-    names = {}
-    for key, data in ((large(record, own), "own"), (large(record, shared), "shared")):
-        found = stored["resources"].find_one({"_id": key})
-        assert found is not None
-        names[data] = found["content"]["hash"]
-    still = large(other, shared)
+    gone, still = (file_of(stored, large(one, data)) for one in (record, other))
+    assert gone != still
     over(record)
     erase(served)
-    there = set(stored["content.files"].distinct("filename"))
-    assert names["own"] not in there
-    assert names["shared"] in there, "under its own name again"
-    assert not any(name.startswith(ERASED) for name in there)
-    assert len(other.as_("hopital").get(f"/{still}", headers={"Accept": "text/plain"}).content) == len(shared)
+    assert stored["content.files"].find_one({"_id": gone}) is None
+    assert stored["content.chunks"].count_documents({"files_id": gone}) == 0
+    left = stored["content.files"].find_one({"_id": still})
+    assert left is not None
+    assert left["metadata"]["state"] == "kept"
+    assert stored["content.chunks"].count_documents({"files_id": still}) > 0
 
 
-def test_the_sweep_spares_a_content_that_waits_for_its_name(served: Served, stored: Database) -> None:
+def test_a_file_that_is_still_needed_is_kept(served: Served, stored: Database) -> None:
+    """Whatever made it loose, a version that needs it keeps it."""
     record = own_record(served)
     key = large(record, os.urandom(INLINE_BYTES + 3))
-    held = stored["resources"].find_one({"_id": key})
-    assert held is not None
-    name = held["content"]["hash"]
-    stored["content.files"].update_one({"filename": name}, {"$set": {"filename": f"{ERASED}{name}"}})
-
-    async def swept() -> None:
-        client = connect(running_uri(served.data))
-        try:
-            await sweep(database(client, "fhir"), time.time_ns() // 1000 + UNOWNED_FOR)
-        finally:
-            await client.close()
-
-    aside(swept())
-    assert stored["content.files"].count_documents({"filename": f"{ERASED}{name}"}) == 1
+    file = file_of(stored, key)
+    stored["content.files"].update_one({"_id": file}, {"$set": {"metadata.state": "loose"}})
     erase(served)
-    assert stored["content.files"].count_documents({"filename": name}) == 1
+    left = stored["content.files"].find_one({"_id": file})
+    assert left is not None
+    assert left["metadata"]["state"] == "kept"
+    assert len(record.as_("hopital").get(f"/{key}").content) == INLINE_BYTES + 3
 
 
 # Interrupted

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
+from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database as MongoDatabase
 
@@ -82,6 +83,11 @@ def own(record: OwnRecord, key: str, *labels: str, by: str = "hopital") -> str:
     return f"DocumentReference/{record.deposit(*labels, by=by, content=[{'attachment': attachment}])}"
 
 
+def read(client: httpx.Client, key: str) -> bytes:
+    """The content, as a FHIR resource tells it."""
+    return data_of(client.get(f"/{key}", headers={"Accept": "application/fhir+json"}))
+
+
 def data_of(answer: httpx.Response) -> bytes:
     assert answer.status_code == 200, answer.text
     return b64decode(answer.json()["data"], validate=True)
@@ -100,7 +106,7 @@ def held(stored: Database, key: str) -> dict[str, Any]:
 def test_a_binary_keeps_its_bytes(record: OwnRecord, stored: Database, size: int) -> None:
     data, publisher = os.urandom(size), record.as_("hopital")
     key = deposit(publisher, data)
-    assert data_of(publisher.get(f"/{key}")) == data
+    assert read(publisher, key) == data
     native = publisher.get(f"/{key}", headers={"Accept": "application/octet-stream"})
     assert (native.content, native.headers["Content-Type"]) == (data, "application/octet-stream")
     content = held(stored, key)["content"]
@@ -109,12 +115,35 @@ def test_a_binary_keeps_its_bytes(record: OwnRecord, stored: Database, size: int
     assert b"data" not in held(stored, key)["body"]
 
 
-def test_equal_large_contents_are_stored_once(record: OwnRecord, stored: Database) -> None:
-    data, publisher = os.urandom(INLINE_BYTES + 1), record.as_("hopital")
-    keys = [deposit(publisher, data), deposit(record.as_("hopital"), data)]
-    contents = [held(stored, key)["content"] for key in keys]
+def owned_by(record: OwnRecord, owner: str, data: bytes) -> str:
+    """The key of a new Binary of a document that is there."""
+    return deposit(record.as_("hopital"), data, securityContext={"reference": owner})
+
+
+def test_equal_large_contents_of_a_record_are_stored_once(record: OwnRecord, stored: Database) -> None:
+    data = os.urandom(INLINE_BYTES + 1)
+    owner = f"DocumentReference/{record.deposit()}"
+    contents = [held(stored, owned_by(record, owner, data))["content"] for _ in range(2)]
     assert contents[0]["file"] == contents[1]["file"]
-    assert stored["content.files"].count_documents({"filename": contents[0]["hash"]}) == 1
+    assert stored["content.chunks"].count_documents({"files_id": ObjectId(contents[0]["file"])}) == 5
+
+
+def test_equal_contents_of_two_records_share_nothing(served: Served, record: OwnRecord, stored: Database) -> None:
+    """Nor does one that belongs to no record yet: who sends what is there already learns and costs nothing less."""
+    data, other = os.urandom(INLINE_BYTES + 1), own_record(served)
+    keys = [owned_by(one, f"DocumentReference/{one.deposit()}", data) for one in (record, other)]
+    keys += [deposit(record.as_("hopital"), data) for _ in range(2)]
+    assert len({held(stored, key)["content"]["file"] for key in keys}) == 4
+
+
+def test_a_version_with_the_same_content_needs_no_second_file(record: OwnRecord, stored: Database) -> None:
+    data, publisher = os.urandom(INLINE_BYTES + 1), record.as_("hopital")
+    key = deposit(publisher, data)
+    first = held(stored, key)["content"]["file"]
+    answer = publisher.put(f"/{key}", json=binary(data, id=key.partition("/")[2], language="fr"), headers=FHIR_JSON)
+    assert answer.json()["meta"]["versionId"] == "2"
+    assert held(stored, key)["content"]["file"] == first
+    assert read(publisher, f"{key}/_history/1") == read(publisher, key) == data
 
 
 def test_an_update_of_a_binary_keeps_the_bytes_of_before(record: OwnRecord, stored: Database) -> None:
@@ -123,8 +152,8 @@ def test_an_update_of_a_binary_keeps_the_bytes_of_before(record: OwnRecord, stor
     owner = own(record, key)
     answer = publisher.put(f"/{key}", json=binary(second, id=key.partition("/")[2]), headers=FHIR_JSON)
     assert data_of(answer) == second
-    assert data_of(publisher.get(f"/{key}")) == second
-    assert data_of(publisher.get(f"/{key}/_history/1")) == first
+    assert read(publisher, key) == second
+    assert read(publisher, f"{key}/_history/1") == first
     assert held(stored, key)["owner"] == owner
 
 
@@ -134,7 +163,7 @@ def test_a_binary_goes_with_its_document(record: OwnRecord, stored: Database) ->
     key = deposit(specialist, b"content")
     assert patient.get(f"/{key}").status_code == 404
     owner = own(record, key, by="specialiste")
-    assert data_of(patient.get(f"/{key}")) == b"content"
+    assert read(patient, key) == b"content"
     assert specialist.delete(f"/{owner}").status_code == 204
     for client, status in ((patient, 410), (specialist, 410), (stranger, 404)):
         assert client.get(f"/{key}").status_code == status
@@ -152,26 +181,15 @@ def test_what_nobody_points_to_is_swept_after_a_day(served: Served, record: OwnR
         deposit(publisher, os.urandom(INLINE_BYTES + 1)),
     )
     own(record, owned)
-    file = {"filename": held(stored, large)["content"]["hash"]}
-    kept = held(stored, owned)["content"]["hash"]
+    file, kept = (held(stored, key)["content"]["file"] for key in (large, owned))
     sweep_at(served, DAY - 3_600_000_000)
     assert [publisher.get(f"/{key}").status_code for key in (large, small, owned)] == [200, 200, 200]
     sweep_at(served, DAY + 60_000_000)
     assert [publisher.get(f"/{key}").status_code for key in (large, small, owned)] == [404, 404, 200]
-    assert stored["content.files"].count_documents(file) == 0
-    assert stored["content.files"].count_documents({"filename": kept}) == 1
-    assert len(data_of(publisher.get(f"/{owned}"))) == INLINE_BYTES + 1
-
-
-def test_an_old_content_that_is_deposited_again_is_not_swept(
-    served: Served, record: OwnRecord, stored: Database
-) -> None:
-    publisher, data = record.as_("hopital"), os.urandom(INLINE_BYTES + 1)
-    key = deposit(publisher, data)
-    stored["resources"].delete_one({"_id": key})
-    again = deposit(publisher, data)
-    sweep_at(served, DAY - 60_000_000)
-    assert data_of(publisher.get(f"/{again}")) == data
+    assert stored["content.files"].find_one({"_id": ObjectId(file)}) is None
+    assert stored["content.chunks"].count_documents({"files_id": ObjectId(file)}) == 0
+    assert stored["content.files"].count_documents({"_id": ObjectId(kept)}) == 1
+    assert len(read(publisher, owned)) == INLINE_BYTES + 1
 
 
 # Reindex

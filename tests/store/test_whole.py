@@ -22,6 +22,7 @@ from fhir_server.store import indexes
 from fhir_server.store.binary import INLINE_BYTES, Contents
 from fhir_server.store.connection import Client, Database, connect, database
 from fhir_server.store.embedded import EmbeddedMongo
+from fhir_server.store.keys import ContentKeys, Scope
 from fhir_server.store.ordering import Order
 from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import Effects, FactChange, Parts, VersionMoved, Writing
@@ -81,6 +82,16 @@ async def opened(mongo_uri: str) -> AsyncIterator[Opened]:
 def writing(opened: Opened) -> Writing:
     client, held = opened
     return Writing(held, Transactions(client))
+
+
+def contents_of(database: Database) -> Contents:
+    return Contents(database, ContentKeys(database, None))
+
+
+async def kept(contents: Contents, data: bytes) -> dict[str, Any]:
+    """What tells this content, of record ``r``."""
+    async with contents.keep(data, "text/plain", Scope.of("r", "a")) as content:
+        return content
 
 
 async def test_what_waits_is_found_by_its_own_transaction_alone(opened: Opened) -> None:
@@ -150,8 +161,8 @@ async def test_what_is_taken_back_leaves_nothing_behind(opened: Opened) -> None:
     large = b"x" * (3 * INLINE_BYTES + 7)
 
     async def work(parts: Parts) -> None:
-        content = await parts.contents.keep(large, "text/plain")
-        assert await parts.contents.give(content) == large
+        content = await kept(contents_of(parts.database), large)
+        assert await contents_of(parts.database).give(content) == large
         await parts.writing.create(new("a", type="Binary", content=content), Effects())
         await parts.writing.create(new("b", body=Binary(b"{" + b" " * INLINE_BYTES + b"}")), Effects())
         await parts.writing.send()
@@ -163,25 +174,22 @@ async def test_what_is_taken_back_leaves_nothing_behind(opened: Opened) -> None:
         assert await opened[1][name].count_documents({}) == 0, name
 
 
-async def test_large_contents_are_those_of_gridfs(opened: Opened) -> None:
-    """Written within, they are read without; equal ones are stored once, whoever wrote them first."""
-    large, contents = b"y" * (2 * INLINE_BYTES + 1), Contents(opened[1])
+async def test_contents_that_are_written_within_are_read_without(opened: Opened) -> None:
+    """Equal ones of a record are stored once, whoever wrote them first."""
+    large, contents = b"y" * (2 * INLINE_BYTES + 1), contents_of(opened[1])
+    first = await kept(contents, large)
+    document = {**new("a", type="Binary", record="r", content=first), "trace": "AuditEvent/a"}
+    await writing(opened).create(document, Effects())
 
-    async def work(parts: Parts) -> dict[str, Any]:
-        return await parts.contents.keep(large, "text/plain")
+    async def work(parts: Parts) -> tuple[dict[str, Any], dict[str, Any]]:
+        within = contents_of(parts.database)
+        return await kept(within, large), await kept(within, large[1:])
 
-    kept = await writing(opened).whole(work, seconds=9, announced=Traces())
-    assert await contents.give(kept) == large
-    assert await contents.keep(large, "text/plain") == kept
-    before = await contents.keep(large[1:], "text/plain")
-
-    async def again(parts: Parts) -> dict[str, Any]:
-        kept = await parts.contents.keep(large[1:], "text/plain")
-        assert await parts.contents.give(kept) == large[1:]
-        return kept
-
-    assert await writing(opened).whole(again, seconds=9, announced=Traces()) == before
-    assert await opened[1]["content.files"].count_documents({}) == 2
+    again, other = await writing(opened).whole(work, seconds=9, announced=Traces())
+    assert again == first
+    assert await contents.give(again) == large
+    assert await contents.give(other) == large[1:]
+    assert other["file"] != first["file"]
 
 
 def born(ins: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/binaries.py:owner_fields": "a Binary takes the labels of its owner",
     "interactions/change.py:_is_own": "who deposited it decides which change is legal",
     "interactions/history.py:_many": "the position a page ended at",
+    "interactions/publishing.py:replaced_by": "what takes the place of a masked document is masked too",
     "interactions/publishing.py:_superseded": "what is replaced keeps what its body does not tell",
     "interactions/publishing.py:compared": "the size and the hash of a Binary that a document may point to",
     "interactions/read.py:_answer": "the owner of native content, for X-Security-Context; the bytes of a Binary",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
@@ -30,7 +31,8 @@ async def send_whole(send: Send, incoming: Incoming, response: Response, request
     body = response.body
     await _begin(send, response, len(body) if response.length is None else response.length, request_id)
     body = b"" if head or response.status in (204, 304) else body
-    if not incoming.ended and (b"connection", b"close") in response.headers:
+    stopped = response.status == HTTPStatus.REQUEST_TIMEOUT  # he sends nothing more
+    if not incoming.ended and not stopped and (b"connection", b"close") in response.headers:
         # a connection closed on somebody who still sends is reset, and he may never read why
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await _linger(incoming)

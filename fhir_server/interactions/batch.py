@@ -20,6 +20,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
 from fhir_server.record.elements import TYPES
 from fhir_server.record.telling import TELLING
+from fhir_server.validation.sharing.profiles import PROVIDES, declared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -41,6 +42,12 @@ def bundle_of(raw: bytes) -> JsonObject:
             f"Bundles of type batch and transaction are carried out; this one is {bundle.get('type', 'of no type')!r}.",
             expression=("Bundle.type",),
             code=IssueType.NOT_SUPPORTED,
+        )
+    if bundle["type"] == "batch" and any(url in PROVIDES for url in declared(bundle)):
+        raise Unprocessable(
+            "Documents are provided by a transaction, whole or not at all; this Bundle is a batch (ITI-65).",
+            expression=("Bundle.type",),
+            code=IssueType.BUSINESS_RULE,
         )
     return bundle
 

@@ -173,7 +173,9 @@ def _labels_must_be_legal(
 
 def _only(legal: bool) -> None:  # noqa: FBT001 - one statement
     if not legal:
-        raise Forbidden("You may not make this change to a document that somebody else deposited, or lift this label.")
+        raise Forbidden(
+            "You may not make this change: of what others deposited, or of the labels of what you see of a record."
+        )
 
 
 def _is_own(exchange: Exchange, facts: Facts, old: Stored) -> bool:

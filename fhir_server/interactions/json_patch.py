@@ -82,7 +82,7 @@ def _holder(resource: Any, path: str) -> tuple[Any, str]:  # noqa: ANN401 - any 
 
 
 def _operations(patch: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever the client sent
-    if not isinstance(patch, list) or not patch:
+    if not isinstance(patch, list):
         raise Invalid("A JSON Patch is an array of operations.")
     if len(patch) > MOST_OPERATIONS:
         raise Invalid(f"The patch has {len(patch)} operations; this server takes {MOST_OPERATIONS}.")

@@ -13,6 +13,8 @@ from fhir_server.fhir.outcome import IssueType, information
 from fhir_server.record.labels import INVISIBLE_PATIENT, MASQUE_PS, TRE_A07, labels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.prepare import Draft
@@ -32,6 +34,20 @@ def mask_by_default(exchange: Exchange, draft: Draft, facts: Facts) -> None:
     labels = labels_of(draft.resource)
     if MASQUE_PS in labels or (INVISIBLE_PATIENT in labels and not exchange.server.law.masked_and_invisible):
         return
+    _mask(draft, f"The patient has all new documents masked to professionals: {MASQUE_PS} was added.")
+
+
+def keep_masked(draft: Draft, labels: Collection[str]) -> None:
+    """Mask a document that takes the place of a masked one: a correction shows nobody what the patient hid (R-20).
+
+    ``labels`` are those of the document replaced, which who replaces it sees.
+    """
+    own = labels_of(draft.resource)
+    if MASQUE_PS in labels and MASQUE_PS not in own and INVISIBLE_PATIENT not in own:
+        _mask(draft, f"The document that this one replaces is masked to professionals: {MASQUE_PS} was added.")
+
+
+def _mask(draft: Draft, why: str) -> None:
     parts = json.members(draft.body)
     told = json.elements(parts.get("securityLabel", b"[]"))
     parts["securityLabel"] = b"[" + b",".join([*told, json.encode(_LABEL)]) + b"]"
@@ -39,10 +55,4 @@ def mask_by_default(exchange: Exchange, draft: Draft, facts: Facts) -> None:
     before = draft.resource.get("securityLabel")
     after: list[Json] = [*(before if isinstance(before, list) else []), _LABEL]
     draft.resource = {**draft.resource, "securityLabel": after}
-    draft.remarks.append(
-        information(
-            IssueType.INFORMATIONAL,
-            f"The patient has all new documents masked to professionals: {MASQUE_PS} was added.",
-            "DocumentReference.securityLabel",
-        )
-    )
+    draft.remarks.append(information(IssueType.INFORMATIONAL, why, "DocumentReference.securityLabel"))

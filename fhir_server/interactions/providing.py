@@ -34,6 +34,21 @@ class Provision:
     patients: Mapping[int, JsonObject] = field(default_factory=dict)
     """Patients that are there to be referred to, and are not created."""
 
+    def must_be_of_one(self, records: Mapping[int, str | None]) -> None:
+        """Raise 422 unless what is submitted is about one patient; ``records`` are those the entries belong to."""
+        told: dict[str, int] = {}
+        for position in sorted({*self.levels, *self.patients} & records.keys()):
+            record = records[position]
+            if record is not None:
+                told.setdefault(record, position)
+        if len(told) > 1:
+            raise Unprocessable(
+                f"{', '.join(f'Bundle.entry[{position}]' for position in told.values())} are about different patients; "
+                "a submission is about one.",
+                expression=tuple(f"Bundle.entry[{position}].resource.subject" for position in told.values()),
+                code=IssueType.BUSINESS_RULE,
+            )
+
 
 def provision_of(exchange: Exchange, bundle: JsonObject, calls: Sequence[Call]) -> Provision:
     """Look at a transaction as ITI-65, if it is one; raise 422 with everything that is wrong with the Bundle."""

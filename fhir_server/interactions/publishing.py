@@ -22,6 +22,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
 from fhir_server.fhir.reference import local
+from fhir_server.interactions.masking import keep_masked
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.record.actors import INS, identifier_key
 from fhir_server.record.notification import SERVER
@@ -134,7 +135,7 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
     if draft.type != "DocumentReference" or not profiles_of(exchange, draft.resource):
         return []
     is_french = is_of_the_dmp(exchange, draft.resource)
-    found = list(_of_patient(draft.resource, facts)) if is_french else []
+    found = list(_of_patient(draft.resource, facts, exchange.server.base_url)) if is_french else []
     brought = {one.key: one for one in carried}
     for position, attachment in _attachments(draft.resource):
         where = f"DocumentReference.content[{position}].attachment"
@@ -152,17 +153,22 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
             content = binary.document["content"]
             held = (content["size"], await exchange.server.contents.sha1(content))
             found += _of_bytes(exchange, attachment, held, where, is_french=is_french)
+            found += _of_media(attachment, str(content["type"]), where, is_french=is_french)
             data = await _xml(exchange, attachment, content) if is_french else None
         if is_french and data is not None and _media(attachment) in XML and len(data) <= _LARGEST_XML:
             found += issues_of_content(data, draft.resource, facts.persons, where)
     return found
 
 
-def _of_patient(resource: JsonObject, facts: Facts) -> Iterator[Issue]:
+def _of_patient(resource: JsonObject, facts: Facts, base_url: str) -> Iterator[Issue]:
     """The INS of the contained source patient is the patient's; which one that is is not told."""
     context = resource.get("context")
     source = context.get("sourcePatientInfo") if isinstance(context, dict) else None
     literal = source.get("reference") if isinstance(source, dict) else None
+    patient = local(literal, base_url) if isinstance(literal, str) else None
+    if patient is not None and patient.id != facts.record:
+        sentence = "The source patient is not the patient the document is about."
+        yield error(IssueType.BUSINESS_RULE, sentence, "DocumentReference.context.sourcePatientInfo.reference")
     contained = resource.get("contained")
     known = {person for person in facts.persons if person.startswith("ins|")}
     for position, part in enumerate(contained if isinstance(contained, list) else []):
@@ -177,6 +183,14 @@ def _of_patient(resource: JsonObject, facts: Facts) -> Iterator[Issue]:
                     "The INS of the source patient is not that of the patient the document is about.",
                     f"DocumentReference.contained[{position}].identifier[{at}]",
                 )
+
+
+def _of_media(attachment: JsonObject, told: str, where: str, *, is_french: bool) -> Iterator[Issue]:
+    """A document is fetched as what its attachment says, so that is what it must be."""
+    if _base(told) != _media(attachment):
+        sentence = f"The attachment says {_media(attachment)[:80]}; the Binary is {_base(told)[:80]}."
+        severity = Severity.ERROR if is_french else Severity.WARNING
+        yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.contentType",))
 
 
 def _of_bytes(
@@ -215,7 +229,11 @@ async def _xml(exchange: Exchange, attachment: JsonObject, content: dict[str, An
 
 
 def _media(attachment: JsonObject) -> str:
-    return str(attachment.get("contentType", "")).partition(";")[0].strip().lower()
+    return _base(str(attachment.get("contentType", "")))
+
+
+def _base(media: str) -> str:
+    return media.partition(";")[0].strip().lower()
 
 
 def _attachments(resource: JsonObject) -> Iterator[tuple[int, JsonObject]]:
@@ -259,6 +277,8 @@ async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[R
             draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
         if one.old is not None and _status(one.old) == "current":
             found[one.old.key] = Replaced(one.old, is_shown=one.shown is not None)
+            if one.shown is not None and not exchange.is_conformance:
+                keep_masked(draft, one.shown.document["labels"])
     return tuple(found.values())
 
 

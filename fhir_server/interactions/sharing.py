@@ -74,20 +74,29 @@ def is_of_the_dmp(exchange: Exchange, resource: JsonObject) -> bool:
     return any(one.is_french for one in profiles_of(exchange, resource))
 
 
-def found_by_profiles(exchange: Exchange, draft: Draft, *, binding: bool = True, stored: bool = False) -> list[Issue]:
-    """Everything that the profiles of a resource find wrong.
-
-    What is not ``binding`` is told as warnings. Of what is ``stored``, nothing is asked that was true of the way it
-    came only: that it brought its document along.
-    """
+def found_by_profiles(exchange: Exchange, draft: Draft, *, binding: bool = True) -> list[Issue]:
+    """Everything that the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
     profiles = profiles_of(exchange, draft.resource)
+    found = issues_of(draft.resource, profiles, exchange.server.terminology) if profiles else []
+    return found if binding else _as_warnings(found)
+
+
+def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, binding: bool) -> list[Issue]:
+    """What the profiles of a resource find wrong that was not wrong ``before``.
+
+    What was stored by other rules can still be masked, archived, or mended piece by piece.
+    """
+    profiles = profiles_of(exchange, draft.resource) or profiles_of(exchange, before)
+    profiles = tuple(one.of_stored() for one in profiles)
     if not profiles:
         return []
-    if stored:
-        profiles = tuple(one.of_stored() for one in profiles)
-    found = issues_of(draft.resource, profiles, exchange.server.terminology)
-    if binding:
-        return found
+    terminology = exchange.server.terminology
+    known = set(issues_of(before, profiles, terminology))
+    found = [one for one in issues_of(draft.resource, profiles, terminology) if one not in known]
+    return found if binding else _as_warnings(found)
+
+
+def _as_warnings(found: Sequence[Issue]) -> list[Issue]:
     return [replace(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one for one in found]
 
 
@@ -108,6 +117,7 @@ def make_labels_regular(exchange: Exchange, draft: Draft, before: JsonObject | N
     if draft.type != "DocumentReference" or not is_of_the_dmp(exchange, before or draft.resource):
         return
     terminology = exchange.server.terminology
+    _say_once(draft)
     labels = _labels(draft.resource)
     told = [(position, code) for position, one in enumerate(labels) for code in _codes(one, terminology)]
     if not told:
@@ -189,3 +199,12 @@ def _raw(draft: Draft) -> list[bytes]:
 def _relabel(draft: Draft, labels: list[bytes]) -> None:
     draft.body = json.join_members({**json.members(draft.body), "securityLabel": b"[" + b",".join(labels) + b"]"})
     draft.resource = json.decode_object(draft.body)
+
+
+def _say_once(draft: Draft) -> None:
+    """Of equal labels one stays: a mask that was set twice is lifted by taking it off."""
+    labels = _labels(draft.resource)
+    first = [position for position, one in enumerate(labels) if one not in labels[:position]]
+    if len(first) < len(labels):
+        raw = _raw(draft)
+        _relabel(draft, [raw[position] for position in first])

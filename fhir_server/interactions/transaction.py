@@ -154,6 +154,7 @@ async def _carry_out(
             one.changing, one.shared_as = changing, provision.levels.get(entry.position)
             if entry.position in provision.patients:
                 one.account.announced = True  # referred to, as by its identifier: nothing is read and nothing written
+                one.account.record = entry.id
                 done[entry.position] = one, Answer(200, location=f"{server.base_url}/{entry.key}")
                 continue
             with _named(entry.position):
@@ -162,6 +163,7 @@ async def _carry_out(
                     raise _made_here(entry)
             done[entry.position] = one, answer
             await asyncio.sleep(0)  # others are answered meanwhile: much of this asks the database nothing
+        provision.must_be_of_one({position: one.account.record for position, (one, _) in done.items()})
         await parts.writing.send()
         await delayed.announced()
     except TryAgain:
@@ -360,6 +362,10 @@ def _within(position: int, expression: tuple[str, ...]) -> tuple[str, ...]:
     """``Patient.name`` of an entry is ``Bundle.entry[0].resource.name``."""
     where = f"Bundle.entry[{position}]"
     told = tuple(
-        f"{where}.resource.{path.partition('.')[2]}" for path in expression if path[:1].isupper() and "." in path
+        f"{where}.resource{path.removeprefix('Bundle.entry.resource')}"
+        if path.startswith("Bundle.entry.resource")
+        else f"{where}.resource.{path.partition('.')[2]}"
+        for path in expression
+        if path[:1].isupper() and "." in path
     )
     return told or (where,)

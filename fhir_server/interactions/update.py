@@ -45,8 +45,8 @@ from fhir_server.interactions.prepare import (
 )
 from fhir_server.interactions.publishing import compared
 from fhir_server.interactions.sharing import (
-    found_by_profiles,
     is_deletion,
+    made_wrong,
     make_labels_regular,
     must_be_metadata,
     must_have_passed,
@@ -95,8 +95,10 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
         # it tests and answers what is stored, which who feeds only may not read
         raise Forbidden("You feed and do not read: send the whole resource (PUT).")
     facts, old = await held_for_change(exchange, type, id)
-    if old is None or old.body is None:
+    if old is None:
         raise NotFound(f"{type}/{id} is not known.")
+    if old.body is None:
+        raise Gone(f"{type}/{id} was deleted.")
     return await patch_by(exchange, raw, facts, old, by_guide=not exchange.is_conformance)
 
 
@@ -119,10 +121,10 @@ async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored, *,
     draft = read_body(exchange, old.type, body, old.id)
     _restore(draft, shown)
     stored = json.decode_object(old.body or b"{}")
-    if by_guide and is_deletion(exchange, stored, draft.resource):
-        return await _delete(exchange, draft, facts, old)
     if by_guide:
         must_be_metadata(exchange, stored, draft.resource, changed_members(stored, draft.resource))
+    if by_guide and is_deletion(exchange, stored, draft.resource):
+        return await _delete(exchange, draft, facts, old)
     return await _store(exchange, draft, facts, old)
 
 
@@ -269,8 +271,8 @@ async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, 
     changed = changed_members(before, draft.resource)
     if draft.type == "Binary" and not await is_same_data(exchange, draft, old):
         changed.add("data")
-    if changed - {"status", "securityLabel", "extension", "meta.security"}:
-        found = found_by_profiles(exchange, draft, binding=not exchange.is_conformance, stored=True)
+    if changed:
+        found = made_wrong(exchange, draft, before, binding=not exchange.is_conformance)
         if "content" in changed and not exchange.is_conformance:
             found += await compared(exchange, draft, facts, ())
         must_have_passed(draft, found)

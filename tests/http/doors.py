@@ -508,7 +508,6 @@ async def create_replacing(ask: Ask, type: str) -> None:
             body = deposit(ask.place, relatesTo=relates, **told)
             made = await ask.post("/DocumentReference", body, Prefer="return=OperationOutcome")
             if made.status_code == 201:
-                await ask.send("GET", f"/AuditEvent?entity=DocumentReference/{ask.place.id(type)}")
                 await ask.send("DELETE", made.headers["Location"].partition("/_history/")[0])
     await ask.send("GET", f"/DocumentReference/{ask.place.id(type)}")
 

@@ -95,6 +95,7 @@ def test_a_submission_is_stored_whole_and_fetched_bit_for_bit(record: OwnRecord,
             "162031305500201",
             "Bundle.entry[1].resource.contained[1].identifier[0]",
         ),
+        ("entry.2.resource.contentType", "text/html", "Bundle.entry[1].resource.content[0].attachment.contentType"),
     ],
 )
 def test_a_submission_that_breaks_a_rule_is_refused_whole(
@@ -105,6 +106,34 @@ def test_a_submission_that_breaks_a_rule_is_refused_whole(
     assert refused(post(hospital, broken)) == [where]
     assert record.documents("patient") == set()
     assert record.as_("patient").get(f"List?patient={record.id}").json()["total"] == 0
+
+
+def test_a_submission_is_about_one_patient_however_he_is_named(
+    served: Served, record: OwnRecord, hospital: httpx.Client
+) -> None:
+    other = own_record(served)
+    told = pdsm.provided(record.ins)
+    mixed = with_(told, "entry.0.resource.subject", pdsm.subject(other.ins))
+    assert sorted(refused(post(hospital, mixed))) == [
+        "Bundle.entry[0].resource.subject",
+        "Bundle.entry[1].resource.subject",
+    ]
+    assert record.documents("patient") == set()
+    for same in (f"Patient/{record.id}", f"{served.base}/Patient/{record.id}"):
+        named = with_(told, "entry.0.resource.subject", {"reference": same})
+        published(hospital, with_(named, "entry.1.resource.masterIdentifier.value", pdsm.urn()))
+
+
+def test_the_source_patient_is_the_patient(served: Served, record: OwnRecord, hospital: httpx.Client) -> None:
+    other = own_record(served)
+    told = pdsm.simplified(record.ins)
+    told["context"]["sourcePatientInfo"] = {"reference": f"Patient/{other.id}"}
+    assert refused(post(hospital, told)) == ["DocumentReference.context.sourcePatientInfo.reference"]
+
+
+def test_documents_are_not_provided_by_a_batch(record: OwnRecord, hospital: httpx.Client) -> None:
+    assert refused(post(hospital, pdsm.provided(record.ins) | {"type": "batch"})) == ["Bundle.type"]
+    assert record.documents("patient") == set()
 
 
 def test_entries_follow_the_profile_of_their_bundle(record: OwnRecord, hospital: httpx.Client) -> None:
@@ -302,6 +331,13 @@ def test_a_document_is_superseded_by_the_one_that_replaces_it(record: OwnRecord,
     assert f"{key_of(old)}/_history/2" in traces
 
 
+def test_what_takes_the_place_of_a_masked_document_is_masked(record: OwnRecord, hospital: httpx.Client) -> None:
+    masked = [pdsm.coded(pdsm.CONFIDENTIALITY, "N"), pdsm.coded(pdsm.TRE_A07, "MASQUE_PS")]
+    old = published(hospital, pdsm.simplified(record.ins, securityLabel=masked))
+    new = published(hospital, pdsm.simplified(record.ins, relatesTo=replacing(key_of(old))))
+    assert labels(new) == ["N", "MASQUE_PS"]
+
+
 def test_what_is_replaced_is_named_by_its_identifier_too(record: OwnRecord, hospital: httpx.Client) -> None:
     old = published(hospital, pdsm.simplified(record.ins))
     named = {"identifier": {key: old["masterIdentifier"][key] for key in ("system", "value")}}
@@ -408,6 +444,27 @@ def test_metadata_alone_is_patched(record: OwnRecord, hospital: httpx.Client) ->
     assert status(record, key) == ("current", "1")
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "/securityLabel/-", "value": pdsm.coded(pdsm.CONFIDENTIALITY, "U")},
+        {"op": "add", "path": "/extension", "value": [{"url": f"{pdsm.PDSM}pdsm-ext-is-archived", "valueCode": "x"}]},
+    ],
+)
+def test_metadata_are_held_to_the_rules(record: OwnRecord, hospital: httpx.Client, operation: dict[str, Any]) -> None:
+    key = key_of(published(hospital, pdsm.simplified(record.ins)))
+    answer = patched(hospital, key, operation)
+    assert answer.status_code in (400, 422), answer.text
+    assert status(record, key) == ("current", "1")
+
+
+def test_a_mask_that_is_set_twice_is_lifted_once(record: OwnRecord, hospital: httpx.Client) -> None:
+    patient, key = record.as_("patient"), key_of(published(hospital, pdsm.simplified(record.ins)))
+    mask = {"op": "add", "path": "/securityLabel/-", "value": pdsm.coded(pdsm.TRE_A07, "MASQUE_PS")}
+    assert labels(patched(patient, key, mask, mask).json()) == ["N", "MASQUE_PS"]
+    assert labels(patched(patient, key, {"op": "remove", "path": "/securityLabel/1"}).json()) == ["N"]
+
+
 def test_a_document_is_archived_by_a_condition(record: OwnRecord, hospital: httpx.Client) -> None:
     stored = published(hospital, pdsm.simplified(record.ins))
     identifier = stored["masterIdentifier"]
@@ -463,6 +520,11 @@ def test_the_author_deletes_by_entering_in_error(record: OwnRecord, hospital: ht
     wrong = {"op": "replace", "path": "/status", "value": "entered-in-error"}
     assert patched(record.as_("patient"), key, wrong).status_code == 403, "who did not deposit it deletes nothing"
     assert patched(record.as_("inconnu"), key, wrong).status_code == 404
+    more = {"op": "add", "path": "/description", "value": "erreur"}
+    assert patched(hospital, key, wrong, more).status_code == 405, "nothing else is changed with it"
+    whole = {**stored, "status": "entered-in-error"}
+    put = hospital.put(key, content=json.dumps(whole), headers=FHIR_JSON)
+    assert refused(put) == ["DocumentReference.status"]
     answer = patched(hospital, key, wrong)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["status"], answer.json()["meta"]["versionId"]) == ("entered-in-error", "2")
@@ -472,3 +534,4 @@ def test_the_author_deletes_by_entering_in_error(record: OwnRecord, hospital: ht
     assert record.documents("patient") == set()
     traces = json.dumps(patient.get(f"AuditEvent?patient={record.id}&_sort=-date&_count=10").json())
     assert f"{key}/_history/2" in traces
+    assert patched(hospital, key, wrong).status_code == 410

@@ -82,7 +82,6 @@ def issues_of_bundle(bundle: JsonObject, entries: Sequence[Provided], provide: P
         *_of_submission(entries, provide),
         *_of_entries(entries, provide),
         *_of_links(entries, provide),
-        *_of_patients(entries, provide),
     ]
 
 
@@ -195,24 +194,6 @@ def _of_links(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
                     f"{url[:100]} is the fullUrl of no entry: the document is not in the Bundle.",
                     f"Bundle.entry[{one.position}].resource.content[{position}].attachment.url",
                 )
-
-
-def _of_patients(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
-    """A submission is about one patient."""
-    told: dict[str, int] = {}
-    for one in entries:
-        if (one.is_document or one.list_type is not None) and one.resource is not None:
-            subject = one.resource.get("subject")
-            literal = subject.get("reference") if isinstance(subject, dict) else None
-            if isinstance(literal, str):
-                told.setdefault(literal, one.position)
-    if len(told) > 1:
-        positions = ", ".join(f"Bundle.entry[{position}]" for position in told.values())
-        yield error(
-            IssueType.BUSINESS_RULE,
-            f"{positions} name different patients; a submission is about one ({provide.name}).",
-            *(f"Bundle.entry[{position}].resource.subject" for position in told.values()),
-        )
 
 
 def _literals(resource: JsonObject | None, element: str, member: str) -> Iterator[str]:

@@ -23,6 +23,14 @@ EXTENSIONS: Final = {
     "isArchived": IS_ARCHIVED,
 }
 """The extensions whose number a profile limits, by the name its slice has."""
+VALUES: Final = {
+    IS_ARCHIVED: "valueBoolean",
+    EXTENSIONS["designationType"]: "valueCodeableConcept",
+    EXTENSIONS["sourceId"]: "valueIdentifier",
+    f"{MHD}ihe-intendedRecipient": "valueReference",
+    f"{PDSM}pdsm-ext-intended-recipient": "valueReference",
+}
+"""What the extensions of the guides hold."""
 
 MANY: Final = 1_000_000
 NONE: Final = (0, 0)
@@ -41,8 +49,8 @@ class Profile:
     """By path below the type, least and most. ``extension:name`` and ``identifier:use`` count a slice."""
     codes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By path, the codes that may stand there."""
-    contained: frozenset[str] = frozenset()
-    """Paths of references to what the resource itself contains."""
+    contained: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Paths of references to what the resource itself contains, and the types it may be of; none is any."""
     items: frozenset[str] = frozenset()
     """What the entries of a List may refer to."""
     list_type: str | None = None
@@ -60,7 +68,9 @@ class Profile:
         if self.counts.get("content.attachment.data") != ONE:
             return self
         counts = {path: most for path, most in self.counts.items() if path != "identifier:official"}
-        return replace(self, counts={**counts, "content.attachment.data": NONE, "content.attachment.url": ONE})
+        counts |= {"content.attachment.data": NONE, "content.attachment.url": ONE}
+        codes = {**self.codes, "status": MINIMAL.codes["status"]}
+        return replace(self, url=f"{self.url} (stored)", counts=counts, codes=codes)
 
 
 def _of(
@@ -69,7 +79,7 @@ def _of(
     counts: Mapping[str, tuple[int, int]],
     *,
     codes: Mapping[str, frozenset[str]] | None = None,
-    contained: frozenset[str] = frozenset(),
+    contained: Mapping[str, frozenset[str]] | None = None,
     is_french: bool = False,
 ) -> Profile:
     return Profile(
@@ -77,12 +87,14 @@ def _of(
         parent.type,
         {**parent.counts, **counts},
         {**parent.codes, **(codes or {})},
-        parent.contained | contained,
+        {**parent.contained, **(contained or {})},
         parent.items,
         parent.list_type,
         is_french,
     )
 
+
+_ANY: Final[frozenset[str]] = frozenset()
 
 # https://profiles.ihe.net/ITI/MHD/StructureDefinition-IHE.MHD.Minimal.DocumentReference.html and those beside it
 
@@ -125,7 +137,7 @@ COMPREHENSIVE: Final = _of(
     f"{MHD}IHE.MHD.Comprehensive.DocumentReference",
     UNCONTAINED,
     {},
-    contained=frozenset({"author", "authenticator", "context.sourcePatientInfo"}),
+    contained={"author": _ANY, "authenticator": _ANY, "context.sourcePatientInfo": frozenset({"Patient"})},
 )
 SIMPLIFIED: Final = Profile(
     f"{MHD}IHE.MHD.SimplifiedPublish.DocumentReference",
@@ -153,6 +165,7 @@ PDSM_COMPREHENSIVE: Final = _of(
     {
         "contained": SOME,
         "extension:isArchived": MAYBE,
+        "identifier:official": MAYBE,
         "date": ONE,
         "author": SOME,
         "custodian": ONE,
@@ -161,6 +174,10 @@ PDSM_COMPREHENSIVE: Final = _of(
         "content.attachment.title": ONE,
         "context.period": ONE,
         "context.period.start": ONE,
+    },
+    contained={
+        "author": frozenset({"Practitioner", "PractitionerRole", "Device", "Patient"}),
+        "authenticator": frozenset({"Practitioner", "PractitionerRole", "Organization"}),
     },
     is_french=True,
 )
@@ -208,12 +225,13 @@ SUBMISSION_UNCONTAINED: Final = _of(
     {"subject": ONE, "extension:designationType": ONE},
 )
 SUBMISSION_COMPREHENSIVE: Final = _of(
-    f"{MHD}IHE.MHD.Comprehensive.SubmissionSet", SUBMISSION_UNCONTAINED, {}, contained=frozenset({"source"})
+    f"{MHD}IHE.MHD.Comprehensive.SubmissionSet", SUBMISSION_UNCONTAINED, {}, contained={"source": _ANY}
 )
 PDSM_SUBMISSION: Final = _of(
     f"{PDSM}pdsm-submissionset-comprehensive",
     SUBMISSION_COMPREHENSIVE,
     {"contained": SOME, "source": ONE, "extension:isArchived": MAYBE},
+    contained={"source": frozenset({"PractitionerRole", "Device", "Patient"})},
     is_french=True,
 )
 FOLDER_MINIMAL: Final = Profile(

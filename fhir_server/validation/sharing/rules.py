@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import Issue, IssueType, error, warning
-from fhir_server.validation.sharing.profiles import EXTENSIONS, LIST_TYPES, MANY, Profile, list_type
+from fhir_server.validation.sharing.profiles import EXTENSIONS, LIST_TYPES, MANY, VALUES, Profile, list_type
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
@@ -43,6 +44,10 @@ MEDIA_TYPES: Final = frozenset(
 """What a document of the DMP may be made of: CDA, PDF, images, text, imaging objects, FHIR documents."""
 
 URI: Final = "urn:ietf:rfc:3986"
+_PLACE: Final = re.compile(
+    r"(?:Binary|Bundle)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?|https?://[^\s]+|urn:(?:uuid|oid):[^\s]+"
+)
+"""Where a document may lie: TD3.2; within a Bundle, under the name of another entry."""
 
 
 def issues_of(resource: JsonObject, profiles: Sequence[Profile], terminology: Terminology) -> list[Issue]:
@@ -81,15 +86,35 @@ def _of_values(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
             if value not in codes:
                 expected = " or ".join(sorted(codes))
                 yield error(IssueType.CODE_INVALID, f"{where} must be {expected} ({profile.name}).", where)
-    for path in sorted(profile.contained):
+    yield from _of_contained(resource, profile)
+    yield from _of_extensions(resource, profile)
+
+
+def _of_contained(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    parts = resource.get("contained")
+    types = {
+        f"#{part.get('id')}": part.get("resourceType")
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict)
+    }
+    for path, allowed in sorted(profile.contained.items()):
         for where, value in _values(resource, path, profile.type):
             literal = value.get("reference") if isinstance(value, dict) else None
             if not isinstance(literal, str) or not literal.startswith("#"):
-                yield error(
-                    IssueType.BUSINESS_RULE,
-                    f"{where} must refer to a resource that is contained ({profile.name}).",
-                    f"{where}.reference",
-                )
+                sentence = f"{where} must refer to a resource that is contained ({profile.name})."
+                yield error(IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
+            elif allowed and literal in types and types[literal] not in allowed:
+                expected = " or ".join(sorted(allowed))
+                sentence = f"{where} refers to a contained {types[literal]}; {profile.name} asks for {expected}."
+                yield error(IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
+
+
+def _of_extensions(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
+    for where, value in _values(resource, "extension", profile.type):
+        expected = VALUES.get(str(value.get("url"))) if isinstance(value, dict) else None
+        if expected is not None and isinstance(value, dict) and expected not in value:
+            name = str(value["url"]).rpartition("/")[2]
+            yield error(IssueType.STRUCTURE, f"{where}: {name} holds a {expected} ({profile.name}).", where)
 
 
 def _of_list(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
@@ -128,12 +153,22 @@ def _of_the_dmp(document: JsonObject, terminology: Terminology) -> Iterator[Issu
         if media not in MEDIA_TYPES:
             allowed = ", ".join(sorted(MEDIA_TYPES))
             yield error(IssueType.NOT_SUPPORTED, f"{where}: {value!r} is not shared; allowed are {allowed}.", where)
+    yield from _of_names(document)
+
+
+def _of_names(document: JsonObject) -> Iterator[Issue]:
+    """By what name a document is known, and under which URL it lies."""
     for where, value in _values(document, "masterIdentifier", "DocumentReference"):
-        told_value = value.get("value") if isinstance(value, dict) else None
-        if isinstance(value, dict) and value.get("system") == URI and not _is_urn(told_value):
-            yield error(
-                IssueType.VALUE, f"{where}.value must begin with urn:oid: or urn:uuid: (PDSm).", f"{where}.value"
-            )
+        master: JsonObject = value if isinstance(value, dict) else {}
+        if "system" in master and master["system"] != URI:
+            yield error(IssueType.VALUE, f"{where}.system must be {URI} (PDSm).", f"{where}.system")
+        elif "value" in master and not _is_urn(master["value"]):
+            sentence = f"{where}.value must begin with urn:oid: or urn:uuid: (PDSm)."
+            yield error(IssueType.VALUE, sentence, f"{where}.value")
+    for where, value in _values(document, "content.attachment.url", "DocumentReference"):
+        if not isinstance(value, str) or not _PLACE.fullmatch(value):
+            sentence = f"{where} must be Binary/[id] or Bundle/[id] of this server, or an absolute http(s) URL."
+            yield error(IssueType.VALUE, sentence, where)
 
 
 def _is_urn(value: Json) -> bool:

@@ -124,6 +124,15 @@ def test_a_submission_is_about_one_patient_however_he_is_named(
         published(hospital, with_(named, "entry.1.resource.masterIdentifier.value", pdsm.urn()))
 
 
+def test_a_realm_knows_nobody_by_the_ins_of_the_other(record: OwnRecord, hospital: httpx.Client) -> None:
+    real = {"identifier": {"system": "urn:oid:1.2.250.1.213.1.4.8", "value": record.ins}}
+    assert refused(post(hospital, pdsm.simplified(record.ins, subject=real))) == ["DocumentReference.subject"]
+    published(hospital, pdsm.simplified(record.ins))
+    for system, number in ((pdsm.INS_TEST, 1), (real["identifier"]["system"], 0)):
+        found = hospital.get(f"DocumentReference?patient.identifier={system}|{record.ins}&status=current").json()
+        assert found["total"] == number, system
+
+
 def test_the_source_patient_is_the_patient(served: Served, record: OwnRecord, hospital: httpx.Client) -> None:
     other = own_record(served)
     told = pdsm.simplified(record.ins)

@@ -8,7 +8,8 @@
 It needs Python and httpx, and nothing of the server. One Bundle is sent: the submission set (a List), the fiche (a
 DocumentReference) with author and patient contained, and the file (a Binary). All of it is stored, or nothing. Sent
 again with the same file for the same patient, it finds what was published and publishes nothing twice: the identifiers
-are made of both, and each entry creates unless there is one of its identifier already.
+are made of both, and each entry creates unless there is one of its identifier already. The file alone, which has no
+identifier, is stored once more, belongs to no document, and is gone after a day.
 
 https://interop.esante.gouv.fr/ig/fhir/pdsm · https://profiles.ihe.net/ITI/MHD/ITI-65.html
 """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.audit.journal import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 
     from fhir_server.audit.access import Access
     from fhir_server.audit.journal import Journal
@@ -56,6 +56,13 @@ class Delayed:
     async def write(self, access: Access, sealed: Sealed, version: int) -> AsyncIterator[str]:
         """Announce a write; the body is given what its trace is called until it is stored (:meth:`announced`)."""
         yield self._wait(access, sealed, version)
+
+    def belong(self, keys: Collection[str], record: str) -> None:
+        """What was created under these keys (``Type/id``) and had no record turns out to belong to this one."""
+        for position, one in enumerate(self._waiting):
+            if one.version is not None and one.access.target in keys and one.sealed.record is None:
+                access = replace(one.access, patient=f"Patient/{record}")
+                self._waiting[position] = replace(one, access=access, sealed=replace(one.sealed, record=record))
 
     async def announced(self) -> Mapping[str, str]:
         """Make durable what waits; the keys of the traces of all writes, by what they were called."""

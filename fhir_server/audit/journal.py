@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +114,9 @@ class Journal:
     def writer(self) -> str:
         """The run now under way."""
         return self._run.writer
+
+    def belong(self, keys: Collection[str], record: str) -> None:
+        """Nothing waits here: what had no record when it was written has none in its trace (`audit.delayed`)."""
 
     @property
     def unsettled(self) -> tuple[int, ...]:

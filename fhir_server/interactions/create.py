@@ -169,6 +169,8 @@ async def _insert(
     """Trace what was decided on, then store it: unless the condition is met, where there is one."""
     server, account = exchange.server, exchange.account
     changes = effects(exchange, draft, candidate["record"], exchange.requester.realm.value, binaries)
+    if binaries and candidate["record"]:
+        server.journal.belong(binaries, candidate["record"])
     account.target, account.version = str(candidate["_id"]), 1
     account.patient = f"Patient/{candidate['record']}" if candidate["record"] else None
     account.record = candidate["record"]

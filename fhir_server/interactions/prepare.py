@@ -115,9 +115,14 @@ def _rules(exchange: Exchange, draft: Draft) -> list[Issue]:
     return issues
 
 
+def ins_of(realm: Realm) -> frozenset[str]:
+    """The systems of the INS of a realm: it knows nobody by those of the other (access: realm)."""
+    return TRIAL_INS if realm is Realm.ESSAI else REAL_INS
+
+
 def _realm_issues(patient: JsonObject, realm: Realm) -> list[Issue]:
     """In trials no real INS, in care no trial INS: the two never meet (access: realm)."""
-    wrong = REAL_INS if realm is Realm.ESSAI else TRIAL_INS
+    wrong = INS - ins_of(realm)
     identifiers = patient.get("identifier")
     return [
         error(
@@ -172,7 +177,9 @@ async def complete_subject(exchange: Exchange, draft: Draft) -> None:
         named = subject_identifier(subject)
         if named is None or named[0] not in INS:
             continue
-        records = await exchange.server.internal.records_of_person(actor_key(*named), exchange.requester.realm.value)
+        realm, records = exchange.requester.realm, []
+        if named[0] in ins_of(realm):
+            records = await exchange.server.internal.records_of_person(actor_key(*named), realm.value)
         if len(records) == 1:
             rest = dict(subject)
             subject.clear()

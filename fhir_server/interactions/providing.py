@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from fhir_server.fhir.errors import Unprocessable
 from fhir_server.fhir.outcome import IssueType, fails
 from fhir_server.identity.requester import Kind, Realm
-from fhir_server.interactions.prepare import UNKNOWN_RECORD
-from fhir_server.record.actors import INS, identifier_key
+from fhir_server.interactions.prepare import UNKNOWN_RECORD, ins_of
+from fhir_server.record.actors import identifier_key
 from fhir_server.validation.sharing.bundle import Provided, issues_of_bundle, level_of, provide_of
 from fhir_server.validation.sharing.profiles import Profile
 
@@ -89,12 +89,12 @@ async def patient_named(exchange: Exchange, patient: JsonObject) -> str:
 
     Who publishes may know whether there is a record (access: 403 or 404); nothing of the Patient sent is stored.
     """
-    identifiers = patient.get("identifier")
+    realm, identifiers = exchange.requester.realm, patient.get("identifier")
     for identifier in identifiers if isinstance(identifiers, list) else []:
         key = identifier_key(identifier)
-        if key is None or not isinstance(identifier, dict) or identifier.get("system") not in INS:
+        if key is None or not isinstance(identifier, dict) or identifier.get("system") not in ins_of(realm):
             continue
-        records = await exchange.server.internal.records_of_person(key, exchange.requester.realm.value)
+        records = await exchange.server.internal.records_of_person(key, realm.value)
         if len(records) == 1:
             return records[0]
     raise Unprocessable(UNKNOWN_RECORD, expression=("Patient.identifier",), code=IssueType.NOT_FOUND)

@@ -20,6 +20,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.naming import namings, note
+from fhir_server.interactions.prepare import ins_of
 from fhir_server.record.actors import INS, actor_key
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.search.clause import DEFERRED, RecordNamed
@@ -238,9 +239,10 @@ async def records_of_identifiers(exchange: Exchange, identifiers: Sequence[tuple
     """The records of whom these identifiers name, in the requester's realm; only an INS names anybody."""
     found: list[str] = []
     for system, value in identifiers:
-        if system is None or system in INS:
+        realm = exchange.requester.realm
+        if system is None or system in ins_of(realm):
             person = actor_key(system or next(iter(INS)), value)
-            found += await exchange.server.internal.records_of_person(person, exchange.requester.realm.value)
+            found += await exchange.server.internal.records_of_person(person, realm.value)
     return found
 
 

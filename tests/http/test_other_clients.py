@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,16 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if fetched.returncode != 0:
         pytest.skip(f"the packages cannot be fetched here: {fetched.stderr[-200:]}")
     return folder
+
+
+def test_the_client_of_the_readme_lists_documents(served: Served) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    told = {"BASE": served.base, "TOKEN": served.token("patient")}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **told}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("\n") > 5
 
 
 def test_fhirpy_publishes_finds_and_fetches(served: Served, record: OwnRecord) -> None:

@@ -77,6 +77,9 @@ ELEMENT_NAMES: Final[Mapping[str, str]] = {type: path.partition(".")[2] for type
 GOVERN: Final = frozenset({"Consent", "CareTeam", "RelatedPerson"})
 """Resources that say who may enter the record (access: govern)."""
 
+CONTENTS: Final = (ELEMENTS.keys() | SEVERAL.keys() | {"Binary"}) - GOVERN
+"""What a record is filled with. Once deleted, it is shown to nobody, nor what it was before (R-51)."""
+
 DIRECTORY: Final = frozenset(
     (
         "ActivityDefinition CapabilityStatement ChargeItemDefinition CodeSystem CompartmentDefinition ConceptMap "

@@ -69,7 +69,8 @@ ABOUT: Final[Mapping[str, str]] = {
 }
 """By type, the element by which it says something of other resources: of these hidden, nothing is left to say.
 
-It is required; but a List may have no entry, and then says that there is nothing. Others that must point to something still tell something without it: whom a statement is about, what was measured.
+It is required; but a List may have no entry, and then says that there is nothing. Others that must point to something
+still tell something without it: whom a statement is about, what was measured.
 """
 
 ELEMENT_NAMES: Final[Mapping[str, str]] = {type: path.partition(".")[2] for type, path in ELEMENTS.items()}

@@ -111,9 +111,7 @@ def test_a_history_of_many_tells_the_deletion_alone(record: OwnRecord, path: str
         page = holder.get(url).json()
         entries += page.get("entry", [])
         url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
-    told = [
-        (entry["request"]["method"], one) for entry in entries for one in (key, binary) if one in entry["fullUrl"]
-    ]
+    told = [(entry["request"]["method"], one) for entry in entries for one in (key, binary) if one in entry["fullUrl"]]
     assert told.count(("DELETE", key)) == (not path.startswith("Binary"))
     assert told.count(("DELETE", binary)) == (not path.startswith("Document"))
     assert {method for method, _ in told} == {"DELETE"}

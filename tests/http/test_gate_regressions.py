@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from fhir_server.record.belonging import gathered
+from fhir_server.record.belonging import gathered, untold
 from tests.conformance.choices import authorisation, block, medecin_traitant
 from tests.conformance.own_record import (
     INS_NIR_TEST,
@@ -362,6 +362,13 @@ def test_gathered_ends_where_lists_refer_to_each_other() -> None:
     assert gathered(frozenset({"X/1"}), refers) == {"X/1", "List/c"}
     assert gathered(frozenset({"List/b"}), refers) == {"List/a", "List/b", "List/c"}
     assert gathered(frozenset(), refers) == frozenset()
+
+
+def test_what_tells_of_nothing_shown_is_found_where_lists_refer_to_each_other() -> None:
+    refers = {"List/a": ["List/b"], "List/b": ["List/a"], "List/c": ["X/1", "X/2"], "List/d": ["List/c", "List/a"]}
+    assert untold(refers, ["X/2"]) == {"List/a", "List/b"}
+    assert untold(refers, []) == refers.keys()
+    assert untold(refers, ["List/b", "X/1"]) == frozenset()
 
 
 def test_who_feeds_only_reads_nothing_by_a_patch(record: OwnRecord, served: Served) -> None:

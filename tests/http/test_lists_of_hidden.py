@@ -139,12 +139,18 @@ def test_a_trace_of_such_a_list_is_withheld(record: OwnRecord) -> None:
     hidden, shown = record.deposit("INVISIBLE_PATIENT"), record.deposit()
     secret, mixed = submission(record, document(hidden)), submission(record, document(hidden), document(shown))
     free = submission(record, document(hidden), {"display": "Courrier"})
+    around, absent = (
+        submission(record, {"reference": f"List/{secret}"}),
+        submission(record, document(hidden), document("a")),
+    )
     doctor = record.as_("medecin-traitant")
-    for id in (secret, mixed, free):
+    for id in (secret, mixed, free, around, absent):
         assert doctor.get(f"/List/{id}").status_code == 200
     traces = record.as_("patient").get(f"/AuditEvent?patient={record.id}&_sort=-date&_count=50").text
-    assert f"List/{free}" in traces
-    assert f"List/{secret}" not in traces
+    for id in (mixed, free):
+        assert f"List/{id}" in traces, "he sees the list, and who read it (R-63)"
+    for id in (secret, around, absent):
+        assert f"List/{id}" not in traces
 
 
 def test_what_tells_where_a_list_came_from_may_stand_before_it(served: Served, record: OwnRecord) -> None:

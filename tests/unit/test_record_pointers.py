@@ -77,7 +77,10 @@ def test_what_a_resource_is_about() -> None:
     ("items", "expected"),
     [
         ([], []),
-        ([{"reference": "List/b"}, {"reference": f"{BASE}/DocumentReference/a/_history/2"}], ["DocumentReference/a", "List/b"]),
+        (
+            [{"reference": "List/b"}, {"reference": f"{BASE}/DocumentReference/a/_history/2"}],
+            ["DocumentReference/a", "List/b"],
+        ),
         ([{"reference": "List/b"}, {"display": "en papier"}], []),
         ([{"reference": "List/b"}, {"identifier": {"value": "1"}}], []),
         ([{"reference": "List/b"}, {"reference": "#contained"}], []),

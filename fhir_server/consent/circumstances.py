@@ -13,7 +13,7 @@ from fhir_server.consent.habilitation import Habilitation
 from fhir_server.fhir import date
 from fhir_server.identity.requester import Kind, Purpose, Requester
 from fhir_server.record.actors import actor_key
-from fhir_server.record.elements import DIRECTORY, ELEMENTS, GOVERN, SEVERAL
+from fhir_server.record.elements import CONTENTS, DIRECTORY, GOVERN
 from fhir_server.record.facts import Facts, Grant
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def domain_of(type: str) -> Domain:
         return Domain.TRACE
     if type in GOVERN:
         return Domain.GOVERN
-    if type in ELEMENTS or type in SEVERAL or type == "Binary":
+    if type in CONTENTS:
         return Domain.CONTENTS
     return Domain.DIRECTORY if type in DIRECTORY else Domain.OTHER
 

@@ -2,7 +2,8 @@
 
 https://hl7.org/fhir/R4/http.html#history
 
-The labels of the current version rule every version (ADR 0004). Type and system history are of one's own record; of
+The labels of the current version rule every version (ADR 0004). Of contents that were deleted, the deletion alone is
+told, but to conformance clients (R-51). Type and system history are of one's own record; of
 professionals they are refused, as they name no patient.
 """
 
@@ -72,7 +73,12 @@ async def history_instance(
     window = Window(exchange, pairs, f"history {type}/{id}")
     after = int(window.after.values[0] or 0) if window.after is not None else None
     found, total = await exchange.server.reading.history(
-        held, visible=decision.visible, since=window.since, limit=window.limit, after=after
+        held,
+        visible=decision.visible,
+        since=window.since,
+        limit=window.limit,
+        after=after,
+        with_deleted=exchange.is_conformance,
     )
     if not found and held.read(decision.visible) is None:
         raise NotFound(f"{type}/{id} is not known.")
@@ -114,7 +120,12 @@ async def _many(
     exchange.account.record = facts.record
     visible = together([await exchange.decide_fully(type, Act.CONSULT, facts) for type in opened])
     found = await exchange.server.reading.changes(
-        one_of(Field.TYPE, *opened), visible=visible, since=window.since, limit=window.limit, after=window.after
+        one_of(Field.TYPE, *opened),
+        visible=visible,
+        since=window.since,
+        limit=window.limit,
+        after=window.after,
+        with_deleted=exchange.is_conformance,
     )
     shown, more = found[: window.limit], len(found) > window.limit
     exchange.account.delivered = [f"{one.key}/_history/{one.version}" for one in shown]

@@ -44,14 +44,16 @@ async def read(
 async def vread(
     exchange: Exchange, type: str, id: str, version: str, pairs: Sequence[tuple[str, str]] = (), raw: bytes = b""
 ) -> Answer:
-    """One version, or a part of it; the labels of the current version decide."""
+    """One version, or a part of it; the labels of the current version decide, and that it was deleted (R-51)."""
     number = int(version) if _VERSION.fullmatch(version) else None
     exchange.account.version = number
     part = _part(exchange, type, pairs, raw)
     held, facts, decision = await hold(exchange, type, id)
     found = None
     if number is not None:
-        found = await exchange.server.reading.version(held, number, visible=decision.visible)
+        found = await exchange.server.reading.version(
+            held, number, visible=decision.visible, with_deleted=exchange.is_conformance
+        )
     return await _answer(exchange, found, facts, decision, f"{type}/{id}/_history/{version}", part)
 
 

@@ -35,7 +35,7 @@ from fhir_server.interactions.providing import Provision, patient_named, provisi
 from fhir_server.record.actors import INS
 from fhir_server.record.belonging import records_of
 from fhir_server.record.elements import ABOUT
-from fhir_server.store.document import new_id
+from fhir_server.store.document import keeps_records, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -54,6 +54,7 @@ _CHANGES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 _FIRST: Final = {"Patient": 0, "Binary": 1}
 _ANY: Final = 2
 _LAST: Final = 3
+_AFTER: Final = 4
 
 
 @dataclass(slots=True)
@@ -210,6 +211,8 @@ def _part(exchange: Exchange, server: Server) -> Exchange:
 
 def _turn(entry: _Entry) -> tuple[int, int, int]:
     rank = _FIRST.get(entry.type, _LAST if entry.type in ABOUT else _ANY)
+    if keeps_records(entry.type):
+        rank = _AFTER  # it belongs where its targets do, and they may tell of others themselves
     return _ORDER[entry.call.method], rank, entry.position
 
 

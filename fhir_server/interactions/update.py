@@ -29,6 +29,7 @@ from fhir_server.interactions.change import (
     possible_acts,
 )
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
+from fhir_server.interactions.exchange import NOTHING
 from fhir_server.interactions.masking import mask_by_default
 from fhir_server.interactions.natively import MOST_DATA
 from fhir_server.interactions.notify import told_beside
@@ -348,6 +349,8 @@ async def _replace(
         # Which labels may come and go, `must_be_legal` said: whoever masks is not refused for what he then cannot see
         # (R-23).
         labelled = {**candidate, "labels": old.document["labels"]} if act is Act.RELABEL else candidate
+        if _is_emptied(draft, old):
+            labelled = {**labelled, "about": [NOTHING]}  # as what he does not see would still stand in it, or not
         if not permits(decision.visible, labelled):
             raise Forbidden(f"You may not make this change to {old.key}.")
     if draft.content is None:
@@ -357,6 +360,17 @@ async def _replace(
         if exchange.raw is not None:
             exchange.now = server.clock()  # receiving it may have taken its time
         return await _swap(exchange, draft, old, {**made(), "content": content}, binaries, status)
+
+
+def _is_emptied(draft: Draft, old: Stored) -> bool:
+    """Whether a List loses all its entries.
+
+    A List with nothing but hidden entries is not there for who does not see them. Were an empty one there for him who
+    emptied it and did not deposit it, the two would tell whether something hidden was left.
+    """
+    if draft.type != "List" or draft.resource.get("entry"):
+        return False
+    return bool(json.decode_object(old.body or b"{}").get("entry"))
 
 
 def _next_version(

@@ -68,6 +68,16 @@ def gathered(hidden: frozenset[str], about: Mapping[str, Collection[str]]) -> fr
     return frozenset(found)
 
 
+def untold(about: Mapping[str, Collection[str]], shown: Collection[str]) -> frozenset[str]:
+    """Of what tells of others alone, what tells of nothing shown, however deep; ``about`` by what tells."""
+    told, waiting = set(shown), dict(about)
+    while found := [key for key, targets in waiting.items() if not told.isdisjoint(targets)]:
+        told.update(found)
+        for key in found:
+            del waiting[key]
+    return frozenset(waiting)
+
+
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {type: tuple(path.split(".")[1:]) for type, path in SEVERAL.items()}
 
 

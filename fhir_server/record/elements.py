@@ -64,11 +64,13 @@ ABOUT: Final[Mapping[str, str]] = {
     "CoverageEligibilityResponse": "request",
     "DocumentManifest": "content",
     "ImmunizationEvaluation": "immunizationEvent",
+    "List": "entry",
     "Provenance": "target",
 }
-"""By type, the required element by which it says something of other resources: of these hidden, nothing is left to say.
+"""By type, the element by which it says something of other resources: of these hidden, nothing is left to say.
 
-Others that must point to something still tell something without it: whom a statement is about, what was measured.
+It is required; but a List may have no entry, and then says that there is nothing. Others that must point to something
+still tell something without it: whom a statement is about, what was measured.
 """
 
 ELEMENT_NAMES: Final[Mapping[str, str]] = {type: path.partition(".")[2] for type, path in ELEMENTS.items()}
@@ -76,6 +78,9 @@ ELEMENT_NAMES: Final[Mapping[str, str]] = {type: path.partition(".")[2] for type
 
 GOVERN: Final = frozenset({"Consent", "CareTeam", "RelatedPerson"})
 """Resources that say who may enter the record (access: govern)."""
+
+CONTENTS: Final = (ELEMENTS.keys() | SEVERAL.keys() | {"Binary"}) - GOVERN
+"""What a record is filled with. Once deleted, it is shown to nobody, nor what it was before (R-51)."""
 
 DIRECTORY: Final = frozenset(
     (

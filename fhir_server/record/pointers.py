@@ -47,13 +47,35 @@ def pointers(resource: JsonObject, base_url: str = "", records: Collection[str] 
 def about(type: str, resource: JsonObject, base_url: str = "") -> list[str]:
     """Of what a resource tells (:data:`~fhir_server.record.elements.ABOUT`): the ``Type/id`` of this server, sorted.
 
-    A Patient is not among them: whoever sees what belongs to his record knows of him.
+    A Patient is not among them: whoever sees what belongs to his record knows of him. Of a List they are what all its
+    entries point to, a Patient of another record, too; nothing when one of them points to no record.
     """
     element = resource.get(ABOUT.get(type, ""))
     if element is None:
         return []
+    if type == "List":
+        return _gathered(element, resource, base_url)
     found = (target(text, base_url) for text in _urls({"element": element}))
     return sorted({one for one in found if one is not None and not one.startswith("Patient/")})
+
+
+def _gathered(entries: Json, of: JsonObject, base_url: str) -> list[str]:
+    """What a List gathers; nothing where one of its entries is shown to whoever sees the record.
+
+    That is one which points to no record of this server: to the directory, elsewhere, to what is contained, or by words
+    alone; and one which points to the Patient whose record it is, or to the List itself.
+    """
+    told = [entry.get("item") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    keys = {_target_of(item, base_url) for item in told}
+    if keys & {None, _target_of(of.get("subject"), base_url), f"List/{of.get('id')}"}:
+        return []
+    return sorted(key for key in keys if key is not None)
+
+
+def _target_of(reference: Json | None, base_url: str) -> str | None:
+    """The ``Type/id`` of a record that a Reference points to on this server."""
+    literal = reference.get("reference") if isinstance(reference, dict) else None
+    return target(literal, base_url) if isinstance(literal, str) else None
 
 
 def _urls(value: Json) -> Iterator[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.fhir import json
 from fhir_server.record.actors import ID_NAT_PS, RPPS
-from fhir_server.record.belonging import gathered
-from fhir_server.record.elements import ABOUT, SEVERAL
+from fhir_server.record.belonging import gathered, untold
+from fhir_server.record.elements import ABOUT, CONTENTS, SEVERAL
 from fhir_server.record.labels import INVISIBLE
 from fhir_server.record.professions import professions_of
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
@@ -98,8 +98,8 @@ class Internal:
     async def labelled(self, record: str, labels: Collection[str], *, secret: bool, by: str) -> frozenset[str]:
         """Which resources of a record carry one of these labels, deleted ones and Binaries included.
 
-        With ``secret`` also what was deposited in a secret session; always what only tells of one of these, however
-        deep, but for what the reader himself (``by``) deposited.
+        With ``secret`` also what was deposited in a secret session; always what tells of these, however deep, and of
+        nothing that is shown, but for what the reader himself (``by``) deposited.
         For withholding traces of what is hidden from their reader (R-25, R-26, R-63).
         """
         which: list[dict[str, Any]] = [{"labels": {"$in": sorted(labels)}}]
@@ -108,7 +108,17 @@ class Internal:
         with answering():
             cursor = self._database["resources"].find({"record": record, "$or": which}, {"_id": 1})
             hidden = frozenset(str(document["_id"]) for document in await cursor.to_list())
-            return gathered(hidden, await self._telling(record, by)) if hidden else hidden
+            return hidden | await self._telling_of(hidden, record, by) if hidden else hidden
+
+    async def _telling_of(self, hidden: frozenset[str], record: str, by: str) -> frozenset[str]:
+        """What tells of something hidden, and of nothing that is in the record and not hidden."""
+        telling = await self._telling(record, by)
+        about = {key: telling[key] for key in gathered(hidden, telling) - hidden}
+        asked = {target for targets in about.values() for target in targets} - hidden - about.keys()
+        withdrawn = {"gone": True, "rt": {"$in": sorted(CONTENTS)}}
+        where = {"_id": {"$in": sorted(asked)}, "record": record, "$nor": [withdrawn]}
+        cursor = self._database["resources"].find(where, {"_id": 1})
+        return untold(about, [str(document["_id"]) for document in await cursor.to_list()])
 
     async def _telling(self, record: str, by: str) -> dict[str, Sequence[str]]:
         """What only tells of other resources in a record and somebody else deposited, and what each tells of."""

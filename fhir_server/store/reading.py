@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from fhir_server.record.elements import CONTENTS
 from fhir_server.record.facts import Facts, facts_of
 from fhir_server.search.predicate import Never, Predicate, all_of
 from fhir_server.store.coalesce import Coalescer
@@ -29,6 +30,7 @@ _WITHOUT_BODY: Final = {"ix": 0, "body": 0, "content": 0}
 _WHOLE: Final[Mapping[str, int]] = {}
 _DECIDING: Final[Mapping[str, int]] = {"consents": 0}
 """Of the facts of a record, decisions read what is told of its Consents, never the Consents one by one."""
+_NOT_WITHDRAWN: Final = {"$or": [{"current.gone": None}, {"current.rt": {"$nin": sorted(CONTENTS)}}]}
 _MAX_TIME_MS: Final = 20_000
 
 
@@ -96,6 +98,11 @@ class Held:
         """Whether something is stored under this key, deleted or not: for what a look-up costs, never for an answer."""
         return self._document is not None
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it was contents of a record, and deleted: nobody is shown what it was (R-51)."""
+        return self._document is not None and "gone" in self._document and self.type in CONTENTS
+
     def is_shown(self, visible: Visible) -> bool:
         """Whether the decision shows it."""
         return self._document is not None and holds(visible.predicate, self._document)
@@ -145,22 +152,33 @@ class Reading:
         """The facts of a person's record, by ``ins|…`` key; of several in trials, the first by id."""
         return facts_of(await self._persons.get(f"{realm} {person}"))
 
-    async def version(self, held: Held, version: int, *, visible: Visible) -> Stored | None:
-        """One version of a resource; the labels of its current version rule (access: labels)."""
+    async def version(self, held: Held, version: int, *, visible: Visible, with_deleted: bool) -> Stored | None:
+        """One version of a resource; the labels of its current version rule (access: labels).
+
+        Of contents that were deleted it is the deletion, whichever earlier version is asked, unless ``with_deleted``.
+        """
         current = held.read(visible)
         if current is None or version == current.version:
             return current
+        if held.is_withdrawn and not with_deleted:
+            return current if version < current.version else None
         with answering():
             found = await self._database["versions"].find_one({"_id": f"{held.key}/{version}"})
         return stored(found) if found is not None else None
 
     async def history(
-        self, held: Held, *, visible: Visible, since: int | None, limit: int, after: int | None
+        self, held: Held, *, visible: Visible, since: int | None, limit: int, after: int | None, with_deleted: bool
     ) -> tuple[list[Stored], int]:
-        """The versions of one resource, newest first, older than version `after`; and how many there are in all."""
+        """The versions of one resource, newest first, older than version `after`; and how many there are in all.
+
+        Of contents that were deleted the deletion alone, unless ``with_deleted``.
+        """
         current = held.read(visible)
         if current is None:
             return [], 0
+        if held.is_withdrawn and not with_deleted:
+            told = [current] if since is None or current.at >= since else []
+            return told if after is None else [], len(told)
         where: Filter = {"of": held.key, "version": {"$lt": min(current.version, after or current.version)}}
         total = current.version if since is None else await self._versions_since(held, current, since)
         if since is not None:
@@ -181,10 +199,12 @@ class Reading:
         since: int | None,
         limit: int,
         after: Position | None,
+        with_deleted: bool,
     ) -> list[Stored]:
         """Versions of many resources, newest first: those whose *current* version is allowed.
 
-        ``types`` limits the resource types. At most ``limit + 1``, so that the caller knows whether there is more.
+        Of contents that were deleted the deletion alone, unless ``with_deleted``. ``types`` limits the resource types.
+        At most ``limit + 1``, so that the caller knows whether there is more.
         """
         wanted = all_of([types, visible.predicate])
         if isinstance(wanted, Never):
@@ -201,6 +221,7 @@ class Reading:
             {"$lookup": {"from": "resources", "localField": "of", "foreignField": "_id", "as": "current"}},
             {"$unwind": "$current"},
             {"$match": to_filter(wanted, "current.")},
+            *([] if with_deleted else [{"$match": _NOT_WITHDRAWN}]),
             {"$limit": limit + 1},
             {"$unset": "current"},
         ]

@@ -310,8 +310,13 @@ async def what_refers(ask: Ask, type: str) -> None:
         for path in (id, f"{id}/_history", f"{id}/_history/1", *(f"{id}?{part}" for part in PARTS)):
             await ask.send("GET", f"/{each}/{path}")
         await ask.search(f"/{each}", f"patient={place.patient}&_id={id}")
+    for path in ("", "/_history", "/_history/1"):
+        await ask.send("GET", f"/List/{place.id('')}{path}")
     hidden = f"DocumentReference/{place.id('')}"
     for question in (
+        f"List?_id={place.id('')}",
+        f"List?patient={place.patient}",
+        f"List?identifier={NUMBERS}|{place.number}&patient={place.patient}&_summary=count",
         f"List?_id={place.gathers}&item={hidden}",
         f"List?_id={place.gathers}&item={hidden},DocumentReference/{place.shown}",
         f"List?_id={place.gathers}&item=Observation/{place.id('')}&_summary=count",

@@ -142,8 +142,6 @@ def test_it_is_as_if_it_had_never_been_written(around: Around) -> None:
         told.append(around.reader.get(f"/List/{made['id']}").text.replace(made["id"], "id"))
     stripped = [{**json.loads(one), "meta": None} for one in told]
     assert stripped[0] == stripped[1] == stripped[2]
-    alone = around.made("List", entry=entries(around.hidden))
-    assert "entry" not in around.body(f"List/{alone['id']}")
 
 
 def test_a_batch_and_a_conditional_create_answer_the_same(around: Around) -> None:
@@ -380,6 +378,28 @@ def test_a_representative_who_changes_what_the_child_wrote_keeps_what_he_does_no
     added = seen | {"title": "À montrer", "entry": [*seen["entry"], *entries(more)]}
     assert guardian.put(url, json=added, headers=FHIR_JSON).status_code == 200
     assert holder.get(url).json()["entry"] == entries(*targets, more)
-    without = {name: value for name, value in added.items() if name != "entry"}
-    assert guardian.put(url, json=without, headers=FHIR_JSON).status_code == 200
-    assert holder.get(url).json()["entry"] == entries(targets[0])
+    fewer = added | {"entry": entries(more)}
+    assert guardian.put(url, json=fewer, headers=FHIR_JSON).status_code == 200
+    assert holder.get(url).json()["entry"] == entries(targets[0], more)
+
+
+def test_who_empties_the_list_of_somebody_else_is_not_told_what_is_left_in_it(record: OwnRecord) -> None:
+    secret, shown = (record.deposit(*labels) for labels in (("INVISIBLE_REPRESENTANTS_LEGAUX",), ()))
+    holder, guardian = record.as_("patient"), record.as_("representant")
+    about = {"status": "current", "mode": "working", "subject": to(f"Patient/{record.id}")}
+    told = []
+    for targets in ((secret, shown), (shown,)):
+        listed = entries(*(f"DocumentReference/{id}" for id in targets))
+        made = holder.post("/List", json={"resourceType": "List", **about, "entry": listed}, headers=FHIR_JSON).json()
+        url = f"/List/{made['id']}"
+        emptied = {name: value for name, value in guardian.get(url).json().items() if name != "entry"}
+        put = guardian.put(url, json=emptied, headers=FHIR_JSON)
+        patched = guardian.patch(url, json=[{"op": "remove", "path": "/entry"}], headers=JSON_PATCH)
+        assert (put.status_code, patched.status_code) == (403, 403), put.text
+        told.append([answer.text.replace(made["id"], "id") for answer in (put, patched)])
+        assert guardian.get(url).status_code == 200
+        assert holder.put(url, json=emptied, headers=FHIR_JSON).status_code == 200, "he deposited it"
+        assert guardian.get(url).status_code == 200, "an empty list hides nothing"
+        again = emptied | {"title": "Vide"}
+        assert guardian.put(url, json=again, headers=FHIR_JSON).status_code == 200
+    assert told[0] == told[1]

@@ -50,9 +50,9 @@ AMBULATORY: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode
 ADMINISTRATIVE: Final = "95"
 """A category that nurses do not read (habilitation.toml)."""
 
-LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest", "Encounter")
-"""What a label hides: the document, its bytes, an entry, a list that would betray the document, and a stay."""
-AROUND: Final = frozenset({"Encounter"})
+LABELLED: Final = ("DocumentReference", "Binary", "Observation", "DocumentManifest", "List", "Encounter")
+"""What a label hides: the document, its bytes, an entry, two lists that would betray the document, and a stay."""
+AROUND: Final = frozenset({"Encounter", "List"})
 """Hidden for the doors that go around it alone: at every other door it is what an entry is."""
 ACCESS: Final = ("DocumentReference", "Patient")
 """For circumstances that close the whole record in a way that others try with every type."""
@@ -288,6 +288,9 @@ def target(type: str, place: Place, *, label: str | None = None, category: str =
             told |= {"meta": {"security": labels}} if labels else {}
         case "DocumentManifest":
             told |= {"identifier": number, "status": "current", "subject": subject, "content": [document]}
+        case "List":
+            told |= {"identifier": number, "status": "current", "mode": "working", "subject": subject}
+            told["entry"] = [{"item": document}]
         case "Encounter":
             told |= {**meeting(place), **told, "identifier": number, "period": {"start": "2026-02-01T09:00:00Z"}}
             told |= {"meta": {"security": labels}} if labels else {}
@@ -441,7 +444,7 @@ def everybody(place: Place) -> list[Resource | Written]:
 
 
 async def _delete_document(house: House, place: Place) -> None:
-    types = ("DocumentReference", "Observation", "DocumentManifest", "Encounter")
+    types = ("DocumentReference", "Observation", "DocumentManifest", "List", "Encounter")
     await house.delete(*(f"{type}/{place.id('')}" for type in types))
 
 

@@ -68,12 +68,40 @@ def test_what_a_resource_is_about() -> None:
     }
     assert about("DocumentManifest", document) == ["List/a", "List/b"]
     assert about("List", document) == []
+    assert about("Observation", document) == []
     assert about("DocumentManifest", {}) == []
     assert about("Provenance", {"target": [{"reference": "Patient/p"}, {"reference": "List/a"}]}) == ["List/a"]
 
 
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([], []),
+        (
+            [{"reference": "List/b"}, {"reference": f"{BASE}/DocumentReference/a/_history/2"}],
+            ["DocumentReference/a", "List/b"],
+        ),
+        ([{"reference": "List/b"}, {"display": "en papier"}], []),
+        ([{"reference": "List/b"}, {"identifier": {"value": "1"}}], []),
+        ([{"reference": "List/b"}, {"reference": "#contained"}], []),
+        ([{"reference": "List/b"}, {"reference": "Practitioner/p"}], []),
+        ([{"reference": "List/b"}, {"reference": "https://elsewhere.example/List/c"}], []),
+        ([{"reference": "List/b"}, {"reference": "Patient/own"}], []),
+        ([{"reference": "List/b"}, {"reference": "Patient/other"}], ["List/b", "Patient/other"]),
+        ([{"reference": "List/itself"}, {"reference": "List/b"}], []),
+        ([{"reference": "List/b", "extension": [{"url": "x", "valueReference": {"reference": "List/c"}}]}], ["List/b"]),
+    ],
+)
+def test_what_a_list_gathers(items: list[Any], expected: list[str]) -> None:
+    """Nothing, when an entry is shown to whoever sees the record."""
+    made: Any = {"id": "itself", "subject": {"reference": "Patient/own"}, "entry": [{"item": one} for one in items]}
+    assert about("List", made, BASE) == expected
+
+
 def test_what_only_tells_of_others_must_point_to_something() -> None:
     for type, name in ABOUT.items():
+        if type == "List":
+            continue  # without an entry it says that there is nothing
         element = next(one for one in load().structures[type].elements if one.name == name)
         assert element.min == 1, type
         assert {use.code for use in element.types} == {"Reference"}, type

@@ -1,4 +1,4 @@
-"""Documents in FHIR: a Bundle shares the fate of the DocumentReference that points to it, as a Binary does (ADR 0034)."""
+"""Documents in FHIR: a Bundle shares the fate of the DocumentReference that points to it (ADR 0034)."""
 
 from __future__ import annotations
 
@@ -276,6 +276,18 @@ def test_a_document_that_tells_no_record_takes_that_of_its_owner(
     assert is_shown(record.as_("patient"), record, key)
     shown = reader.get(key).json()
     assert shown["entry"] == document["entry"], "as it was made"
+
+
+def test_what_a_document_holds_itself_stays_in_it(record: OwnRecord, hospital: httpx.Client) -> None:
+    """By ``Observation/o`` it means its own entry, not what is there, or not, under that name on this server."""
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "Poids"}}
+    at = "https://chu.example/fhir/"
+    held = [patient_inside(f"{at}Patient/p"), {"fullUrl": f"{at}Observation/o", "resource": observation}]
+    document = fhir_document({"reference": "Patient/p"}, *held)
+    document["entry"][0]["resource"]["section"] = [{"title": "Mesures", "entry": [{"reference": "Observation/o"}]}]
+    _, key = provide(hospital, record, document)
+    for reader in ("patient", "infirmier"):
+        assert record.as_(reader).get(key).json()["entry"] == document["entry"]
 
 
 def test_a_conformance_client_publishes_it_too(record: OwnRecord) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = "dict[str, Any]"
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """The version of the stored shape. A server refuses a newer one; `reindex` upgrades an older one (docs/storage.md)."""
 
 WITH_REFERENCES: Final = 2
@@ -93,7 +93,7 @@ def document(
         "kind": kind_of(resource),
         "body": Binary(body),
     }
-    if type == "Bundle" and stored["labels"]:
+    if type == "Bundle":
         stored["own_labels"] = stored["labels"]  # beside those of its owner (`store.owned`)
     if len(records) > 1:
         stored["also"] = list(records[1:])

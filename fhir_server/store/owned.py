@@ -30,9 +30,14 @@ def carried(document: Mapping[str, Any], owner: Mapping[str, Any]) -> Document:
 def carrying(owner: Mapping[str, Any]) -> Document:
     """The same for all that is stored of an owner, as a stage of an update."""
     told = {name: {"$literal": owner[name]} for name in CONSENT_FIELDS}
-    own: Document = {"$ifNull": ["$own_labels", []]}
-    of_owner = {"$cond": [{"$eq": ["$rt", "Bundle"]}, told["labels"], "$$REMOVE"]}
-    return {"$set": {**told, "labels": {"$setUnion": [own, told["labels"]]}, "owner_labels": of_owner}}
+    is_bundle = {"$eq": ["$rt", "Bundle"]}
+    # before shape 5 they were not kept apart, and it had no owner: its labels were its own
+    own: Document = {"$cond": [is_bundle, {"$ifNull": ["$own_labels", "$labels"]}, []]}
+    apart = {
+        "own_labels": {"$cond": [is_bundle, own, "$$REMOVE"]},
+        "owner_labels": {"$cond": [is_bundle, told["labels"], "$$REMOVE"]},
+    }
+    return {"$set": {**told, "labels": {"$setUnion": [own, told["labels"]]}, **apart}}
 
 
 def kept(document: Mapping[str, Any], old: Mapping[str, Any]) -> Document:
@@ -41,6 +46,27 @@ def kept(document: Mapping[str, Any], old: Mapping[str, Any]) -> Document:
     if document["rt"] == "Bundle":
         told["labels"] = _together(document, old.get("owner_labels", ()))
     return told
+
+
+async def first_to_point(resources: Any, document: Mapping[str, Any], session: Any) -> Document | None:  # noqa: ANN401 - the driver's
+    """The document that pointed to a FHIR document before that was there, or before it could be owned.
+
+    It is told what it owns, which makes this and a concurrent change of its labels conflict.
+    """
+    where = {
+        "record": document["record"],
+        "rt": "DocumentReference",
+        "refers": document["_id"],
+        "realm": document["realm"],
+        "deposit.by": document["deposit"]["by"],
+        "gone": None,
+    }
+    told = {"$inc": {"touched": 1}, "$addToSet": {"owns": document["_id"]}}
+    fields = dict.fromkeys(CONSENT_FIELDS, 1)
+    found: Document | None = await resources.find_one_and_update(
+        where, told, fields, sort=[("deposit.at", 1)], session=session
+    )
+    return found
 
 
 def _together(document: Mapping[str, Any], of_owner: Any) -> list[str]:  # noqa: ANN401 - as it is stored

@@ -24,7 +24,7 @@ from fhir_server.store.content_files import ContentFiles, file_of, loosen
 from fhir_server.store.document import SCHEMA, WITH_REFERENCES, document, keeps_records, records_in
 from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
 from fhir_server.store.keys import forget_unused
-from fhir_server.store.owned import CONSENT_FIELDS, kept
+from fhir_server.store.owned import CONSENT_FIELDS, carrying, first_to_point, kept
 from fhir_server.store.transaction import Transactions
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ async def reindex(
         after, done = str(batch[-1]["_id"]), done + len(batch)
         place = {"entries": wanted, "after": after, "done": done, "refused": refused}
         await shapes.replace_one({"_id": "reindex"}, place, upsert=True)
+        for stored in batch:
+            if stored["rt"] == "Bundle" and stored["record"] is not None and "owner" not in stored:
+                await _own(database, stored)
         told(done, max(done, total))
     told(done, max(done, 1))
     await rebuild_facts(database, zone=zone, authorisation=authorisation)
@@ -124,6 +127,21 @@ async def _owns(database: Database, document: Document) -> dict[str, list[str]]:
     cursor = database["resources"].find({"_id": {"$in": pointed}, "owner": document["_id"]}, {"_id": 1})
     owned = sorted([str(one["_id"]) async for one in cursor])
     return {"owns": owned} if owned else {}
+
+
+async def _own(database: Database, stored: Document) -> None:
+    """Give a FHIR document that an older server stored to the document that points to it (ADR 0034)."""
+    resources = database["resources"]
+
+    async def work(session: AsyncClientSession) -> None:
+        first = await first_to_point(resources, stored, session)
+        if first is not None:
+            given = {"$set": {"owner": {"$literal": first["_id"]}}}
+            await resources.update_one(
+                {"_id": stored["_id"], "owner": None, "gone": None}, [given, carrying(first)], session=session
+            )
+
+    await Transactions(database.client).run(work)
 
 
 def rebuild(stored: Document, parameters: Parameters) -> Document:

@@ -30,7 +30,7 @@ from fhir_server.store.held_back import HeldBack
 from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
 from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
-from fhir_server.store.owned import CONSENT_FIELDS, carried, carrying
+from fhir_server.store.owned import CONSENT_FIELDS, carried, carrying, first_to_point
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
 from fhir_server.store.transaction import Joined, Transactions
@@ -159,7 +159,8 @@ class Writing:
             await self._change_facts(effects, session)
             await self._keep_content(document, session)
 
-        several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document
+        seeks = document["rt"] == "Bundle" and document.get("made_by_put")  # who points to it already
+        several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document or seeks
         await self._carry_out(work, whole=bool(several or file_of(document)))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
@@ -248,6 +249,11 @@ class Writing:
     async def _insert(self, document: Document, session: AsyncClientSession | None, *, may_wait: bool = True) -> None:
         if "owner" in document and session is not None:
             document.update(carried(document, await self._of_owner(document["owner"], session)))
+        elif document["rt"] == "Bundle" and document.get("made_by_put") and document["record"] is not None:
+            # only a client that chooses ids can be pointed to before (ADR 0034)
+            first = await first_to_point(self._database["resources"], document, session)
+            if first is not None:
+                document.update({"owner": first["_id"], **carried(document, first)})
         if self._held is not None and may_wait and self._held.takes(document):
             self._held.keep(document)
             return

@@ -325,3 +325,15 @@ def test_what_its_author_measured_is_not_compared(record: OwnRecord, hospital: h
     where = "DocumentReference.content[0].attachment"
     told_of = [one for one in answer.json()["issue"] if f"{where}.hash" in one.get("expression", [])]
     assert [one["severity"] for one in told_of] == ["information"]
+
+
+def test_it_is_owned_by_what_pointed_to_it_before_it_was_there(record: OwnRecord) -> None:
+    client = record.as_("conformance")
+    record.chosen(authorisation(record, "specialiste2"))
+    key = f"Bundle/{record.id}-after"
+    created(client, reference(record, key, "MASQUE_PS"))
+    document = {**fhir_document(about(record)), "id": key.partition("/")[2]}
+    answer = client.put(key, content=json.dumps(document), headers=FHIR_JSON)
+    assert answer.status_code == 201, answer.text
+    assert is_hidden(record.as_("specialiste2"), record, key)
+    assert is_shown(record.as_("patient"), record, key)

@@ -394,3 +394,19 @@ def test_a_fhir_document_without_an_owner_is_swept_after_a_day(
     assert hospital.get(f"/{waiting}").status_code == 404
     assert hospital.get(f"/{owned}").status_code == 200
     assert record.as_("conformance").get(f"/{kept}").status_code == 200
+
+
+def test_a_fhir_document_that_an_older_server_stored_gets_its_owner(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    hospital = record.as_("hopital")
+    key = fhir_document(hospital)
+    masked = own(record, key, "MASQUE_PS")
+    before = {one: held(stored, one) for one in (key, masked)}
+    loose: dict[str, Any] = {"labels": [], "category": None, "kind": None, "authors": []}
+    stored["resources"].update_one({"_id": key}, {"$set": loose, "$unset": {"owner": "", "owner_labels": ""}})
+    stored["resources"].update_one({"_id": masked}, {"$unset": {"owns": ""}})
+    reindex(served)
+    after = {one: held(stored, one) for one in before}
+    after[masked].pop("touched")
+    assert after == before

@@ -337,3 +337,23 @@ def test_it_is_owned_by_what_pointed_to_it_before_it_was_there(record: OwnRecord
     assert answer.status_code == 201, answer.text
     assert is_hidden(record.as_("specialiste2"), record, key)
     assert is_shown(record.as_("patient"), record, key)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["singly", "in one Bundle"])
+def test_a_document_of_another_record_is_not_claimed(record: OwnRecord, together: bool) -> None:
+    """A conformance client may point where it likes: it moves nothing out of another record by that."""
+    client, other = record.as_("conformance"), own_record(record.served)
+    other.chosen(authorisation(other, "specialiste"))
+    document = fhir_document(about(other))
+    if together:
+        name = pdsm.urn()
+        entries = [pdsm.entry(reference(record, name)), pdsm.entry(document, full_url=name)]
+        answer = post(client, {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+        assert answer.status_code == 200, answer.text
+        key = answer.json()["entry"][1]["response"]["location"].partition("/fhir/")[2].partition("/_history/")[0]
+    else:
+        key = created(client, document)
+        created(client, reference(record, key))
+    assert is_hidden(record.as_("patient"), record, key)
+    assert record.as_("infirmier").get(key).status_code == 404
+    assert is_shown(other.as_("patient"), other, key)

@@ -357,3 +357,19 @@ def test_a_document_of_another_record_is_not_claimed(record: OwnRecord, together
     assert is_hidden(record.as_("patient"), record, key)
     assert record.as_("infirmier").get(key).status_code == 404
     assert is_shown(other.as_("patient"), other, key)
+
+
+@pytest.mark.parametrize("author", ["patient", "representant", "medecin-traitant"])
+def test_whoever_may_deposit_a_document_may_deposit_it_in_fhir(record: OwnRecord, author: str) -> None:
+    client = record.as_(author)
+    key = created(client, told_inside("urn", record))
+    assert client.get(key).status_code == 200
+    assert record.as_("hopital").get(key).status_code == 404
+    record.deposit(by=author, content=[{"attachment": {"contentType": "application/fhir+json", "url": key}}])
+    assert is_shown(record.as_("specialiste"), record, key)
+
+
+@pytest.mark.parametrize("type", ["collection", "message", "searchset"])
+def test_other_bundles_belong_to_nobody(record: OwnRecord, hospital: httpx.Client, type: str) -> None:
+    answer = post(hospital, {"resourceType": "Bundle", "type": type})
+    assert answer.status_code in (400, 422)

@@ -373,3 +373,25 @@ def test_whoever_may_deposit_a_document_may_deposit_it_in_fhir(record: OwnRecord
 def test_other_bundles_belong_to_nobody(record: OwnRecord, hospital: httpx.Client, type: str) -> None:
     answer = post(hospital, {"resourceType": "Bundle", "type": type})
     assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("subject", ["literal", "urn"])
+def test_versions_of_before_are_hidden_too(record: OwnRecord, hospital: httpx.Client, subject: str) -> None:
+    """Those of when it had no owner, and those of when that was not masked."""
+    key = created(hospital, fhir_document(about(record)) if subject == "literal" else told_inside(subject, record))
+
+    def change(minute: int) -> None:
+        changed = {**hospital.get(key).json(), "timestamp": f"2026-11-21T10:0{minute}:00+01:00"}
+        assert hospital.put(key, content=json.dumps(changed), headers=FHIR_JSON).status_code == 200
+
+    change(1)
+    told = created(hospital, reference(record, key))
+    change(2)
+    reader, patient = record.as_("inconnu"), record.as_("patient")
+    assert is_shown(reader, record, key)
+    assert patient.post(f"{told}/$mask", content="", headers=FHIR_JSON).status_code == 200
+    assert is_hidden(reader, record, key)
+    assert [reader.get(f"{key}/_history/{version}").status_code for version in (1, 2, 3)] == [404] * 3
+    assert is_shown(patient, record, key)
+    change(3)
+    assert is_hidden(reader, record, key)

@@ -25,7 +25,6 @@ Callers: TypeAlias = Mapping[str, str]
 
 LOOKS_INTO_DOCUMENTS: Final[Callers] = {
     "interactions/binaries.py:is_same_data": "an update of a Binary is compared with the stored content",
-    "interactions/binaries.py:kept_fields": "a Binary keeps its owner and record from version to version",
     "interactions/binaries.py:owner_fields": "a Binary takes the labels of its owner",
     "interactions/change.py:_is_own": "who deposited it decides which change is legal",
     "interactions/history.py:_many": "the position a page ended at",

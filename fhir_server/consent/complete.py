@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _TYPES: Final = (
     "DocumentReference",
     "Binary",
+    "Bundle",
     "Observation",
     "List",
     "Patient",

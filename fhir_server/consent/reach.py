@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fhir_server.consent.circumstances import Domain
-from fhir_server.record.elements import SEVERAL
+from fhir_server.record.elements import OWNED, SEVERAL
 from fhir_server.search.predicate import (
     AllOf,
     Always,
@@ -83,7 +83,7 @@ def known_of_type(seen: Circumstances) -> Mapping[Field, frozenset[Value]]:
         known[Field.RECORD] = frozenset({seen.facts.record})
     if seen.type not in SEVERAL:
         known[Field.ALSO] = frozenset()
-    if seen.type not in ("DocumentReference", "Binary"):
+    if seen.type != "DocumentReference" and seen.type not in OWNED:
         known[Field.CATEGORY] = known[Field.KIND] = frozenset({None})
     if seen.domain is not Domain.CONTENTS:
         known[Field.LABELS] = frozenset()

@@ -18,9 +18,12 @@ from fhir_server.fhir.errors import Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
 from fhir_server.interactions.prepare import Draft, check
-from fhir_server.store.writing import CONSENT_FIELDS
+from fhir_server.record.belonging import is_fhir_document
+from fhir_server.store.owned import carried
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.natively import Raw
@@ -75,14 +78,17 @@ async def owner_fields(exchange: Exchange, draft: Draft) -> dict[str, Any]:
         raise Unprocessable(
             f"{literal} is not known.", expression=("Binary.securityContext",), code=IssueType.NOT_FOUND
         )
-    carried = {name: owner.document[name] for name in CONSENT_FIELDS}
-    return {"owner": owner.key, "record": owner.record, **carried}
+    return {"owner": owner.key, "record": owner.record, **carried({"rt": "Binary"}, owner.document)}
 
 
-def kept_fields(old: Stored) -> dict[str, Any]:
-    """What the next version of a Binary keeps: its owner, its record, and what it carries of its owner."""
-    names = ("owner", "unowned", "record", *CONSENT_FIELDS)
-    return {name: old.document[name] for name in names if name in old.document}
+def waiting_fields(exchange: Exchange, draft: Draft, records: Sequence[str]) -> dict[str, Any]:
+    """Of a new Bundle, the record it was placed in; of a FHIR document in none, that it waits for an owner (ADR 0034).
+
+    What a test client stores stays: it is not swept, as little as any other Bundle of its.
+    """
+    if records or not is_fhir_document(draft.resource):
+        return {"record": next(iter(records), None)}
+    return {"record": None, **({} if exchange.is_conformance else {"unowned": exchange.now})}
 
 
 async def _owner(exchange: Exchange, type: str, id: str) -> Stored | None:

@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import Conflict, Forbidden, NotAllowed, Unprocessab
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.binaries import owner_fields, raw_draft, take_data
+from fhir_server.interactions.binaries import owner_fields, raw_draft, take_data, waiting_fields
 from fhir_server.interactions.condition import lead_on, met_by, pairs_of, several
 from fhir_server.interactions.exchange import Account
 from fhir_server.interactions.masking import mask_by_default
@@ -122,6 +122,8 @@ async def store_new(
         must_have_passed(draft, wrong)
         if id is None:
             beside = Beside(carried, await replaced_by(exchange, draft, facts))
+        if draft.type == "Bundle":
+            owned = waiting_fields(exchange, draft, records)
     record = records[0] if records else None
     binaries = await pointed_binaries(exchange, draft, facts, carried=beside.keys)
     new = id or exchange.assigned or new_id(server.routing_key, record)

@@ -16,7 +16,7 @@ from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
 from fhir_server.interactions.natively import Allowance
 from fhir_server.interactions.patch_format import PatchFormat
-from fhir_server.record.elements import ABOUT, SEVERAL
+from fhir_server.record.elements import ABOUT, OWNED, SEVERAL
 from fhir_server.record.facts import NO_RECORD, Facts
 from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
 from fhir_server.store.document import records_in
@@ -369,9 +369,9 @@ class Exchange:
     async def facts_for(self, type: str, record: str | None) -> Facts:
         """The facts a decision on something of this record rests on.
 
-        A Binary that no document points to yet has no record: its depositor on the patient's side is known by his own.
+        What no document owns yet has no record: its depositor on the patient's side is known by his own.
         """
-        if type == "Binary" and record is None and self.requester.kind in PATIENT_SIDE:
+        if type in OWNED and record is None and self.requester.kind in PATIENT_SIDE:
             return await self.own_facts()
         return await self.facts(record)
 

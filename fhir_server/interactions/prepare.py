@@ -16,10 +16,16 @@ from fhir_server.fhir.outcome import Issue, IssueType, error, fails, information
 from fhir_server.fhir.reference import local
 from fhir_server.identity.requester import Kind, Realm
 from fhir_server.record.actors import INS, REAL_INS, TRIAL_INS, actor_key
-from fhir_server.record.belonging import records_of, subject_identifier, subjects
+from fhir_server.record.belonging import (
+    is_fhir_document,
+    patients_inside,
+    records_of,
+    subject_identifier,
+    subjects,
+)
 from fhir_server.record.closure import NOT_CLOSED
 from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_actor, read_consent
-from fhir_server.record.elements import ELEMENTS, SEVERAL
+from fhir_server.record.elements import ELEMENTS, OWNED, SEVERAL
 from fhir_server.record.facts import Life
 from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX, label_issues, labels_of
 from fhir_server.record.notification import is_forged
@@ -30,9 +36,10 @@ from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.reference import LocalReference
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Stored
@@ -195,11 +202,16 @@ async def complete_subject(exchange: Exchange, draft: Draft) -> None:
 
 
 async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Facts, list[str]]:
-    """The records a new resource will belong to, and the facts of the first; 422 where one may not be fed."""
+    """The records a new resource will belong to, and the facts of the first; 422 where one may not be fed.
+
+    A FHIR document that does not say in which record it belongs is in none, until a document owns it (ADR 0034).
+    """
     if keeps_records(draft.type):
         records = await provenance_records(exchange, draft)
     else:
         records = records_of(draft.type, id, draft.resource, exchange.server.base_url)
+    if await _waits(exchange, draft, records, act):
+        return await exchange.facts_for(draft.type, None), []
     facts = await exchange.facts(records[0] if records else None)
     exchange.account.record = facts.record
     domain = domain_of(draft.type)
@@ -219,6 +231,23 @@ async def place(exchange: Exchange, draft: Draft, id: str, act: Act) -> tuple[Fa
     if draft.type == "Consent":
         _must_stand(draft.resource, facts)
     return facts, records
+
+
+async def _waits(exchange: Exchange, draft: Draft, records: Sequence[str], act: Act) -> bool:
+    """Whether it is a FHIR document whose subject names no record here that the requester may know of.
+
+    One that its own Patients explain may be a stranger's id that is a record's here by chance: whether it is, the
+    answer does not tell.
+    """
+    if not is_fhir_document(draft.resource):
+        return False
+    if not records:
+        return True
+    if records[0] not in patients_inside(draft.resource):
+        return False
+    facts = await exchange.facts(records[0])
+    is_known = facts.exists and facts.realm == exchange.requester.realm.value
+    return not is_known or not (exchange.is_conformance or _may_know(exchange, draft.type, facts, act))
 
 
 async def provenance_records(exchange: Exchange, draft: Draft) -> list[str]:
@@ -297,7 +326,7 @@ def refuse_consent_of_professional(exchange: Exchange, consent: JsonObject) -> N
 async def pointed_binaries(
     exchange: Exchange, draft: Draft, facts: Facts, old: Stored | None = None, *, carried: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The Binaries of this server that a document points to; 422 for one that is neither own nor visible.
+    """The Binaries and FHIR documents of this server that a document points to; 422 for one neither own nor visible.
 
     Where the ``old`` version pointed, the next one may: who changes a document need not see all it points to. What it
     ``carried`` itself is stored with it.
@@ -309,15 +338,15 @@ async def pointed_binaries(
     keys: list[str] = []
     for position, url in _attachments(draft.resource):
         target = local(url, exchange.server.base_url)
-        if target is None or target.type != "Binary":
+        if target is None or target.type not in OWNED:
             continue
         if (
             str(target) not in before
             and str(target) not in carried
-            and not await _may_point_to(exchange, target.id, facts)
+            and not await _may_point_to(exchange, target, facts)
         ):
             where = f"DocumentReference.content[{position}].attachment.url"
-            sentence = f"Binary/{target.id} is not known."
+            sentence = f"{target} is not known."
             if not exchange.is_conformance:
                 raise Unprocessable(sentence, expression=(where,), code=IssueType.NOT_FOUND)
             draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
@@ -325,12 +354,16 @@ async def pointed_binaries(
     return tuple(dict.fromkeys(keys))
 
 
-async def _may_point_to(exchange: Exchange, id: str, facts: Facts) -> bool:
-    held = await exchange.server.reading.hold("Binary", id)
+async def _may_point_to(exchange: Exchange, target: LocalReference, facts: Facts) -> bool:
+    """Whether it is there for the requester; of Bundles, a FHIR document of no other record."""
+    held = await exchange.server.reading.hold(target.type, target.id)
     rules = exchange.account.rules
-    found = [held.read(exchange.decide("Binary", act, facts).visible) for act in (Act.CONSULT, Act.FEED)]
+    found = [held.read(exchange.decide(target.type, act, facts).visible) for act in (Act.CONSULT, Act.FEED)]
     exchange.account.rules = rules
-    return any(one is not None and one.body is not None for one in found)
+    one = next((one for one in found if one is not None and one.body is not None), None)
+    if one is None or target.type != "Bundle":
+        return one is not None
+    return one.record in (None, facts.record) and is_fhir_document(json.decode_object(one.body or b"{}"))
 
 
 def _attachments(document: JsonObject) -> list[tuple[int, str]]:
@@ -347,7 +380,7 @@ def _attachments(document: JsonObject) -> list[tuple[int, str]]:
 def effects(
     exchange: Exchange, draft: Draft, record: str | None, realm: str, binaries: tuple[str, ...] = ()
 ) -> Effects:
-    """What else this write changes: the facts of its record, the Binaries it owns."""
+    """What else this write changes: the facts of its record, what it owns."""
     change = None
     id = str(draft.resource["id"])
     if record is not None and tells(draft.type, draft.resource):

@@ -140,6 +140,8 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
     for position, attachment in _attachments(draft.resource):
         where = f"DocumentReference.content[{position}].attachment"
         target = local(str(attachment.get("url")), exchange.server.base_url)
+        if target is not None and target.type == "Bundle":
+            found += _uncompared(attachment, where)
         if target is None or target.type != "Binary":
             continue
         one = brought.get(str(target))
@@ -211,6 +213,14 @@ def _of_bytes(
     if isinstance(told_hash, str) and hash is not None and told_hash != hash:
         sentence = f"The attachment declares the SHA-1 {told_hash[:40]}; that of the document is {hash}."
         yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.hash",))
+
+
+def _uncompared(attachment: JsonObject, where: str) -> Iterator[Issue]:
+    """Of a FHIR document the bytes that its author measured are not here: the server puts its id and meta into it."""
+    told = [name for name in ("size", "hash") if name in attachment]
+    if told:
+        sentence = "A FHIR document is stored as a resource: what the attachment declares of its bytes is not compared."
+        yield information(IssueType.INFORMATIONAL, sentence, *(f"{where}.{name}" for name in told))
 
 
 async def _binary(exchange: Exchange, id: str, facts: Facts) -> Stored | None:

@@ -51,7 +51,7 @@ SECONDS: Final = 50.0
 
 _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _CHANGES: Final = frozenset({"PUT", "PATCH", "DELETE"})
-_FIRST: Final = {"Patient": 0, "Binary": 1}
+_FIRST: Final = {"Patient": 0, "Binary": 1, "Bundle": 1}
 _ANY: Final = 2
 _LAST: Final = 3
 _AFTER: Final = 4

@@ -19,7 +19,7 @@ from fhir_server.fhir.errors import Forbidden, Gone, NotAllowed, NotFound, Preco
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.binaries import is_same_data, kept_fields, raw_draft, take_data
+from fhir_server.interactions.binaries import is_same_data, raw_draft, take_data
 from fhir_server.interactions.change import (
     MOVED,
     acts_of_update,
@@ -56,14 +56,14 @@ from fhir_server.interactions.shown import as_shown, unseen, with_data
 from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
+from fhir_server.record.elements import OWNED
 from fhir_server.store.document import document, keeps_records, stamp
 from fhir_server.store.keys import Scope
+from fhir_server.store.owned import kept
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import VersionMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fhir_server.fhir.json import JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.interactions.search import Condition
@@ -334,13 +334,9 @@ async def _replace(
     server = exchange.server
     binaries = await pointed_binaries(exchange, draft, facts, old) if facts is not None else ()
     records = await provenance_records(exchange, draft) if keeps_records(draft.type) else None
-    owned: dict[str, Any] = {}
     if draft.type == "Binary":
         take_data(draft)
-        owned = kept_fields(old)
-    made = partial(
-        _next_version, exchange, draft, old, records=records, owned=owned, brought_back=status == HTTPStatus.CREATED
-    )
+    made = partial(_next_version, exchange, draft, old, records=records, brought_back=status == HTTPStatus.CREATED)
     candidate = made()
     if act is not None and candidate["record"] != old.record:
         raise Unprocessable(MOVED, code=IssueType.BUSINESS_RULE)
@@ -379,7 +375,6 @@ def _next_version(
     old: Stored,
     *,
     records: list[str] | None,
-    owned: Mapping[str, Any],
     brought_back: bool,
 ) -> dict[str, Any]:
     """What is stored, as of now. What the body does not tell is kept."""
@@ -396,7 +391,8 @@ def _next_version(
         bucket=old.document["b"],
         records=records,
     )
-    made |= owned
+    if draft.type in OWNED and not (draft.type == "Bundle" and brought_back and "owner" not in old.document):
+        made |= kept(made, old.document)
     if brought_back:
         made["made_by_put"] = True  # history tells it
     return made

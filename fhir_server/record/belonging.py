@@ -44,6 +44,21 @@ def subjects(type: str, resource: JsonObject) -> list[JsonObject]:
     return list(_at(resource, _NAMES[type]))
 
 
+def is_fhir_document(resource: JsonObject) -> bool:
+    """Whether it is a document in FHIR: a Bundle that begins with a Composition, https://hl7.org/fhir/R4/documents.html."""
+    return resource.get("resourceType") == "Bundle" and resource.get("type") == "document"
+
+
+def patients_inside(bundle: JsonObject) -> set[str]:
+    """The ids by which a document names the Patients that it holds itself: their own, and those of their fullUrl."""
+    found: set[str] = set()
+    for entry in _list(bundle.get("entry")):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(entry, dict) and isinstance(resource, dict) and resource.get("resourceType") == "Patient":
+            found |= {str(resource.get("id")), str(entry.get("fullUrl")).rpartition("/")[2]}
+    return found
+
+
 def subject_identifier(about: JsonObject) -> tuple[str, str] | None:
     """The ``(system, value)`` by which a Reference without a literal names a patient, or nothing."""
     identifier = about.get("identifier")
@@ -91,6 +106,10 @@ def _at(value: Json, names: tuple[str, ...]) -> Iterator[JsonObject]:
             yield from _at(value.get(names[0]), names[1:])
         else:
             yield value
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _of_document(bundle: JsonObject) -> list[JsonObject]:

@@ -112,6 +112,9 @@ WITHOUT_RECORD: Final = frozenset(
 )
 """Types that belong to no record and are no directory either: closed to all but conformance clients."""
 
+OWNED: Final = frozenset({"Binary", "Bundle"})
+"""Types that a document may own, and that wait for it without a record; of Bundles the FHIR documents (ADR 0034)."""
+
 TYPES: Final = (
     frozenset({"Patient", "AuditEvent", "Binary"}) | ELEMENTS.keys() | SEVERAL.keys() | DIRECTORY | WITHOUT_RECORD
 )

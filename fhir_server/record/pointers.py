@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import reference
+from fhir_server.record.belonging import is_fhir_document
 from fhir_server.record.elements import ABOUT, DIRECTORY, TYPES
 
 if TYPE_CHECKING:
@@ -39,8 +40,14 @@ def target(text: str, base_url: str) -> str | None:
 
 
 def pointers(resource: JsonObject, base_url: str = "", records: Collection[str] = ()) -> list[str]:
-    """The ``Type/id`` that a resource points to, sorted, each once: not itself, nor the Patients of its ``records``."""
+    """The ``Type/id`` that a resource points to, sorted, each once: not itself, nor the Patients of its ``records``.
+
+    Nor, in a FHIR document, what it holds itself: by ``Observation/1`` it means its own entry of that name, and would
+    lose it (https://hl7.org/fhir/R4/bundle.html#references).
+    """
     own = {f"Patient/{record}" for record in records} | {f"{resource.get('resourceType')}/{resource.get('id')}"}
+    if is_fhir_document(resource):
+        own |= _held(resource, base_url)
     return sorted({found for text in _urls(resource) if (found := target(text, base_url)) is not None} - own)
 
 
@@ -76,6 +83,19 @@ def _target_of(reference: Json | None, base_url: str) -> str | None:
     """The ``Type/id`` of a record that a Reference points to on this server."""
     literal = reference.get("reference") if isinstance(reference, dict) else None
     return target(literal, base_url) if isinstance(literal, str) else None
+
+
+def _held(document: JsonObject, base_url: str) -> set[str]:
+    """By ``Type/id``, the entries of a document that are no resources of this server, but its own."""
+    found: set[str] = set()
+    entries = document.get("entry")
+    for entry in entries if isinstance(entries, list) else []:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        full_url = entry.get("fullUrl") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and isinstance(full_url, str) and reference.local(full_url, base_url) is None:
+            found.add(f"{resource.get('resourceType')}/{resource.get('id')}")
+            found.add("/".join(full_url.split("/")[-2:]))
+    return found
 
 
 def _urls(value: Json) -> Iterator[str]:

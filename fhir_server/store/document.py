@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Document: TypeAlias = "dict[str, Any]"
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """The version of the stored shape. A server refuses a newer one; `reindex` upgrades an older one (docs/storage.md)."""
 
 WITH_REFERENCES: Final = 2
@@ -93,6 +93,8 @@ def document(
         "kind": kind_of(resource),
         "body": Binary(body),
     }
+    if type == "Bundle":
+        stored["own_labels"] = stored["labels"]  # beside those of its owner (`store.owned`)
     if len(records) > 1:
         stored["also"] = list(records[1:])
     if told:
@@ -106,8 +108,11 @@ def keeps_records(type: str) -> bool:
 
 
 def others_in(stored: Mapping[str, Any]) -> list[str]:
-    """What a stored resource refers to that has a gate of its own: not its owner, nor the Binaries it owns."""
-    same = {stored.get("owner"), *stored.get("owns", ())}
+    """What a stored resource refers to that has a gate of its own: not its owner, nor the Binaries it owns.
+
+    A FHIR document that it owns is asked for: by a label of its own it may be hidden where its owner is not.
+    """
+    same = {stored.get("owner"), *(key for key in stored.get("owns", ()) if key.startswith("Binary/"))}
     return [key for key in stored["refers"] if key not in same]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo.errors import BulkWriteError
 
 from fhir_server.fhir.errors import TryAgain
+from fhir_server.store.owned import carried
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -67,21 +68,21 @@ class HeldBack:
         """What waits under this key (``Type/id``)."""
         return self._documents.get(key)
 
-    def claim(self, owner: Document, keys: Collection[str], carried: Mapping[str, Any]) -> list[str]:
-        """Make a document the owner of the Binaries among these that wait and have none; which of them are its own.
+    def claim(self, owner: Document, keys: Collection[str]) -> list[str]:
+        """Make a document the owner of those among these that wait and have none; which of them are its own.
 
         As `Writing` does with those that are stored.
         """
         mine: list[str] = []
         for key in keys:
-            binary = self._documents.get(key)
-            if binary is None:
+            owned = self._documents.get(key)
+            if owned is None:
                 continue
-            same = binary["realm"] == owner["realm"] and binary["deposit"]["by"] == owner["deposit"]["by"]
-            if binary.get("owner") is None and same:
-                binary |= {"owner": owner["_id"], "record": owner["record"], **carried}
-                binary.pop("unowned", None)
-            if binary.get("owner") == owner["_id"]:
+            same = owned["realm"] == owner["realm"] and owned["deposit"]["by"] == owner["deposit"]["by"]
+            if owned.get("owner") is None and same and owned["record"] in (None, owner["record"]):
+                owned |= {"owner": owner["_id"], "record": owner["record"], **carried(owned, owner)}
+                owned.pop("unowned", None)
+            if owned.get("owner") == owner["_id"]:
                 mine.append(key)
         return mine
 

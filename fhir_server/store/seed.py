@@ -18,8 +18,9 @@ from fhir_server.record.telling import tells, with_resource
 from fhir_server.store.document import Deposit, bucket_of, document, stamp
 from fhir_server.store.internal import Internal
 from fhir_server.store.keys import Scope
+from fhir_server.store.owned import CONSENT_FIELDS
 from fhir_server.store.transaction import Transactions
-from fhir_server.store.writing import CONSENT_FIELDS, Effects, FactChange, VersionMoved, Writing
+from fhir_server.store.writing import Effects, FactChange, VersionMoved, Writing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

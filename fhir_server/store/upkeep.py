@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir import json
 from fhir_server.fhir.date import moment
 from fhir_server.fhir.errors import FhirError, Unprocessable
+from fhir_server.record.elements import OWNED
 from fhir_server.record.facts import SHAPE, new_record
 from fhir_server.record.telling import TELLING, with_resource
 from fhir_server.store.connection import answering
@@ -23,8 +24,8 @@ from fhir_server.store.content_files import ContentFiles, file_of, loosen
 from fhir_server.store.document import SCHEMA, WITH_REFERENCES, document, keeps_records, records_in
 from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
 from fhir_server.store.keys import forget_unused
+from fhir_server.store.owned import CONSENT_FIELDS, carrying, first_to_point, kept
 from fhir_server.store.transaction import Transactions
-from fhir_server.store.writing import CONSENT_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
-"""Microseconds after which a Binary that no document points to is swept."""
+"""Microseconds after which a Binary, or a FHIR document, that no document points to is swept."""
 _KEPT: Final = ("body", "owner", "owns", "unowned", "content", "trace", "touched", "made_by_put")
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
@@ -82,14 +83,18 @@ async def reindex(
             if stored["schema"] < WITH_REFERENCES:
                 again |= await _owns(database, again)
             if again != stored:
-                # a Binary gets its owner, and follows it, without a new version
-                same = {name: stored.get(name) for name in ("_id", "version", "owner", *CONSENT_FIELDS)}
+                # a Binary and a FHIR document get an owner, and follow it, without a new version
+                names = ("_id", "version", "owner", "owner_labels", *CONSENT_FIELDS)
+                same = {name: stored.get(name) for name in names}
                 changes.append(ReplaceOne(same, again))
         if changes:
             await resources.bulk_write(changes, ordered=False)
         after, done = str(batch[-1]["_id"]), done + len(batch)
         place = {"entries": wanted, "after": after, "done": done, "refused": refused}
         await shapes.replace_one({"_id": "reindex"}, place, upsert=True)
+        for stored in batch:
+            if stored["rt"] == "Bundle" and stored["record"] is not None and "owner" not in stored:
+                await _own(database, stored)
         told(done, max(done, total))
     told(done, max(done, 1))
     await rebuild_facts(database, zone=zone, authorisation=authorisation)
@@ -124,6 +129,21 @@ async def _owns(database: Database, document: Document) -> dict[str, list[str]]:
     return {"owns": owned} if owned else {}
 
 
+async def _own(database: Database, stored: Document) -> None:
+    """Give a FHIR document that an older server stored to the document that points to it (ADR 0034)."""
+    resources = database["resources"]
+
+    async def work(session: AsyncClientSession) -> None:
+        first = await first_to_point(resources, stored, session)
+        if first is not None:
+            given = {"$set": {"owner": {"$literal": first["_id"]}}}
+            await resources.update_one(
+                {"_id": stored["_id"], "owner": None, "gone": None}, [given, carrying(first)], session=session
+            )
+
+    await Transactions(database.client).run(work)
+
+
 def rebuild(stored: Document, parameters: Parameters) -> Document:
     """The stored form made anew from the body and from what the body does not tell."""
     body = bytes(stored["body"])
@@ -139,8 +159,8 @@ def rebuild(stored: Document, parameters: Parameters) -> Document:
         records=records_in(stored) if keeps_records(stored["rt"]) else None,
     )
     again |= {name: stored[name] for name in _KEPT if name in stored}
-    if stored["rt"] == "Binary":
-        again |= {name: stored[name] for name in ("record", *CONSENT_FIELDS)}
+    if stored["rt"] in OWNED:
+        again |= kept(again, stored)
     return again
 
 
@@ -187,12 +207,12 @@ async def rebuild_facts(database: Database, *, zone: tzinfo, authorisation: time
 
 
 async def sweep(database: Database, now: int) -> int:
-    """Remove Binaries that found no owner within a day, and files that no version needs; answer how many."""
+    """Remove what found no owner within a day, and files that no version needs; answer how many."""
     swept = 0
     with answering():
         old = await database["resources"].find({"unowned": {"$lt": now - UNOWNED_FOR}}, {"_id": 1}).to_list()
     for one in old:
-        swept += await _sweep_binary(database, one["_id"], now)
+        swept += await _sweep_unowned(database, one["_id"], now)
     await forget_unused(database, moment(now - UNOWNED_FOR))
     return swept + await ContentFiles(database).sweep(now, age=UNOWNED_FOR)
 
@@ -202,8 +222,8 @@ async def sweep_interrupted(database: Database, now: int, *, dead_since: int) ->
     return await ContentFiles(database).sweep(now, age=UNOWNED_FOR, dead_since=dead_since)
 
 
-async def _sweep_binary(database: Database, key: str, now: int) -> bool:
-    """Remove one Binary with its versions and its key, unless it was given an owner meanwhile."""
+async def _sweep_unowned(database: Database, key: str, now: int) -> bool:
+    """Remove one, with its versions and its key, unless it was given an owner meanwhile."""
     resources, versions = database["resources"], database["versions"]
 
     async def work(session: AsyncClientSession) -> bool:

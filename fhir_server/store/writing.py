@@ -2,7 +2,7 @@
 
 An update copies the previous version first, by upsert, then replaces where the version is still the one that was read.
 A crash between the two leaves an exact copy of the current version, which history ignores and the retry finds there.
-Where a write also changes the facts of a record, or the Binaries of a document, all of it is one transaction.
+Where a write also changes the facts of a record, or what a document owns, all of it is one transaction.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pymongo.errors import DuplicateKeyError
 
 from fhir_server.fhir.errors import Conflict, Unprocessable
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.record.elements import OWNED
 from fhir_server.record.facts import Document as FactsDocument
 from fhir_server.record.facts import new_record
 from fhir_server.search.predicate import all_of, any_of
@@ -29,6 +30,7 @@ from fhir_server.store.held_back import HeldBack
 from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
 from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
+from fhir_server.store.owned import CONSENT_FIELDS, carried, carrying, first_to_point
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
 from fhir_server.store.transaction import Joined, Transactions
@@ -46,9 +48,6 @@ if TYPE_CHECKING:
 
 Done = TypeVar("Done")
 
-CONSENT_FIELDS: Final = ("labels", "authors", "category", "kind")
-"""What a Binary carries of its owner, so that it is read through the same gate in one look-up (ADR 0012)."""
-
 
 @dataclass(frozen=True, slots=True)
 class FactChange:
@@ -65,15 +64,17 @@ class Effects:
 
     facts: FactChange | None = None
     binaries: tuple[str, ...] = ()
-    """The ``Binary/id`` a document points to: it becomes the owner of those that have none."""
+    """The Binaries and FHIR documents (``Type/id``) a document points to: it becomes the owner of those without one."""
     owner: bool = False
-    """The resource may own Binaries, which follow its labels and its deletion."""
+    """The resource may own Binaries and FHIR documents, which follow its labels and its deletion."""
     beside: tuple[Document, ...] = ()
     """Other new resources, stored with it or not at all."""
     changed: tuple[tuple[Stored, Document], ...] = ()
     """Other resources and the versions that follow them, the same."""
 
 
+_GIVEN: Final = (("owner", "_id"), ("record", "record"))
+"""What a document gives to what becomes its own, for good, and which of its fields that is."""
 MOST_HELPED: Final = 5
 """People a carer may help (A.4)."""
 
@@ -153,12 +154,13 @@ class Writing:
 
         async def work(session: AsyncClientSession | None) -> None:
             await self._write_beside(effects, session)
-            await self._claim_binaries(document, effects, session, new=True)
+            await self._claim(document, effects, session, new=True)
             await self._insert(document, session)
             await self._change_facts(effects, session)
             await self._keep_content(document, session)
 
-        several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document
+        seeks = document["rt"] == "Bundle" and document.get("made_by_put")  # who points to it already
+        several = effects.facts or effects.binaries or effects.beside or effects.changed or "owner" in document or seeks
         await self._carry_out(work, whole=bool(several or file_of(document)))
 
     async def replace(self, old: Stored, document: Document, effects: Effects) -> None:
@@ -168,7 +170,7 @@ class Writing:
         async def work(session: AsyncClientSession | None) -> None:
             await self._tell_trace(document)
             await self._write_beside(effects, session)
-            await self._claim_binaries(document, effects, session)
+            await self._claim(document, effects, session)
             await self._swap(old, document, session)
             await self._change_facts(effects, session)
             await self._keep_content(document, session)
@@ -177,7 +179,7 @@ class Writing:
         await self._carry_out(work, whole=bool(several or file_of(document)))
 
     async def delete(self, old: Stored, at: int, effects: Effects, trace: str) -> int:
-        """Replace a resource by the marker of its deletion, its Binaries with it; answer the marker's version.
+        """Replace a resource by the marker of its deletion, what it owns with it; answer the marker's version.
 
         ``trace`` is the key of the trace that announced it.
         """
@@ -187,7 +189,7 @@ class Writing:
             await self._tell_trace(gone)
             await self._swap(old, gone, session)
             if effects.owner:
-                await self._delete_binaries(old.key, at, gone["trace"], session)
+                await self._delete_owned(old.key, at, gone["trace"], session)
             await self._change_facts(effects, session)
 
         await self._carry_out(work, whole=bool(effects.facts or effects.owner))
@@ -214,7 +216,7 @@ class Writing:
             found = tuple(str(one["_id"]) for one in await cursor.to_list())
             if not found:
                 await self._write_beside(effects, session)
-                await self._claim_binaries(document, effects, session, new=True)
+                await self._claim(document, effects, session, new=True)
                 await self._insert(document, session)
                 await self._change_facts(effects, session)
                 await self._keep_content(document, session)
@@ -246,7 +248,12 @@ class Writing:
 
     async def _insert(self, document: Document, session: AsyncClientSession | None, *, may_wait: bool = True) -> None:
         if "owner" in document and session is not None:
-            document.update(await self._of_owner(document["owner"], session))
+            document.update(carried(document, await self._of_owner(document["owner"], session)))
+        elif document["rt"] == "Bundle" and document.get("made_by_put") and document["record"] is not None:
+            # only a client that chooses ids can be pointed to before (ADR 0034)
+            first = await first_to_point(self._database["resources"], document, session)
+            if first is not None:
+                document.update({"owner": first["_id"], **carried(document, first)})
         if self._held is not None and may_wait and self._held.takes(document):
             self._held.keep(document)
             return
@@ -261,9 +268,10 @@ class Writing:
 
     async def _swap(self, old: Stored, document: Document, session: AsyncClientSession | None) -> None:
         where: Filter = {"_id": old.key, "version": old.version}
-        if old.type == "Binary":
+        if old.type in OWNED:
             # an owner may be given, and what is carried of it follows, without a new version
-            where |= {"owner": old.document.get("owner"), **{name: old.document[name] for name in CONSENT_FIELDS}}
+            followed = ("owner", "owner_labels", *CONSENT_FIELDS)
+            where |= {name: old.document.get(name) for name in followed}
         copy = previous(dict(old.document))
         await self._database["versions"].update_one(
             {"_id": copy["_id"]}, {"$setOnInsert": copy}, upsert=True, session=session
@@ -279,23 +287,22 @@ class Writing:
         if self._held is not None:
             document["trace"] = await self._held.key_of(document["trace"])
 
-    async def _claim_binaries(
+    async def _claim(
         self, document: Document, effects: Effects, session: AsyncClientSession | None, *, new: bool = False
     ) -> None:
-        """Make a document the owner of the Binaries it points to that have none; its own follow its labels.
+        """Make a document the owner of what it points to and has none (`record.elements.OWNED`); its own follow it.
 
         The document is told which are its own: they are read through its gate, so whoever sees it may know of them.
         """
         if not effects.owner or session is None:
             return
-        carried = {name: document[name] for name in CONSENT_FIELDS}
         resources = self._database["resources"]
         document.pop("owns", None)
         owns: list[str] = []
         sealed = False
         stored = list(effects.binaries)
         if self._held is not None:
-            owns = self._held.claim(document, stored, carried)
+            owns = self._held.claim(document, stored)
             sealed = any(_is_sealed(self._held.get(key) or {}) for key in owns)
             stored = [key for key in stored if self._held.get(key) is None]
         if stored:
@@ -306,11 +313,13 @@ class Writing:
                     "gone": None,
                     "realm": document["realm"],
                     "deposit.by": document["deposit"]["by"],
+                    "record": {"$in": [None, document["record"]]},  # a FHIR document may tell its record itself
                 },
-                {
-                    "$set": {"owner": document["_id"], "record": document["record"], **carried},
-                    "$unset": {"unowned": ""},
-                },
+                [
+                    {"$set": {name: {"$literal": document[told]} for name, told in _GIVEN}},
+                    carrying(document),
+                    {"$unset": "unowned"},
+                ],
                 session=session,
             )
             pointed = {"_id": {"$in": stored}, "owner": document["_id"]}
@@ -325,13 +334,13 @@ class Writing:
             await self._database[CONTENT_KEYS].update_many(own, whose, session=session)
         if new and self._held is not None and self._held.takes(document):
             return  # nobody knew its id: nothing that is stored is its own, but for what it claimed
-        await resources.update_many({"owner": document["_id"]}, {"$set": carried}, session=session)
+        await resources.update_many({"owner": document["_id"]}, [carrying(document)], session=session)
 
     async def _of_owner(self, owner: str, session: AsyncClientSession) -> Document:
-        """What a new Binary carries of its owner, as the owner is now.
+        """Of the owner of a new Binary, what that carries, as the owner is now.
 
         The touch makes this and a concurrent change of the owner's labels, or its deletion, conflict: the one that
-        begins again sees the other, so that no Binary stays behind with the labels of before.
+        begins again sees the other, so that nothing it owns stays behind with the labels of before.
         """
         held = await self._database["resources"].find_one_and_update(
             {"_id": owner, "gone": None}, {"$inc": {"touched": 1}}, dict.fromkeys(CONSENT_FIELDS, 1), session=session
@@ -340,16 +349,16 @@ class Writing:
             raise VersionMoved(f"{owner} was deleted by somebody else meanwhile.")
         return {name: held[name] for name in CONSENT_FIELDS}
 
-    async def _delete_binaries(self, owner: str, at: int, trace: str, session: AsyncClientSession | None) -> None:
+    async def _delete_owned(self, owner: str, at: int, trace: str, session: AsyncClientSession | None) -> None:
         resources = self._database["resources"]
         cursor = resources.find({"owner": owner, "gone": None}, session=session)
-        for binary in await cursor.to_list():
-            copy = previous(binary)
+        for owned in await cursor.to_list():
+            copy = previous(owned)
             await self._database["versions"].update_one(
                 {"_id": copy["_id"]}, {"$setOnInsert": copy}, upsert=True, session=session
             )
-            gone = {**marker(binary, at), "trace": trace}
-            await resources.replace_one({"_id": binary["_id"]}, gone, session=session)
+            gone = {**marker(owned, at), "trace": trace}
+            await resources.replace_one({"_id": owned["_id"]}, gone, session=session)
 
     async def _keep_content(self, document: Document, session: AsyncClientSession | None) -> None:
         """The file of a large content stays for as long as this version does (`content_files`)."""

@@ -25,7 +25,7 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.store.embedded import running_uri
-from fhir_server.store.writing import CONSENT_FIELDS
+from fhir_server.store.owned import CONSENT_FIELDS
 from tests.build import authorisation, block, emergency_choice
 from tests.conformance.own_record import OwnRecord, document, label, own_record
 from tests.parallel import together

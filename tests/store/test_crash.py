@@ -40,8 +40,8 @@ from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.settings import Settings
 from fhir_server.store.connection import connect, database
 from fhir_server.store.embedded import running_uri
+from fhir_server.store.owned import CONSENT_FIELDS
 from fhir_server.store.upkeep import rebuild, rebuild_facts
-from fhir_server.store.writing import CONSENT_FIELDS
 from tests.build import authorisation
 from tests.conformance.own_record import OwnRecord, document, label, own_record
 from tests.parallel import aside, together

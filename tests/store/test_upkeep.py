@@ -27,7 +27,7 @@ from fhir_server.store.document import SCHEMA
 from fhir_server.store.embedded import running_uri
 from fhir_server.store.upkeep import UNOWNED_FOR, sweep, upgrade_facts
 from tests.build import PARIS, YEAR, authorisation, block
-from tests.conformance.own_record import NUMBERS, OwnRecord, own_record
+from tests.conformance.own_record import NUMBERS, TRE_A07, OwnRecord, own_record
 from tests.parallel import aside
 from tests.served import FHIR_JSON, ROOT, Served
 
@@ -334,3 +334,79 @@ def test_facts_that_an_older_server_told_are_told_anew_at_the_start(
     assert stored["records"].find_one({"_id": record.id}) == {**before, "rev": before["rev"] + 1}
     aside(started())
     assert stored["records"].find_one({"_id": record.id}) == {**before, "rev": before["rev"] + 1}, "once is enough"
+
+
+# FHIR documents
+
+
+def fhir_document(author: httpx.Client, **members: Any) -> str:
+    """Deposit a document in FHIR that names no record."""
+    composition = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "60591-5"}]},
+        "date": "2026-03-02",
+        "author": [{"display": "Dr Benali"}],
+        "title": "Synthèse",
+    }
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.250.1.999.7"},
+        "timestamp": "2026-03-02T10:15:00+01:00",
+        "entry": [{"fullUrl": "urn:uuid:4d5b1a4e-5c47-4b1e-8d4b-0c5b8f6f0001", "resource": composition}],
+        **members,
+    }
+    answer = author.post("/Bundle", json=bundle, headers=FHIR_JSON)
+    assert answer.status_code == 201, answer.text
+    return f"Bundle/{answer.json()['id']}"
+
+
+def test_a_fhir_document_keeps_its_owner_when_it_is_indexed_anew(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    hospital = record.as_("hopital")
+    label = {"system": TRE_A07, "code": "INVISIBLE_REPRESENTANTS_LEGAUX"}
+    key = fhir_document(hospital, meta={"security": [label]})
+    masked = own(record, key, "MASQUE_PS")
+    before = {one: held(stored, one) for one in (key, masked)}
+    told = before[key]
+    assert (told["owner"], told["record"], before[masked]["owns"]) == (masked, record.id, [key])
+    assert set(told["owner_labels"]) == {"N", "MASQUE_PS"}
+    assert set(told["labels"]) == {"N", "MASQUE_PS", "INVISIBLE_REPRESENTANTS_LEGAUX"}
+    assert (told["category"], told["kind"]) == (before[masked]["category"], before[masked]["kind"])
+    assert "unowned" not in told
+    stored["resources"].update_one({"_id": key}, {"$set": {"ix": {"s": ["type=wrong"], "r": []}, "on": 0}})
+    reindex(served)
+    assert {one: held(stored, one) for one in before} == before
+
+
+def test_a_fhir_document_without_an_owner_is_swept_after_a_day(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    hospital = record.as_("hopital")
+    waiting, owned = fhir_document(hospital), fhir_document(hospital)
+    own(record, owned)
+    kept = fhir_document(record.as_("conformance"))
+    sweep_at(served, DAY - 60_000_000)
+    assert hospital.get(f"/{waiting}").status_code == 200
+    sweep_at(served, DAY + 60_000_000)
+    assert hospital.get(f"/{waiting}").status_code == 404
+    assert hospital.get(f"/{owned}").status_code == 200
+    assert record.as_("conformance").get(f"/{kept}").status_code == 200
+
+
+def test_a_fhir_document_that_an_older_server_stored_gets_its_owner(
+    served: Served, record: OwnRecord, stored: Database
+) -> None:
+    hospital = record.as_("hopital")
+    key = fhir_document(hospital)
+    masked = own(record, key, "MASQUE_PS")
+    before = {one: held(stored, one) for one in (key, masked)}
+    loose: dict[str, Any] = {"labels": [], "category": None, "kind": None, "authors": []}
+    stored["resources"].update_one({"_id": key}, {"$set": loose, "$unset": {"owner": "", "owner_labels": ""}})
+    stored["resources"].update_one({"_id": masked}, {"$unset": {"owns": ""}})
+    reindex(served)
+    after = {one: held(stored, one) for one in before}
+    after[masked].pop("touched")
+    assert after == before

@@ -2,7 +2,7 @@
 
 It permits adding to a record, and replacing what one deposited oneself: the candidate carries its author's deposit. So
 does the document that a new one makes superseded (R-52).
-A Binary may be deposited before the document that will point to it, so it has no record yet.
+A Binary, or a FHIR document, may be deposited before the document that will own it, so it has no record yet.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standi
 from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.record.elements import OWNED
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
 
 RULE = "feeding"
@@ -34,6 +35,6 @@ def feeding(seen: Circumstances) -> Verdict:
     if seen.domain is not Domain.CONTENTS or seen.act not in (Act.FEED, Act.REPLACE) or not seen.stands(*_FEEDERS):
         return silent(RULE, Effect.PERMIT)
     places = [in_record(seen)]
-    if seen.type == "Binary":
+    if seen.type in OWNED:
         places.append(one_of(Field.RECORD, None))
     return permit(RULE, all_of([any_of(places), deposited_by(seen)]), "feeding needs no authorisation")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standing
 from fhir_server.consent.verdict import Verdict, limit
+from fhir_server.record.elements import OWNED
 from fhir_server.record.facts import Life
 from fhir_server.search.predicate import ALWAYS, NEVER, Field, one_of
 
@@ -28,6 +29,6 @@ def life_of_record(seen: Circumstances) -> Verdict:
         seen.domain is Domain.PATIENT or (seen.type == "Consent" and life is Life.OPPOSED)
     ):
         return limit(RULE, ALWAYS, "the holder of a closed record keeps his Patient, and may reopen it")
-    if seen.type == "Binary":
+    if seen.type in OWNED:
         return limit(RULE, one_of(Field.RECORD, None), "the record is closed or unknown; this belongs to none yet")
     return limit(RULE, NEVER, f"the record is not open: {life}")

@@ -1,6 +1,6 @@
 """Who deposited may read his deposit again, and withdraw it, without authorisation (R1111-49, R-05, R-51).
 
-A Binary that no document points to yet belongs to no record and is its depositor's alone.
+A Binary, or a FHIR document, that no document owns yet may belong to no record, and is then its depositor's alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from fhir_server.consent.circumstances import Act, Circumstances, Domain, Standi
 from fhir_server.consent.speaks import speaks
 from fhir_server.consent.verdict import Effect, Verdict, permit, silent
 from fhir_server.consent.where import deposited_by, in_record
+from fhir_server.record.elements import OWNED
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
 
 RULE = "own-deposit"
@@ -34,6 +35,6 @@ def own_deposit(seen: Circumstances) -> Verdict:
     ):
         return silent(RULE, Effect.PERMIT)
     places = [in_record(seen)]
-    if seen.type == "Binary":
+    if seen.type in OWNED:
         places.append(one_of(Field.RECORD, None))
     return permit(RULE, all_of([any_of(places), deposited_by(seen)]), "the requester deposited it")

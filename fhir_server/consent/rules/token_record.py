@@ -1,7 +1,7 @@
 """A professional's token may be issued for one patient (IUA `person_id`); it opens no other record.
 
-Nor the traces of another, but for those of his own acts. A Binary may be deposited before the document that will point
-to it: it belongs to no record yet.
+Nor the traces of another, but for those of his own acts. A Binary, or a FHIR document, may be deposited before the
+document that will own it: it belongs to no record yet.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from fhir_server.consent.circumstances import Circumstances, Domain
 from fhir_server.consent.verdict import Verdict, limit
 from fhir_server.identity.requester import Kind
+from fhir_server.record.elements import OWNED
 from fhir_server.search.predicate import ALWAYS, NEVER, Field, one_of
 
 RULE = "token-record"
@@ -27,6 +28,6 @@ def token_record(seen: Circumstances) -> Verdict:
     if seen.domain is Domain.TRACE:
         where = one_of(Field.AGENT, seen.requester.key)
         return limit(RULE, where, "the token is issued for another person; own acts only")
-    if seen.type == "Binary" and not seen.facts.exists:
+    if seen.type in OWNED and not seen.facts.exists:
         return limit(RULE, one_of(Field.RECORD, None), "the token is issued for a person; this belongs to none yet")
     return limit(RULE, NEVER, "the token is issued for another person")

@@ -178,8 +178,11 @@ class Bench:
         newest = self.stored["trail"].find_one({}, sort=[("at", -1)])
         return newest["_id"], newest["at"]
 
-    def bare(self, before: tuple[str, int]) -> float:
-        """Insert what was stored since once more, and take it out again; often enough for the clock of the kernel."""
+    def bare(self, before: tuple[str, int], *, requests: int = 1) -> float:
+        """Insert what was stored since once more, and take it out again; often enough for the clock of the kernel.
+
+        What so many ``requests`` stored is inserted in as many transactions: each has to be durable by itself.
+        """
         traces = list(self.stored["trail"].find({"at": {"$gte": before[1]}, "_id": {"$ne": before[0]}}))
         written = [one["writes"].rpartition("/")[0] for one in traces if "writes" in one]
         resources = list(self.stored["resources"].find({"_id": {"$in": written}}))
@@ -190,7 +193,8 @@ class Bench:
             for one in (*traces, *resources):
                 one["_id"] = f"Bare/{ObjectId()}"
             spent -= cpu_seconds(watched)
-            self._insert(traces, resources)
+            for number in range(requests):
+                self._insert(_share(traces, number, requests), _share(resources, number, requests))
             spent += cpu_seconds(watched)
             for name in ("trail", "resources"):
                 self.stored[name].delete_many({"_id": {"$regex": "^Bare/"}})
@@ -198,10 +202,16 @@ class Bench:
 
     def _insert(self, traces: list[dict[str, Any]], resources: list[dict[str, Any]]) -> None:
         durable = WriteConcern(w="majority", j=True)
-        self.stored["trail"].with_options(write_concern=durable).insert_many(traces)
+        if traces:
+            self.stored["trail"].with_options(write_concern=durable).insert_many(traces)
         if resources:
             with self.stored.client.start_session() as session, session.start_transaction(write_concern=durable):
                 self.stored["resources"].insert_many(resources, session=session)
+
+
+def _share(documents: list[dict[str, Any]], number: int, of: int) -> list[dict[str, Any]]:
+    """The part of one request; each has about as many."""
+    return documents[len(documents) * number // of : len(documents) * (number + 1) // of]
 
 
 def main() -> None:

@@ -60,6 +60,13 @@ class IssueType(StrEnum):
     INFORMATIONAL = "informational"
 
 
+class Language(StrEnum):
+    """The languages in which issues are told; English where nobody asks for another."""
+
+    ENGLISH = "en"
+    FRENCH = "fr"
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One thing to say about a request: how grave, of what kind, in a sentence, and where (FHIRPath)."""
@@ -68,21 +75,27 @@ class Issue:
     code: IssueType
     diagnostics: str
     expression: tuple[str, ...] = ()
+    french: str = ""
+    """The same sentence in French, where there is one."""
+    rule: str = ""
+    """What is broken, within the profile: the key of a constraint, or what an element asks for (`min`, `binding`)."""
+    profile: str = ""
+    """The canonical URL, with its version, of the profile that asks for it."""
 
 
-def error(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+def error(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
     """An issue that makes the request fail."""
-    return Issue(Severity.ERROR, code, diagnostics, expression)
+    return Issue(Severity.ERROR, code, diagnostics, expression, french)
 
 
-def warning(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+def warning(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
     """An issue that the client should look at; the request succeeds."""
-    return Issue(Severity.WARNING, code, diagnostics, expression)
+    return Issue(Severity.WARNING, code, diagnostics, expression, french)
 
 
-def information(code: IssueType, diagnostics: str, *expression: str) -> Issue:
+def information(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
     """A remark."""
-    return Issue(Severity.INFORMATION, code, diagnostics, expression)
+    return Issue(Severity.INFORMATION, code, diagnostics, expression, french)
 
 
 def fails(issues: Sequence[Issue]) -> bool:
@@ -90,18 +103,28 @@ def fails(issues: Sequence[Issue]) -> bool:
     return any(issue.severity in (Severity.FATAL, Severity.ERROR) for issue in issues)
 
 
-def operation_outcome(issues: Sequence[Issue]) -> dict[str, object]:
-    """The OperationOutcome resource that carries these issues; at least one, as the standard asks."""
-    told = issues or (information(IssueType.INFORMATIONAL, "No issue was found."),)
-    return {"resourceType": "OperationOutcome", "issue": [_issue(issue) for issue in told]}
+RULES: Final = "https://fhir.dmp-ens.example/CodeSystem/regle-validation"
+"""The code system of rules that no profile states: those of FHIR itself, and of this server."""
 
 
-def _issue(issue: Issue) -> dict[str, object]:
-    told: dict[str, object] = {
-        "severity": str(issue.severity),
-        "code": str(issue.code),
-        "diagnostics": _text(issue.diagnostics),
-    }
+def operation_outcome(issues: Sequence[Issue], language: Language = Language.ENGLISH) -> dict[str, object]:
+    """The OperationOutcome resource that carries these issues; at least one, as the standard asks.
+
+    What is told in one language only is told in that one.
+    """
+    told = issues or (
+        information(IssueType.INFORMATIONAL, "No issue was found.", french="Aucun problème n'a été trouvé."),
+    )
+    return {"resourceType": "OperationOutcome", "issue": [_issue(issue, language) for issue in told]}
+
+
+def _issue(issue: Issue, language: Language) -> dict[str, object]:
+    told: dict[str, object] = {"severity": str(issue.severity), "code": str(issue.code)}
+    if issue.rule:
+        url, _, version = issue.profile.partition("|")
+        coding = {"system": url or RULES, **({"version": version} if version else {}), "code": _text(issue.rule)}
+        told["details"] = {"coding": [coding]}
+    told["diagnostics"] = _text(issue.french if issue.french and language is Language.FRENCH else issue.diagnostics)
     if issue.expression:
         told["expression"] = [_text(one) for one in issue.expression]
     return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -34,6 +34,12 @@ class Finding:
     diagnostics: str
     path: str = ""
     severity: Severity = Severity.ERROR
+    french: str = ""
+    """The same sentence in French."""
+    rule: str = ""
+    """What is broken, within the profile: the key of a constraint, or what an element asks for (`min`, `binding`)."""
+    profile: str = ""
+    """The canonical URL, with its version, of the profile that asks for it; empty for FHIR itself."""
 
 
 Findings: TypeAlias = list[Finding]
@@ -70,7 +76,7 @@ def one(code: IssueType, diagnostics: str, path: str = "") -> Findings:
 
 def joined(found: Findings | None, prefix: str, more: Findings) -> Findings:
     """What was found so far and ``more``, found one level below at ``prefix``. ``more`` itself stays as it is."""
-    below = [Finding(f.code, f.diagnostics, prefix + f.path, f.severity) for f in more] if prefix else list(more)
+    below = [replace(f, path=prefix + f.path) for f in more] if prefix else list(more)
     if found is None:
         return below
     found += below

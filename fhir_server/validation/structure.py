@@ -45,4 +45,12 @@ class Validator:
 
 
 def _issue(root: str, finding: Finding) -> Issue:
-    return Issue(finding.severity, finding.code, finding.diagnostics, (root + finding.path,))
+    return Issue(
+        finding.severity,
+        finding.code,
+        finding.diagnostics,
+        (root + finding.path,),
+        finding.french,
+        finding.rule,
+        finding.profile,
+    )

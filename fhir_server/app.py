@@ -35,7 +35,7 @@ from fhir_server.consent.circumstances import Law
 from fhir_server.consent.complete import must_be_complete
 from fhir_server.definitions.load import load
 from fhir_server.definitions.operations import read_operations
-from fhir_server.definitions.profiles import read_search_parameters
+from fhir_server.definitions.profiles import read_definitions, search_parameter
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
@@ -64,6 +64,8 @@ from fhir_server.store.erasure import Due, Erasure
 from fhir_server.store.finding import Finding
 from fhir_server.store.internal import Internal
 from fhir_server.store.keys import ContentKeys
+from fhir_server.store.packages import Packages
+from fhir_server.store.published import publish
 from fhir_server.store.reading import Reading
 from fhir_server.store.seed import Seed, seed
 from fhir_server.store.trail import Trail
@@ -76,14 +78,23 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
-    from fhir_server.definitions.tables import Definitions
+    from fhir_server.definitions.packages import Definition, Package
+    from fhir_server.definitions.tables import Definitions, SearchParameter
+    from fhir_server.fhir.json import JsonObject
     from fhir_server.settings import Settings
     from fhir_server.store.connection import Client, Database
+    from fhir_server.store.packages import Installed
 
 _logger = structlog.get_logger("fhir_server.app")
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """Where the declarations lie: `capability_statement.json`, `profiles/`, `terminology/`."""
+
+_SHIPPED: Final = (
+    *("profiles/StructureDefinition", "profiles/SearchParameter", "profiles/OperationDefinition"),
+    *("terminology/CodeSystem", "terminology/ValueSet", "terminology/ConceptMap", "terminology/NamingSystem"),
+)
+"""The folders of definitions, which are served as resources too."""
 
 SUBJECT_ROLES: Final = "https://mos.esante.gouv.fr/NOS/JDV_J65-SubjectRole-DMP/FHIR/JDV-J65-SubjectRole-DMP"
 """The roles that may use a DMP at all (R-08)."""
@@ -101,6 +112,8 @@ class _Declared:
     terminology: Terminology
     law: Law
     capability: capability.Capability
+    published: tuple[JsonObject, ...]
+    """The definitions that are served as resources."""
 
 
 def utc_now() -> int:
@@ -172,10 +185,12 @@ class _Running:
     database: Database
 
 
-def _declared(settings: Settings) -> _Declared:
+def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Declared:
+    """What the files say, and the packages that are installed beside them."""
     definitions = load()
     terminology = Terminology.load(ROOT / "terminology")
-    own = read_search_parameters(ROOT / "profiles" / "SearchParameter")
+    shipped = [one for folder in _SHIPPED for one in read_definitions(ROOT / folder)]
+    own = _search_parameters([*shipped, *installed])
     parameters = parameters_of(definitions, own, settings.base_url)
     law = Law(
         acts=acts.load(Path(acts.__file__).with_name("acts.toml"), definitions.resource_types),
@@ -194,7 +209,30 @@ def _declared(settings: Settings) -> _Declared:
         cors=bool(settings.cors_origins),
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
     )
-    return _Declared(definitions, parameters, terminology, law, promised)
+    return _Declared(definitions, parameters, terminology, law, promised, _published([*shipped, *installed]))
+
+
+def _search_parameters(known: Sequence[Definition]) -> list[SearchParameter]:
+    """The search parameters among definitions; of two with one URL, what is shipped."""
+    found: dict[str, SearchParameter] = {}
+    for one in known:
+        if one.type == "SearchParameter":
+            read = search_parameter(one.file, one.resource)
+            found.setdefault(read.url, read)
+    return list(found.values())
+
+
+def _published(known: Sequence[Definition]) -> tuple[JsonObject, ...]:
+    """What is to be read and searched: each type and id once, what is shipped before what was installed."""
+    found: dict[str, JsonObject] = {}
+    for one in known:
+        found.setdefault(one.key, one.resource)
+    return tuple(found.values())
+
+
+async def _declared_with(settings: Settings, held: Database) -> _Declared:
+    """What the files and the packages of this database say."""
+    return _declared(settings, await Packages(held).definitions())
 
 
 def parameters_of(definitions: Definitions, own: list[Any], base_url: str) -> Parameters:
@@ -221,6 +259,9 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
         if settings.demo and await internal.holds_real_people():
             raise RuntimeError("The database holds real people: the demonstration may not be served from it.")
         await indexes.create(held)
+        installed = await Packages(held).definitions()
+        if installed:
+            declared = _declared(settings, installed)
         await upkeep.upgrade_facts(held, zone=ZoneInfo(settings.time_zone), authorisation=_authorisation(settings))
         if not await upkeep.entries_are_current(held, declared.parameters):
             _logger.warning("search parameters changed: what was stored before is not found by all; run reindex")
@@ -228,6 +269,8 @@ async def _running(settings: Settings, declared: _Declared, clock: Callable[[], 
         await recovery.recover(journal, dead_since=settings.alone_since)
         await upkeep.sweep_interrupted(held, clock(), dead_since=settings.alone_since)
         server = await _server(settings, declared, clock, client, held, internal, journal, Contents(held, keys))
+        published, key = declared.published, server.routing_key
+        await publish(held, published, parameters=declared.parameters, key=key, now=clock())
         keeping = [
             asyncio.create_task(recovery.keep_recovering(journal), name="trail recovery"),
             asyncio.create_task(_keep_swept(held, keys, clock), name="sweep"),
@@ -374,12 +417,49 @@ async def _must_understand(held: Database) -> None:
         raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
 
 
+async def install_package(settings: Settings, package: Package, *, clock: Callable[[], int] = utc_now) -> None:
+    """Install a package in the place of what is there under its name.
+
+    Raises :class:`ValueError` where the server would not start with it: a profile that does not compile, a search
+    parameter that cannot be served. Nothing is changed then.
+    """
+    client, held = _connect(settings)
+    try:
+        await _must_understand(held)
+        packages = Packages(held)
+        _declared(settings, [*await packages.definitions(without=package.name), *package.definitions])
+        await packages.install(package, clock())
+    finally:
+        await client.close()
+
+
+async def installed_packages(settings: Settings) -> list[Installed]:
+    """The packages that are installed."""
+    client, held = _connect(settings)
+    try:
+        return await Packages(held).installed()
+    finally:
+        await client.close()
+
+
+async def remove_package(settings: Settings, name: str) -> bool:
+    """Take a package out; answer whether it was there. Raises :class:`ValueError` where another one needs it."""
+    client, held = _connect(settings)
+    try:
+        await _must_understand(held)
+        packages = Packages(held)
+        _declared(settings, await packages.definitions(without=name))
+        return await packages.remove(name)
+    finally:
+        await client.close()
+
+
 async def reindex(settings: Settings, told: Callable[[int, int], None]) -> upkeep.Reindexed:
     """Rebuild every index entry and every fact from the stored bodies."""
     client, held = _connect(settings)
     try:
-        declared = _declared(settings)
         await _must_understand(held)
+        declared = await _declared_with(settings, held)
         await indexes.create(held)
         return await upkeep.reindex(
             held,
@@ -442,9 +522,9 @@ async def put_demo(settings: Settings, wanted: Sequence[Seed], now: datetime) ->
     """Put the demonstration records that are missing into the database; answer how many."""
     client, held = _connect(settings)
     try:
-        declared = _declared(settings)
         keys = ContentKeys(held, settings.master_keys)
         await _must_understand(held)
+        declared = await _declared_with(settings, held)
         await _must_have(keys)
         await indexes.create(held)
         await upkeep.entries_are_current(held, declared.parameters)

@@ -21,8 +21,17 @@ COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("erase",): ("fhir_server.cli.erasure", "erase_command"),
     ("doctor",): ("fhir_server.cli.doctor", "doctor_command"),
     ("audit", "verify"): ("fhir_server.cli.upkeep", "audit_verify_command"),
+    ("package", "install"): ("fhir_server.cli.package", "install_command"),
+    ("package", "list"): ("fhir_server.cli.package", "list_command"),
+    ("package", "remove"): ("fhir_server.cli.package", "remove_command"),
 }
 """By name, where each command is written."""
+
+GROUPS: Final[Mapping[str, str]] = {
+    "audit": "The trail of every access.",
+    "package": "FHIR packages beside the definitions that the server brings along.",
+}
+"""The commands of two words, by their first."""
 
 
 def commands(arguments: Sequence[str]) -> typer.Typer:
@@ -37,15 +46,16 @@ def commands(arguments: Sequence[str]) -> typer.Typer:
     )
     # a command alone would become the program itself; a callback keeps it a command with a name
     app.callback()(_nothing)
-    audit = typer.Typer(help="The trail of every access.", no_args_is_help=True)
-    audit.callback()(_nothing)
+    groups = {name: typer.Typer(help=help, no_args_is_help=True) for name, help in GROUPS.items()}
+    for each in groups.values():
+        each.callback()(_nothing)
     wanted = [name for name in COMMANDS if tuple(arguments[: len(name)]) == name] or list(COMMANDS)
     for name in wanted:
         module, function = COMMANDS[name]
-        group = audit if len(name) > 1 else app
+        group = groups[name[0]] if len(name) > 1 else app
         group.command(name[-1])(getattr(import_module(module), function))
-    if any(len(name) > 1 for name in wanted):
-        app.add_typer(audit, name="audit")
+    for first in dict.fromkeys(one[0] for one in wanted if len(one) > 1):
+        app.add_typer(groups[first], name=first)
     return app
 
 

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from fhir_server.cli.exits import Exit, Stop, one_sentence
 from fhir_server.cli.folders import DEFAULT_DATA_FOLDER
+from fhir_server.cli.package import install_terminology
 from fhir_server.cli.sources import Item, Unreadable, files, items
 from fhir_server.identity.actors import ACTORS, claims_for
 from fhir_server.identity.development import DevelopmentIssuer, read_base_url
@@ -112,8 +113,14 @@ def load_command(
         typer.Option(help="Bearer token.", envvar="FHIR_TOKEN", show_default="the demonstration's conformance client"),
     ] = None,
     connections: Annotated[int, typer.Option(min=1, max=32, help="Connections that send at once.")] = 4,
+    terminology: Annotated[
+        bool, typer.Option("--terminology", help="The files are FHIR packages (.tgz): install their code lists.")
+    ] = False,
 ) -> None:
     """Send resources from files to the running server."""
+    if terminology:
+        install_terminology(paths, data, None)
+        return
     with one_sentence():
         base = (base_url or read_base_url(data)).rstrip("/")
         if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).hostname:

@@ -1,4 +1,4 @@
-"""Reads the project's own conformance resources from ``profiles/``.
+"""Reads the project's own conformance resources from ``profiles/`` and ``terminology/``, and those of packages.
 
 https://hl7.org/fhir/R4/searchparameter.html
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from fhir_server.definitions.packages import Definition
 from fhir_server.definitions.tables import SearchParameter, SearchParameterType
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Json, JsonObject, decode_object
@@ -19,14 +20,28 @@ def read_search_parameters(folder: Path) -> list[SearchParameter]:
     Raises :class:`ValueError` with the name of the file that cannot be used: the server does not start with a search
     parameter that it would not serve.
     """
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [search_parameter(one.file, one.resource) for one in read_definitions(folder)]
 
 
-def _read(path: Path) -> SearchParameter:
+def read_definitions(folder: Path) -> list[Definition]:
+    """The resources of the JSON files of a folder, in the order of their file names."""
+    return [Definition(str(path), _decoded(path)) for path in sorted(folder.glob("*.json"))]
+
+
+def search_parameter(file: str, resource: JsonObject) -> SearchParameter:
+    """One SearchParameter, from where it was read."""
     try:
-        return _search_parameter(decode_object(path.read_bytes()))
-    except (FhirError, ValueError) as error:
-        message = f"{path} is not a search parameter that can be served: {error}"
+        return _search_parameter(resource)
+    except ValueError as error:
+        message = f"{file} is not a search parameter that can be served: {error}"
+        raise ValueError(message) from None
+
+
+def _decoded(path: Path) -> JsonObject:
+    try:
+        return decode_object(path.read_bytes())
+    except FhirError as error:
+        message = f"{path} is no FHIR resource: {error}"
         raise ValueError(message) from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.identity.scope import Scope
@@ -36,6 +37,11 @@ class Realm(StrEnum):
 
     REEL = "reel"
     ESSAI = "essai"
+
+
+SHARED: Final = "commun"
+"""Of what the server publishes itself, profiles and code lists: it is in no realm of anybody's, and both read it
+(ADR 0040)."""
 
 
 class Purpose(StrEnum):

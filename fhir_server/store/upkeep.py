@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _BATCH: Final = 200
 UNOWNED_FOR: Final = 24 * 3600 * 1_000_000
 """Microseconds after which a Binary, or a FHIR document, that no document points to is swept."""
-_KEPT: Final = ("body", "owner", "owns", "unowned", "content", "trace", "touched", "made_by_put")
+_KEPT: Final = ("body", "owner", "owns", "unowned", "content", "trace", "touched", "made_by_put", "digest")
 """Taken over as read; the body too, for the driver reads bytes and not the class that it is given to write."""
 
 

@@ -208,6 +208,7 @@ def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Decl
         version=__version__,
         cors=bool(settings.cors_origins),
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
+        profiles=_profiles([*shipped, *installed]),
     )
     return _Declared(definitions, parameters, terminology, law, promised, _published([*shipped, *installed]))
 
@@ -220,6 +221,16 @@ def _search_parameters(known: Sequence[Definition]) -> list[SearchParameter]:
             read = search_parameter(one.file, one.resource)
             found.setdefault(read.url, read)
     return list(found.values())
+
+
+def _profiles(known: Sequence[Definition]) -> dict[str, list[str]]:
+    """The profiles of resources among definitions, by the type they are of."""
+    found: dict[str, list[str]] = {}
+    for one in known:
+        told = one.resource
+        if one.type == "StructureDefinition" and told.get("derivation") == "constraint" and told["kind"] == "resource":
+            found.setdefault(str(told["type"]), []).append(str(told["url"]))
+    return {type: list(dict.fromkeys(urls)) for type, urls in found.items()}
 
 
 def _published(known: Sequence[Definition]) -> tuple[JsonObject, ...]:

@@ -29,6 +29,17 @@ DOCUMENTATION = {
     "Patient": "A professional searches by INS; an emergency also by the complete traits.",
 }
 COMPARTMENTS = ["device", "encounter", "patient", "practitioner", "relatedPerson"]
+INSTANTIATES = [
+    "https://interop.esante.gouv.fr/ig/fhir/pdsm/CapabilityStatement/PDSm-GestionnaireDePartageDeDocuments|3.1.1"
+]
+GUIDES = [
+    "https://interop.esante.gouv.fr/ig/fhir/pdsm/ImplementationGuide/ans.fhir.fr.pdsm|3.1.1",
+    "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd",
+    "https://profiles.ihe.net/ITI/BALP/ImplementationGuide/ihe.iti.balp",
+    "https://profiles.ihe.net/ITI/PCF/ImplementationGuide/ihe.iti.pcf",
+    "https://hl7.fr/ig/fhir/core/ImplementationGuide/hl7.fhir.fr.core|2.1.0",
+]
+"""The guides whose profiles are in `profiles/StructureDefinition`."""
 SYSTEM = ["batch", "transaction", "search-system", "history-system"]
 
 
@@ -47,7 +58,7 @@ def resource(type: str) -> dict[str, Any]:
     told["conditionalUpdate"] = "update" in interactions
     told["conditionalDelete"] = "single" if "delete" in interactions else "not-supported"
     told["referencePolicy"] = ["literal", "logical"]
-    operations = [{"name": one.code, "definition": one.url} for one in OPERATIONS if one.resource == type]
+    operations = [{"name": one.code, "definition": one.url} for one in OPERATIONS if one.resource in (type, "Resource")]
     if operations:
         told["operation"] = operations
     return told
@@ -66,9 +77,11 @@ def statement() -> dict[str, Any]:
         "date": "2026-11-22",
         "description": "FHIR R4 server for the French shared health record (DMP) and Mon espace santé",
         "kind": "instance",
+        "instantiates": INSTANTIATES,
         "software": {"name": "fhir-server"},
         "fhirVersion": "4.0.1",
         "format": ["json", "xml", "application/fhir+json", "application/fhir+xml"],
+        "implementationGuide": GUIDES,
         "patchFormat": ["application/fhir+json", "application/fhir+xml", "application/json-patch+json"],
         "rest": [
             {

@@ -17,7 +17,12 @@ from fhir_server.fhir.json import Json, JsonObject, decode_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPLEX = frozenset({"Identifier", "Reference", "Coding", "CodeableConcept", "Period", "Consent"})
+COMPLEX = frozenset(
+    {
+        *("Identifier", "Reference", "Coding", "CodeableConcept", "Period", "Consent"),
+        *("Resource", "StructureDefinition", "OperationOutcome"),
+    }
+)
 """Types that a query cannot tell."""
 
 

@@ -75,7 +75,7 @@ def read_package(data: bytes) -> Package:
     try:
         files = dict(_files(data))
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise BadPackage(f"This is not a .tgz that can be read: {error}") from None
+        raise BadPackage(f"This is not a .tgz that can be read: {error}.") from None
     manifest = _decoded("package.json", files.pop("package.json", None))
     name, version = manifest.get("name"), manifest.get("version")
     if not isinstance(name, str) or not isinstance(version, str) or not name or not version:

@@ -9,6 +9,7 @@ are put in from the table that answers them, so neither can promise what the oth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -41,9 +42,11 @@ def load(
     version: str,
     cors: bool,
     deletes_several: bool = False,
+    profiles: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Capability:
     """Read the declaration; a code, type or operation this server does not have stops the start-up.
 
+    ``profiles`` are those that resources are validated by, for each type.
     ``deletes_several`` is the operator's choice, which the declaration then tells in place of its own.
     """
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
@@ -58,6 +61,8 @@ def load(
     routes = routes_of(rest, operations)
     for resource in rest["resource"]:
         resource.update(_searches(resource["type"], types[resource["type"]], parameters))
+        if resource["type"] in profiles:
+            resource["supportedProfile"] = sorted(profiles[resource["type"]])
         if deletes_several and resource["conditionalDelete"] == "single":
             resource["conditionalDelete"] = "multiple"
     rest["searchParam"] = _on_every_type(parameters)
@@ -74,7 +79,8 @@ def routes_of(rest: Mapping[str, Any], operations: Sequence[Offered]) -> Routes:
         for resource in rest["resource"]
         for one in resource.get("operation", ())
     }
-    there = {(one.definition.resource, one.definition.code, one.definition.url) for one in operations}
+    all_types = [resource["type"] for resource in rest["resource"]]
+    there = {(type, one.definition.code, one.definition.url) for one in operations for type in one.types(all_types)}
     if declared != there:
         alone = ", ".join(f"{type}/${name}" for type, name, _ in sorted(declared ^ there))
         raise ValueError(f"Operations must be declared exactly when they are there: {alone}")

@@ -132,10 +132,10 @@ class Routes:
                 self._routes.setdefault((shape, type), {})[method] = interaction
         self._operations: dict[tuple[str, str | None], Offered] = {}
         for operation in operations:
-            for method, shape in operation.routes():
-                where = (shape, operation.definition.resource)
-                self._operations[where] = operation
-                self._routes.setdefault(where, {})[method] = Interaction.OPERATION
+            for type in operation.types(types):
+                for method, shape in operation.routes():
+                    self._operations[shape, type] = operation
+                    self._routes.setdefault((shape, type), {})[method] = Interaction.OPERATION
 
     def _bind(self, interaction: Interaction, type: str | None) -> None:
         for method, shape in SHAPES[interaction]:

@@ -84,14 +84,15 @@ def check(exchange: Exchange, draft: Draft) -> Draft:
     issues = exchange.server.validator.validate(draft.resource)
     if fails(issues):
         raise Invalid(issues=tuple(issues))
-    issues += _rules(exchange, draft)
+    issues += rules(exchange, draft)
     if fails(issues):
         raise Unprocessable(issues=tuple(issues))
     draft.remarks += issues
     return draft
 
 
-def _rules(exchange: Exchange, draft: Draft) -> list[Issue]:
+def rules(exchange: Exchange, draft: Draft) -> list[Issue]:
+    """What a resource breaks of the rules of this server, by itself: labels, realm, Consents, secret sessions."""
     issues = label_issues(draft.resource, masked_and_invisible=exchange.server.law.masked_and_invisible)
     if draft.type == "Patient":
         issues += _realm_issues(draft.resource, exchange.requester.realm)

@@ -17,6 +17,7 @@ from fhir_server.operations import (
     mask,
     revoke,
     statut_dmp,
+    validate,
 )
 
 if TYPE_CHECKING:
@@ -35,4 +36,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     mask.UNMASK,
     everything.OF_PATIENT,
     everything.OF_ENCOUNTER,
+    validate.OPERATION,
 )

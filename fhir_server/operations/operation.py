@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
 
 
+EVERY_TYPE: Final = "Resource"
+"""The type of an operation that every resource type has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One call of an operation."""
@@ -32,6 +36,8 @@ class Invocation:
     reading: bool
     """By GET, which changes nothing."""
     given: Given
+    body: bytes = b""
+    """Of an operation that reads it itself."""
 
 
 Perform: TypeAlias = Callable[[Invocation], Awaitable[Answer]]
@@ -47,6 +53,8 @@ class Operation:
     perform: Perform
     reads: bool = False
     """GET without parameters tells what POST would change."""
+    reads_body: bool = False
+    """The body may be a resource, or hold one that is not valid: the operation reads it itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,10 @@ class Offered:
         reads = self.operation.reads or not self.definition.affects_state
         return ("GET", "POST") if reads else ("POST",)
 
+    def types(self, every: Iterable[str]) -> tuple[str, ...]:
+        """The resource types it is on: one, or every one where it is on Resource."""
+        return tuple(every) if self.definition.resource == EVERY_TYPE else (self.definition.resource,)
+
     def routes(self) -> Iterator[tuple[str, str]]:
         """Its methods and path shapes: ``POST type/id/$authorize``."""
         levels = (("type/id", self.definition.on_instance), ("type", self.definition.on_type))
@@ -74,6 +86,10 @@ class Offered:
     ) -> Answer:
         """Read what it is called with and perform it."""
         takes, validator, reading = self.definition.takes, exchange.server.validator, method == "GET"
+        if self.operation.reads_body:
+            # a query may tell what is primitive, whatever the body is
+            given = from_query(validator, [one for one in takes if one.primitive], pairs)
+            return await self.operation.perform(Invocation(exchange, id, reading, given, body))
         if reading:
             given = from_query(validator, takes, pairs)
             if not given.nothing and self.definition.affects_state:

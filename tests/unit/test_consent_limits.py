@@ -19,7 +19,7 @@ from fhir_server.consent.rules.roles import roles
 from fhir_server.consent.rules.scope import scope
 from fhir_server.consent.rules.token_record import token_record
 from fhir_server.consent.verdict import Effect, silent
-from fhir_server.identity.requester import Coding, Kind, Realm
+from fhir_server.identity.requester import SHARED, Coding, Kind, Realm
 from fhir_server.record.facts import NO_RECORD
 from fhir_server.search.predicate import NEVER, matches
 from tests.build import (
@@ -113,6 +113,25 @@ def test_care_and_trials_never_meet() -> None:
 def test_the_directory_and_the_traces_have_a_realm_too() -> None:
     assert not sees(patient(), resource("Practitioner", patient=None, realm=Realm.REEL), NO_RECORD)
     assert not sees(patient(), {**trace(), "realm": "reel"}, OPEN)
+
+
+def test_what_the_server_publishes_is_read_in_both_realms_and_changed_in_none() -> None:
+    published = {**resource("ValueSet", patient=None), "realm": SHARED}
+    for who in (
+        patient(),
+        professional(SPECIALIST),
+        conformance(),
+        replace(professional(SPECIALIST), realm=Realm.REEL),
+    ):
+        assert sees(who, published, NO_RECORD), who
+        for act in (Act.FEED, Act.CHANGE_OWN, Act.DELETE_OWN, Act.RELABEL):
+            assert not sees(who, published, NO_RECORD, act), (who, act)
+
+
+def test_the_shared_realm_is_for_the_directory_alone() -> None:
+    shared = {**document_reference(deposited_by=conformance().key), "realm": SHARED}
+    for who in (patient(), professional(SPECIALIST), conformance()):
+        assert not sees(who, shared, OPEN), who
 
 
 # Scope of the token

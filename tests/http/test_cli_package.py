@@ -1,0 +1,97 @@
+"""``package install`` and its like: what is installed is there when a server starts; what is wrong changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fhir_server.cli.exits import Exit
+from tests.http.test_cli import run, sentence
+from tests.packing import VALUE_SET, packed
+from tests.served import serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLOUR: dict[str, Any] = {
+    "resourceType": "SearchParameter",
+    "id": "colour",
+    "url": "https://example.org/SearchParameter/colour",
+    "name": "Colour",
+    "status": "active",
+    "description": "colour",
+    "code": "colour",
+    "base": ["Patient"],
+    "type": "token",
+    "expression": "Patient.extension('https://example.org/colour').value",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder; no server runs on it."""
+    return tmp_path_factory.mktemp("packages")
+
+
+def package(folder: Path, name: str, files: dict[str, Any], **manifest: Any) -> str:
+    path = folder / f"{name}.tgz"
+    path.write_bytes(packed(files, manifest={"name": name, "version": "1.0.0", **manifest}))
+    return str(path)
+
+
+def command(folder: Path, *arguments: str) -> tuple[int, str]:
+    ended = run(*arguments, "--data", str(folder / "data"), cwd=folder)
+    assert "Traceback" not in ended.stderr
+    return ended.returncode, ended.stdout
+
+
+def test_what_is_installed_is_served_found_by_and_removed(folder: Path) -> None:
+    file = package(folder, "an.example", {"ValueSet-x.json": VALUE_SET, "SearchParameter-colour.json": COLOUR})
+    code, told = command(folder, "package", "install", file)
+    assert code == 0
+    assert "2 definitions installed" in told
+    assert "run reindex" in told
+    assert command(folder, "package", "list") == (0, "an.example 1.0.0: 2 definitions\n")
+    with serving(folder / "data") as served:
+        client = served.as_("conformance")
+        assert client.get("/ValueSet/x").json()["url"] == VALUE_SET["url"]
+        assert client.get("/Patient?colour=red", headers={"Prefer": "handling=strict"}).status_code == 200
+        told = client.get("/metadata").json()["rest"][0]["resource"]
+        assert any(one["name"] == "colour" for each in told for one in each.get("searchParam", ()))
+    assert command(folder, "package", "remove", "an.example")[0] == 0
+    with serving(folder / "data") as served:
+        client = served.as_("conformance")
+        assert client.get("/ValueSet/x").status_code == 410
+        assert client.get("/Patient?colour=red", headers={"Prefer": "handling=strict"}).status_code == 400
+
+
+def test_what_a_server_could_not_start_with_is_not_installed(folder: Path) -> None:
+    wrong = COLOUR | {"expression": "Patient.extension.where(no sense"}
+    file = package(folder, "wrong.example", {"a.json": wrong, "b.json": VALUE_SET | {"id": "wrong"}})
+    said = sentence(run("package", "install", file, "--data", str(folder / "data"), cwd=folder), Exit.FOUND_FAULTS)
+    assert "https://example.org/SearchParameter/colour cannot be served" in said
+    assert "nothing was installed" in said
+    assert command(folder, "package", "list") == (0, "")
+
+
+def test_a_file_that_is_no_package(folder: Path) -> None:
+    (folder / "no.tgz").write_bytes(b"no")
+    said = sentence(run("package", "install", "no.tgz", "--data", str(folder / "data"), cwd=folder), Exit.FOUND_FAULTS)
+    assert "not a .tgz" in said
+    empty = package(folder, "empty", {"Patient-x.json": {"resourceType": "Patient", "id": "x"}})
+    said = sentence(run("package", "install", empty, "--data", str(folder / "data"), cwd=folder), Exit.FOUND_FAULTS)
+    assert "defines nothing" in said
+
+
+def test_one_that_is_not_installed_cannot_be_removed(folder: Path) -> None:
+    said = sentence(run("package", "remove", "nobody", "--data", str(folder / "data"), cwd=folder), Exit.USAGE)
+    assert "nobody" in said
+
+
+def test_code_lists_alone(folder: Path) -> None:
+    file = package(folder, "lists", {"a.json": VALUE_SET, "b.json": COLOUR})
+    code, told = command(folder, "load", "--terminology", file)
+    assert code == 0
+    assert "1 definitions installed" in told
+    assert command(folder, "package", "remove", "lists")[0] == 0

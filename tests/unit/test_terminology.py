@@ -112,7 +112,8 @@ def test_every_type_has_one_class_at_most_and_it_is_of_j57(terminology: Terminol
 
 
 def test_value_sets_hold_what_was_published(terminology: Terminology) -> None:
-    counts = {url.removeprefix(NOS).partition("-")[0]: len(terminology.codes(url)) for url in terminology.value_sets}
+    published = [url for url in terminology.value_sets if url.startswith(NOS)]
+    counts = {url.removeprefix(NOS).partition("-")[0]: len(terminology.codes(url)) for url in published}
     assert counts == {
         "JDV_J01": 396,
         "JDV_J02": 69,

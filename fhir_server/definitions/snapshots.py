@@ -40,6 +40,9 @@ class Known(Protocol):
     def tree(self, canonical: str) -> Node | None:
         """The snapshot of a definition, not to be changed; nothing where it is not known."""
 
+    def whole(self, canonical: str) -> JsonObject | None:
+        """The first element of that snapshot; nothing where it is not known, or is just being made."""
+
     def chain(self, canonical: str) -> list[str]:
         """The URLs of a definition and of what it derives from, nearest first; empty where it is not known."""
 
@@ -55,7 +58,7 @@ def grown(profile: JsonObject, known: Known) -> Node:
     differential = profile.get("differential")
     elements = objects(differential.get("element")) if isinstance(differential, dict) else []
     told_of = told(url, type, elements)
-    growing = _Growing(url, known, base, base.copy())
+    growing = _Growing(url, known, base, base.copy(), elements=base.size())
     growing.constrain(growing.root, told_of, is_root=True)
     return growing.root
 
@@ -71,7 +74,7 @@ class _Growing:
     last: int = -1
     """Position of the element that was met last: they must be told in the order of the snapshot."""
     elements: int = 0
-    """How many elements were unfolded or copied into slices."""
+    """How many elements it has, those of the base included."""
 
     def constrain(self, node: Node, told_of: Told, *, is_root: bool = False) -> None:
         """Apply what is told of an element, of its children and of its slices."""
@@ -97,16 +100,16 @@ class _Growing:
     def _of_profiled_type(self, base: JsonObject, told_of: JsonObject) -> JsonObject:
         """The element of the base with what the profile of its type asks of the whole (its constraints, its words).
 
-        A profile that is not known here asks nothing: who validates says that he cannot check it.
+        A profile that is not known here asks nothing: who validates says that he cannot check it. Neither does the one
+        that is being made (an extension within itself): the element names it, and who validates goes on with it.
         """
         uses = objects(told_of.get("type"))
         profiles = texts(uses[0].get("profile")) if len(uses) == 1 else []
         if len(profiles) != 1 or uses[0].get("code") in ("Reference", "canonical"):
             return base
-        of_type = self.known.tree(profiles[0])
-        if of_type is None:
+        whole = self.known.whole(profiles[0])
+        if whole is None:
             return base
-        whole = of_type.element
         asked = constraints(objects(whole.get("constraint")), objects(base.get("constraint")), self.profile)
         return {
             **base,
@@ -193,32 +196,33 @@ class _Growing:
     def _slices(self, node: Node, before: Node, told_of: Told) -> None:
         """Apply what is told of each slice; a slice that is new begins as the element of the base."""
         self._sliced(node, told_of)
+        by_name = {slice.slice_name: slice for slice in node.all_slices()}
         for name, slice_told in told_of.slices.items():
-            slice = node.slice(name)
-            if slice is None:
-                slice = self._new_slice(node, before, name, slice_told)
-            self.constrain(slice, slice_told)
-        self._within(node, told_of)
+            if name not in by_name:
+                by_name[name] = self._new_slice(node, before, by_name, slice_told)
+            self.constrain(by_name[name], slice_told)
+        for sliced in (node, *by_name.values()):
+            self._within(sliced, told_of)
 
-    def _new_slice(self, node: Node, before: Node, name: str, told_of: Told) -> Node:
-        whole, _, part = name.rpartition("/")
-        origin, place = before, len(node.slices)
-        if part and whole:
-            parent = node.slice(whole)
-            if parent is None:
-                raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
-            if "slicing" not in parent.element:
+    def _new_slice(self, node: Node, before: Node, known: dict[str, Node], told_of: Told) -> Node:
+        whole = told_of.name.rpartition("/")[0]
+        if not whole:
+            around, origin = node, before
+            if _rules(before.element) == "closed":
+                raise BadProfile(
+                    self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice."
+                )
+        elif whole in known:
+            around = origin = known[whole]
+            if "slicing" not in around.element:
                 raise BadProfile(self.profile, told_of.id, f"the slice {whole} tells no slicing for its own slices.")
-            origin = parent
-            place = 1 + max(i for i, s in enumerate(node.slices) if s is parent or s.slice_name.startswith(f"{whole}/"))
-        elif _rules(before.element) == "closed":
-            raise BadProfile(self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice.")
-        slice = Node(origin.name, {k: v for k, v in origin.element.items() if k != "slicing"}, name)
-        slice.element["min"] = 0
-        slice.children = [child.copy() for child in origin.children]
+        else:
+            raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
+        element = {**{name: value for name, value in origin.element.items() if name != "slicing"}, "min": 0}
+        slice = Node(origin.name, element, told_of.name, [child.copy() for child in origin.children])
         self._count(slice.size(), told_of)
         self._type_of_slice(slice, told_of)
-        node.slices.insert(place, slice)
+        around.slices.append(slice)
         return slice
 
     def _type_of_slice(self, slice: Node, told_of: Told) -> None:
@@ -254,8 +258,7 @@ class _Growing:
 
     def _within(self, node: Node, told_of: Told) -> None:
         """The slices together must not ask for more than the element may have."""
-        outer = [slice for slice in node.slices if "/" not in slice.slice_name]
-        least = sum(value for slice in outer if isinstance(value := slice.element.get("min"), int))
+        least = sum(value for slice in node.slices if isinstance(value := slice.element.get("min"), int))
         most = str(node.element.get("max", "*"))
         if least > number(most):
             raise BadProfile(

@@ -44,7 +44,8 @@ def constrained(base: JsonObject, told: JsonObject, source: str, chain: Chain, *
     if "type" in told:
         element["type"] = [_type(objects(base.get("type")), plain(use), chain) for use in objects(told["type"])]
     if "slicing" in told:
-        element["slicing"] = slicing(base.get("slicing"), told["slicing"])
+        choice = str(told.get("path", "")).endswith("[x]")
+        element["slicing"] = slicing(base.get("slicing"), told["slicing"], choice=choice)
     if "constraint" in told:
         element["constraint"] = constraints(objects(base.get("constraint")), objects(told["constraint"]), source)
     if "condition" in told:
@@ -99,8 +100,12 @@ def constraints(base: list[JsonObject], told: list[JsonObject], source: str) -> 
     return [*base, *more]
 
 
-def slicing(base: Json, told: Json) -> Json:
-    """How an element is sliced. A profile may add discriminators, an order, or close what is open."""
+def slicing(base: Json, told: Json, *, choice: bool = False) -> Json:
+    """How an element is sliced. A profile may add discriminators, an order, or close what is open.
+
+    Of a choice of types, published profiles tell the slicing once more as open where the base closed it: the tools of
+    HL7 let that pass, and so do we. It stays closed.
+    """
     if not isinstance(told, dict):
         raise Contradiction("slicing must be an object.")
     if told.get("rules") not in _RULES:
@@ -113,6 +118,8 @@ def slicing(base: Json, told: Json) -> Json:
     if base.get("ordered") and told.get("ordered") is False:
         raise Contradiction("its slices are ordered in the base.")
     if _RULES.index(told["rules"]) < _RULES.index(str(base.get("rules", "open"))):
+        if choice:
+            return {**base, **told, "rules": base["rules"]}
         raise Contradiction(f"its slicing is {base['rules']} in the base and cannot become {told['rules']}.")
     return {**base, **told}
 

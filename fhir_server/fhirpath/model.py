@@ -44,6 +44,21 @@ class Model:
             self._members[type, name] = known
         return known
 
+    def json_names(self, type: str) -> Mapping[str, str]:
+        """All JSON names of a type, each with the type it tells; none for a type that the tables do not know."""
+        if not self.knows(type):
+            return {}
+        return {
+            name: code
+            for element in self.elements(type)
+            if (member := self.member(type, element)) is not None
+            for name, code in member[1].items()
+        }
+
+    def is_open(self, type: str) -> bool:
+        """Whether elements of the type may have others than it tells: of an abstract type, or an unknown one."""
+        return not self.knows(type) or self._structures[type].abstract
+
     def members(self, types: tuple[str, ...], name: str) -> Mapping[str, Member]:
         """The element of this name in each of the types that has one."""
         known = self._among.get((types, name))

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from fhir_server.fhirpath.model import Model
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Node:
-    """One element; a resource has no parent, and neither has what a path computes."""
+    """One element; a resource has no parent, and neither has what a path computes.
+
+    Nobody changes one. It is not frozen because making a frozen one takes 0.7 µs instead of 0.15, and an invariant
+    makes some for each element it looks at.
+    """
 
     value: Json
     type: str

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     NAME = "name"
     QUOTED = "quoted"
     """A name between backticks."""
+    VARIABLE = "variable"
+    """``$this``, ``%resource``; of expressions alone, see `words`."""
     SYMBOL = "symbol"
     OTHER = "other"
     """A character, or a variable, of the language and not of this subset, or of neither."""

@@ -67,6 +67,10 @@ class Compiling:
         """What each item must be. Of a slice, what is not asked of every item (``general``) already."""
         with_types = self._types(part, general)
         checks = [*with_types, *self._values(part, general), *self._bindings(part, general)]
+        plain = part.beneath.get("value")
+        if plain is not None and plain.origin is None:
+            checks += [elements.valued(plain.path, self._profile)] if plain.least else []
+            checks += self._values(plain, None)
         inside = self._invariants(part, general)
         content = self._content(part)
         if content is not None:
@@ -84,7 +88,8 @@ class Compiling:
             filled: list[ObjectCheck] = []
             self._contents[key] = elements.together(filled)
             holder = part.same_as or part
-            filled += [made for one in beneath.values() if (made := self._element(holder, one)) is not None]
+            asked = [one for one in beneath.values() if one.origin is not None]  # a primitive's value is the item itself
+            filled += [made for one in asked if (made := self._element(holder, one)) is not None]
             if not filled:
                 self._contents[key] = None
         return self._contents[key]

@@ -159,6 +159,17 @@ def of_type(type: str, profile: Profile) -> ItemCheck:
     return check
 
 
+def valued(path: str, profile: Profile) -> ItemCheck:
+    """A primitive has a value, and not only extensions."""
+
+    def check(value: Json, about: Json, type: str, scope: Scope) -> Founds | None:  # noqa: ARG001 - one shape
+        if value is not None:
+            return None
+        return [Found(Severity.ERROR, IssueType.REQUIRED, "min", "missing", profile, {"element": path})]
+
+    return check
+
+
 def typed(types: Sequence[str], path: str, profile: Profile, reading: Reading) -> ItemCheck:
     """The item is of one of the types, or of a more special one."""
     allowed, listed = frozenset(types), ", ".join(types)

@@ -37,7 +37,8 @@ class Reading:
         """The element of this name, a choice with or without ``[x]``; nothing where the type has none."""
         known = self._elements.get(type)
         if known is None:
-            structure = self._structures.get(type)
+            # of a primitive, what stands beside its value: id and extension
+            structure = self._structures.get("Element" if self.is_primitive(type) else type)
             listed = structure.elements if structure is not None else ()
             known = {one.name: one for one in listed}
             if structure is not None:

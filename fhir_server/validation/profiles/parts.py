@@ -126,6 +126,8 @@ def _child(parent: Part, name: str, reading: Reading, refuse: Refuse) -> Part:
     known = parent.children.get(name) or parent.children.get(f"{name}[x]")
     if known is not None:
         return known
+    if name == "value" and all(reading.is_primitive(type) for type in parent.types):
+        return parent.children.setdefault(name, Part(f"{parent.path}.value", name, types=parent.types))
     for type in parent.types:
         origin = reading.element(type, name)
         if origin is not None:

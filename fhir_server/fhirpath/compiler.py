@@ -1,0 +1,205 @@
+"""Compiles the tree of an expression to closures.
+
+http://hl7.org/fhirpath/N1/#operations · :mod:`fhir_server.fhirpath.functions` has the functions.
+
+Names are checked where the types are known: an invariant that asks for an element its type does not have would hold
+always, or never, and nobody would see it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, assert_never
+
+from fhir_server.fhirpath import code as codes
+from fhir_server.fhirpath import operators, places, system
+from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant
+from fhir_server.fhirpath.functions import FUNCTIONS, REFUSED
+from fhir_server.fhirpath.grammar import shortened
+from fhir_server.fhirpath.node import Node
+from fhir_server.fhirpath.path import no_element
+from fhir_server.fhirpath.refused import NotUnderstood
+from fhir_server.fhirpath.tree import Call, Index, Literal, Name, Negative, Nothing, Operation, Tree, Typed, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fhir_server.fhirpath.model import Model
+
+DEEPEST: Final = 100
+"""Steps of a path, and of what is within its conditions, one after the other."""
+
+_CONSTANTS: Final = {
+    "%ucum": "http://unitsofmeasure.org",
+    "%sct": "http://snomed.info/sct",
+    "%loinc": "http://loinc.org",
+}
+_NAMED: Final = {
+    "%vs-": "http://hl7.org/fhir/ValueSet/",
+    "%ext-": "http://hl7.org/fhir/StructureDefinition/",
+}
+_SURROUNDINGS: Final[dict[str, Callable[[codes.Environment], Node]]] = {
+    "%resource": lambda environment: environment.resource,
+    "%rootResource": lambda environment: environment.root,
+    "%context": lambda environment: environment.context,
+}
+
+
+class Compiler:
+    """Compiles what is looked up in elements of some types."""
+
+    def __init__(self, model: Model, types: tuple[str, ...], depth: int = 0) -> None:
+        """``types`` are those that ``$this`` may have; none, where they are not known."""
+        self.model = model
+        self.types = types
+        self._depth = depth
+
+    def within(self, types: tuple[str, ...]) -> Compiler:
+        """For the condition or the projection of a loop over elements of these types."""
+        return Compiler(self.model, types, self._depth)
+
+    def code(self, tree: Tree) -> Code:
+        """Compile one part."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise NotUnderstood(f"The expression is deeper than {DEEPEST} steps and operators.")
+        made = self._made(tree)
+        self._depth -= 1
+        return made
+
+    def _made(self, tree: Tree) -> Code:  # noqa: C901 - one case for each kind of part
+        match tree:
+            case Nothing():
+                return constant(system.NOTHING)
+            case Literal(value, type):
+                return constant([Node(value, type)])
+            case Variable(name):
+                return self._variable(name)
+            case Name(of, name):
+                return self._beginning(name) if of is None else self.child(self.code(of), name)
+            case Call():
+                return self._call(tree)
+            case Index(of, at):
+                return operators.item(self.code(of), self.code(at))
+            case Negative(of):
+                return operators.negative(self.code(of))
+            case Typed(of, "is", type):
+                return operators.is_of(self.code(of), self.type_test(type))
+            case Typed(of, _, type):
+                return self.narrowed(self.code(of), type)
+            case Operation(operator, operands):
+                return operators.operation(operator, [self.code(operand) for operand in operands])
+            case _:
+                assert_never(tree)
+
+    def _variable(self, name: str) -> Code:
+        match name:
+            case "$this":
+                return self.this
+            case "$index":
+                return collection(lambda _, scope: system.integer(scope.index), (system.INTEGER,))
+            case "$total":
+                return collection(lambda _, scope: scope.total)
+        if (of := _SURROUNDINGS.get(name)) is not None:
+            return collection(lambda _, scope: [of(scope.environment)], some=lambda _this, _scope: True)
+        if (value := _CONSTANTS.get(name)) is not None:
+            return constant(system.text(value))
+        for prefix, url in _NAMED.items():
+            if name.startswith(prefix):
+                return constant(system.text(url + name.removeprefix(prefix)))
+        raise NotUnderstood(f"There is no variable {shortened(name)}.")
+
+    @property
+    def this(self) -> Code:
+        """``$this``, with its types."""
+        return replace(THIS, types=self.types)
+
+    def _beginning(self, name: str) -> Code:
+        """A name at the beginning of a path: the type of what is looked at, or an element of it."""
+        is_type = name in self.types or (name[:1].isupper() and self.model.knows(name))
+        return self.narrowed(self.this, name) if is_type else self.child(self.this, name)
+
+    def child(self, of: Code, name: str) -> Code:
+        """The elements of this name."""
+        types = self._child_types(of.types, name)
+        step = places.named(name, self.model)
+        if of.run is THIS.run:
+            there = places.there(name, self.model)
+            return collection(lambda this, _: step(this), types, some=lambda this, _: there(this))
+        before = of.run
+
+        def run(this: Node, scope: Scope) -> list[Node]:
+            nodes = before(this, scope)
+            if len(nodes) == 1:
+                return step(nodes[0])
+            scope.effort.spend(len(nodes))
+            return [child for node in nodes for child in step(node)]
+
+        return collection(run, types, of.weight + 1)
+
+    def _child_types(self, types: tuple[str, ...], name: str) -> tuple[str, ...]:
+        """Those its elements may have; a name that none of the types has is refused."""
+        if not types or any(self.model.is_open(type) for type in types):
+            return ()
+        members = self.model.members(types, name)
+        if not members:
+            raise NotUnderstood(no_element(types, name, self.model))
+        return tuple(dict.fromkeys(code for _, names in members.values() for code in names.values()))
+
+    def _call(self, call: Call) -> Code:
+        function = FUNCTIONS.get(call.name)
+        if function is None:
+            why = REFUSED.get(call.name, "there is no such function")
+            raise NotUnderstood(f"{shortened(call.name)}() is not understood: {why}.")
+        given = len(call.arguments)
+        if not function.least <= given <= function.most:
+            told = str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
+            raise NotUnderstood(f"{call.name}() takes {told} arguments, not {given}.")
+        of = self.this if call.of is None else self.code(call.of)
+        return function.make(self, of, call.arguments)
+
+    def type_test(self, name: str) -> operators.TypeTest:
+        """Whether an element is of a type: FHIR's, where both models have the name."""
+        model, _, short = name.rpartition(".")
+        if model in ("", "FHIR") and self.model.knows(short):
+            return self._fhir_test(short, also_system=model == "" and short == "Quantity")
+        if model in ("", "System") and (full := f"System.{short}") in system.TYPES:
+            return lambda node: node.type == full
+        if not model and short in self.types:
+            return lambda node: node.type == short
+        raise NotUnderstood(f"There is no type {shortened(name)}.")
+
+    def _fhir_test(self, name: str, *, also_system: bool) -> operators.TypeTest:
+        known: dict[str, bool] = {system.QUANTITY: also_system}
+
+        def test(node: Node) -> bool:
+            found = known.get(node.type)
+            if found is None:
+                found = known[node.type] = self.model.is_a(node.type, name)
+            return found
+
+        return test
+
+    def narrowed(self, of: Code, name: str) -> Code:
+        """Those of a type."""
+        short = name.rpartition(".")[2]
+        types = (short,) if self.model.knows(short) and not name.startswith("System.") else ()
+        return replace(operators.of_type(of, self.type_test(name)), types=self._narrower(of.types, short) or types)
+
+    def _narrower(self, types: tuple[str, ...], general: str) -> tuple[str, ...]:
+        """Those of the types that are the other one or a more special one: a backbone element keeps its own name."""
+        if not types or any(self.model.is_open(type) for type in types):
+            return ()
+        return tuple(type for type in types if self.model.is_a(type, general))
+
+    def type_argument(self, tree: Tree) -> str:
+        """The type that is the argument of ``ofType()`` and the like."""
+        match tree:
+            case Name(None, name):
+                return name
+            case Name(Name(None, model), name):
+                return f"{model}.{name}"
+            case Literal(str() as name, system.STRING):
+                return name
+            case _:
+                raise NotUnderstood("A type is expected there, such as Quantity or FHIR.Quantity.")

@@ -20,7 +20,7 @@ Issues = Callable[[Any, str], list[Issue]]
 @pytest.fixture(scope="session")
 def issues() -> Issues:
     """What a profile says about a resource."""
-    checks = ProfileChecks(StructureDefinitions(load(), definitions().values()), load(), Terminology())
+    checks = ProfileChecks(StructureDefinitions(load(), definitions().values()), load(), Terminology.load())
 
     def told(resource: Any, url: str) -> list[Issue]:
         return list(checks.issues(resource, [url]))

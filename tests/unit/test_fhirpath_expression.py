@@ -104,7 +104,7 @@ PATHS: Final[list[tuple[str, list[Json]]]] = [
     ("telecom.select($index + rank)", [1, 3]),
     ("%resource.id | %rootResource.id | %context.id", ["p"]),
     ("%ucum & '|' & %sct", ["http://unitsofmeasure.org|http://snomed.info/sct"]),
-    ("%`vs-a` & %\"ext-b\"", ["http://hl7.org/fhir/ValueSet/ahttp://hl7.org/fhir/StructureDefinition/b"]),
+    ('%`vs-a` & %"ext-b"', ["http://hl7.org/fhir/ValueSet/ahttp://hl7.org/fhir/StructureDefinition/b"]),
     ("telecom.where(system.memberOf('https://v.example')).count()", [2]),
     ("telecom.first().system.memberOf('https://w.example')", []),
     ("conformsTo('Patient')", [True]),

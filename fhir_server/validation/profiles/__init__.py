@@ -12,8 +12,11 @@ https://hl7.org/fhir/R4/profiling.html · https://hl7.org/fhir/R4/elementdefinit
 - `discriminators` compiles how a slice is told from the others
 - `coded`          bindings
 - `pointing`       targets of references
-- `extensions`     known and unknown extensions, and where they may stand
-- `constraints`    invariants in FHIRPath
+- `everywhere`     extensions, known and unknown, and the profiles that inner resources claim
+- `constraints`    invariants: their words, and the check of one
+- `expressions`    compiles their FHIRPath
+- `profile`        a compiled profile, and what it is compiled from and with
+- `bundled`        the entries of a Bundle, as references find them
 - `scope`          the resource that is looked at, where it stands, and what its references lead to
 - `found`          what a check answers, and how that becomes issues
 

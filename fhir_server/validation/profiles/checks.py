@@ -5,21 +5,25 @@ https://hl7.org/fhir/R4/validation.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.fhir.date import instant
 from fhir_server.fhir.outcome import Issue, IssueType, Severity
 from fhir_server.fhirpath.effort import Effort
+from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.refused import TooMuch
 from fhir_server.validation.profiles.bundled import Bundled
 from fhir_server.validation.profiles.coded import Codes, ListedCodes
 from fhir_server.validation.profiles.compiling import Compiling
 from fhir_server.validation.profiles.everywhere import NOBODY, Everywhere
+from fhir_server.validation.profiles.expressions import Expressions
 from fhir_server.validation.profiles.found import Found, Founds, Profile, are_enough, issues
 from fhir_server.validation.profiles.occurrences import Reading
 from fhir_server.validation.profiles.parts import tree
-from fhir_server.validation.profiles.profile import Definitions, Expressions, ProfileCheck
+from fhir_server.validation.profiles.profile import Definitions, ProfileCheck
 from fhir_server.validation.profiles.scope import Run, Scope
 
 if TYPE_CHECKING:
@@ -34,6 +38,10 @@ _CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _EMPTY: Final[JsonObject] = {}
 
 
+def _now() -> str:
+    return instant(datetime.now(UTC))
+
+
 class ProfileChecks:
     """The profiles that are known, each compiled when it is first asked for."""
 
@@ -43,14 +51,14 @@ class ProfileChecks:
         definitions: tables.Definitions,
         terminology: Terminology | Codes,
         *,
-        expressions: Expressions | None = None,
+        now: Callable[[], str] = _now,
         most: int = MOST_CHECKED,
     ) -> None:
-        """Nothing is compiled yet. Without ``expressions``, invariants are left to be checked by a person."""
+        """Nothing is compiled yet. ``now`` tells invariants the time, ``most`` bounds the steps of one validation."""
         self.definitions = structure_definitions
         self.reading = Reading(definitions)
         self.codes: Codes = terminology if isinstance(terminology, Codes) else ListedCodes(terminology)
-        self.expressions = expressions
+        self.expressions = Expressions(self, Model(definitions), now)
         self._most = most
         self._checks: dict[str, ProfileCheck] = {}
         self._origins: dict[str, dict[str, JsonObject]] = {}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.definitions.bad_profile import BadProfile
-from fhir_server.fhirpath.refused import Refused
+from fhir_server.fhirpath.refused import NotUnderstood
 from fhir_server.validation.profiles import coded, discriminators, elements, pointing, values
 from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant
 from fhir_server.validation.profiles.found import Profile
@@ -88,7 +88,9 @@ class Compiling:
             filled: list[ObjectCheck] = []
             self._contents[key] = elements.together(filled)
             holder = part.same_as or part
-            asked = [one for one in beneath.values() if one.origin is not None]  # a primitive's value is the item itself
+            asked = [
+                one for one in beneath.values() if one.origin is not None
+            ]  # a primitive's value is the item itself
             filled += [made for one in asked if (made := self._element(holder, one)) is not None]
             if not filled:
                 self._contents[key] = None
@@ -190,12 +192,12 @@ class Compiling:
             if one.key in skipped or self._is_core(one):
                 continue
             name = part.definition.get("id")
-            if not one.expression or expressions is None:
+            if not one.expression:
                 self.unchecked.append((name if isinstance(name, str) else part.path, one.key))
                 continue
             try:
                 holds = expressions.holds(one.expression, part.types)
-            except Refused as why:
+            except NotUnderstood as why:
                 raise self.refuse(part.path, f"The expression of {one.key} is not understood: {why}") from None
             made.append(invariant(one, holds, part.path, self._profile))
         return made
@@ -217,7 +219,7 @@ class Compiling:
         by = self._discriminators(part, slicing)
         made = tuple(self._slice(one, part, segment, self._belongs(one, named, by)) for one in named)
         rest = next((self._slice(one, part, segment, None) for one in part.slices if one.slice == DEFAULT), None)
-        urls = [discriminators.url_of(one, self._library) for one in named]
+        urls = [discriminators.url_of(one) for one in named]
         is_by_url = part.name in ("extension", "modifierExtension") and by == [_BY_URL] and all(urls)
         return sort(
             Slicing(

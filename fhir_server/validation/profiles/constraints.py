@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import IssueType, Severity
+from fhir_server.fhirpath.refused import Refused, TooMuch
 from fhir_server.validation.profiles.found import Found, Founds, Profile
 
 if TYPE_CHECKING:
@@ -65,7 +66,15 @@ def invariant(constraint: Constraint, holds: Holds, element: str, profile: Profi
     ]
 
     def check(value: Json, about: Json, type: str, scope: Scope) -> Founds | None:
-        return None if holds(value, about, type, scope) else broken
+        try:
+            return None if holds(value, about, type, scope) else broken
+        except TooMuch:
+            raise
+        except Refused as why:
+            unknown = {**told, "why": str(why)}
+            return [
+                Found(constraint.severity, IssueType.INVARIANT, constraint.key, "invariant-failed", profile, unknown)
+            ]
 
     return check
 

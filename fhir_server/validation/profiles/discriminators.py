@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from fhir_server.validation.profiles import coded, values
+from fhir_server.validation.profiles import coded, elements, values
 from fhir_server.validation.profiles.parts import Part, Refuse, texts
 from fhir_server.validation.profiles.scope import Scope, pointed_type
 
@@ -203,7 +203,7 @@ class Telling:
             if child is None:
                 continue
             if step.kind == "url":
-                yield from (one for one in child.slices if url_of(one, self._library) == step.text)
+                yield from (one for one in child.slices if url_of(one) == step.text)
             else:
                 yield child
                 yield from (one for one in child.slices if one.least > 0)
@@ -216,13 +216,15 @@ class Telling:
 
     def _valued(self, part: Part, steps: Sequence[Step]) -> Iterator[Demand]:
         """What the definitions on the way to the end say of the value there."""
+        is_told = False
         for prefix in ("fixed", "pattern"):
             told = values.of_definition(part.definition, prefix)
             if told is not None:
+                is_told = True
                 yield from _projected(told[1], steps, is_fixed=prefix == "fixed")
         if not steps:
             binding = coded.binding_of(part.definition)
-            if binding is not None and binding[0] == "required" and binding[1]:
+            if not is_told and binding is not None and binding[0] == "required" and binding[1]:
                 yield _member(coded.members(self._library.codes, binding[1]))
             return
         for one in self._next(part, steps[0]):
@@ -230,7 +232,7 @@ class Telling:
                 yield from self._valued(one, steps[1:])
 
 
-def url_of(part: Part, library: Library) -> str:
+def url_of(part: Part) -> str:
     """The URL of the extensions that a slice, or the root of a definition, is about; empty where it does not tell."""
     url = part.beneath.get("url")
     told = values.of_definition(url.definition, "fixed") if url is not None else None
@@ -282,7 +284,7 @@ def _existing(leaf: Part) -> Demand | None:
 
 def _typed(types: frozenset[str], reading: Reading, *, is_target: bool) -> Demand:
     def fits(type: str) -> bool:
-        return type in types or any(reading.is_a(type, one) for one in types)
+        return type in types or any(reading.is_a(type, one) for one in types & elements.ABSTRACT)
 
     def demand(items: Sequence[Item], _: Scope) -> bool | None:
         return any(fits(item[2]) for item in items)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/extensibility.html · https://hl7.org/fhir/R4/defining-e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.fhir.outcome import IssueType, Severity
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NOBODY: Final = Profile("")
 """What FHIR itself asks for."""
+Member: TypeAlias = "tuple[Element, str]"
 _ANYWHERE: Final = frozenset({"Element", "*"})
 
 
@@ -75,14 +76,14 @@ class Everywhere:
             member = self._reading.member(type, name)
             if member is None:
                 continue
-            element, code = member
+            element = member[0]
             if isinstance(part, dict):
-                problems = self._item(name, part, element, code, place, scope)
+                problems = self._item(name, part, held, member, place, scope)
                 if problems is not None:
                     found = under(found, f".{element.name}", problems)
             elif isinstance(part, list):
                 for index, one in enumerate(part):
-                    problems = self._item(name, one, element, code, place, scope) if isinstance(one, dict) else None
+                    problems = self._item(name, one, held, member, place, scope) if isinstance(one, dict) else None
                     if problems is not None:
                         found = under(found, f".{element.name}[{index}]", problems)
                         if are_enough(found):
@@ -90,10 +91,11 @@ class Everywhere:
         return found
 
     def _item(
-        self, name: str, value: JsonObject, element: Element, code: str, place: Place, scope: Scope
+        self, name: str, value: JsonObject, held: JsonObject, member: Member, place: Place, scope: Scope
     ) -> Founds | None:
+        element, code = member
         if code == "Extension":
-            return self._extension(value, place, scope, is_modifier=name == "modifierExtension")
+            return self._extension(value, place, scope, held, is_modifier=name == "modifierExtension")
         if code == "Resource":
             return self._resource(value, scope)
         path = f"{place.path}.{element.name}[x]" if element.choice else f"{place.path}.{element.name}"
@@ -120,7 +122,9 @@ class Everywhere:
                 if check is not None:
                     yield check
 
-    def _extension(self, value: JsonObject, place: Place, scope: Scope, *, is_modifier: bool) -> Founds | None:
+    def _extension(
+        self, value: JsonObject, place: Place, scope: Scope, held: JsonObject, *, is_modifier: bool
+    ) -> Founds | None:
         url = value.get("url")
         name = url if isinstance(url, str) else ""
         inside = Place("Extension", "Extension", "Extension", name)
@@ -137,7 +141,7 @@ class Everywhere:
             message = "modifier-wanted" if not is_modifier else "modifier-unwanted"
             found = under(found, "", [_told("modifier", message, check.profile, {"url": name})])
         context = self._context(name, definition)
-        if not self._fits(context, value, place, scope):
+        if not self._fits(context, held, place, scope):
             told: dict[str, object] = {"url": name, "found": place.extension or place.path, "expected": context.told}
             found = under(found, "", [_told("context", "context", check.profile, told)])
         problems = check.found(value, None, "Extension", scope)
@@ -158,20 +162,15 @@ class Everywhere:
                 for one in (listed if isinstance(listed, list) else [])
                 if isinstance(one, dict)
             ]
-            expressions = self._library.expressions
             known = self._contexts[url] = Context(
                 frozenset(expression for type, expression in told if type == "element"),
                 frozenset(expression for type, expression in told if type == "extension"),
-                tuple(
-                    expressions.selected(expression)
-                    for type, expression in told
-                    if type == "fhirpath" and expressions is not None
-                ),
+                tuple(self._library.expressions.selected(one) for type, one in told if type == "fhirpath"),
                 ", ".join(expression for _, expression in told),
             )
         return known
 
-    def _fits(self, context: Context, value: JsonObject, place: Place, scope: Scope) -> bool:
+    def _fits(self, context: Context, held: JsonObject, place: Place, scope: Scope) -> bool:
         if not context.told or context.elements & _ANYWHERE or place.extension in context.extensions:
             return True
         names = {place.path, place.element, place.path.removesuffix("[x]")}
@@ -179,7 +178,7 @@ class Everywhere:
             return True
         if any(self._reading.is_a(place.type, one) for one in context.elements):
             return True
-        return any(selected(value, scope) for selected in context.selected)
+        return any(selected(held, scope) for selected in context.selected)
 
 
 def _modifies(definition: JsonObject) -> bool:

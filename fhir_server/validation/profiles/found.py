@@ -111,7 +111,7 @@ def _once(found: Iterable[Found]) -> Founds:
                 if one.severity is Severity.ERROR:
                     others[position] = one
                 break
-            if other.profile.refines(one.profile):
+            if other.profile.refines(one.profile) or _is_same_invariant(one, other):
                 break
             if one.profile.refines(other.profile):
                 others[position] = one
@@ -119,6 +119,11 @@ def _once(found: Iterable[Found]) -> Founds:
         else:
             others.append(one)
     return [one for same in kept.values() for one in same]
+
+
+def _is_same_invariant(one: Found, other: Found) -> bool:
+    """An invariant of a profile of a type is repeated by the snapshots of those who use it."""
+    return one.message == "invariant" and one.values.get("human") == other.values.get("human")
 
 
 def _issue(one: Found, root: str) -> Issue:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/structuredefinition.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from fhir_server.validation.profiles.found import Found, Founds, Profile, fails
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.validation.profiles.coded import Codes
+    from fhir_server.validation.profiles.expressions import Expressions
     from fhir_server.validation.profiles.occurrences import Reading
     from fhir_server.validation.profiles.parts import Part
     from fhir_server.validation.profiles.scope import ItemCheck, Scope
@@ -54,21 +55,11 @@ class Definitions(Protocol):
 
 
 Holds: TypeAlias = "Callable[[Json, Json, str, Scope], bool]"
-"""Whether an invariant holds for an item: its value, what is said about it, its type, and where."""
+"""Whether an invariant holds for an item: its value, what is said about it, its type, and where. May raise Refused."""
 
 
 Selected: TypeAlias = "Callable[[JsonObject, Scope], bool]"
-"""Whether a path selects what an extension stands on: the extension, and the resource."""
-
-
-class Expressions(Protocol):
-    """Compiles FHIRPath."""
-
-    def selected(self, text: str) -> Selected:
-        """Where an extension may stand; a path that is not understood allows it everywhere."""
-
-    def holds(self, text: str, types: Sequence[str]) -> Holds:
-        """The question; raises :class:`~fhir_server.fhirpath.refused.Refused` where the text is not understood."""
+"""Whether a path selects an element: the members of the element, and the resource."""
 
 
 class Library(Protocol):
@@ -76,7 +67,7 @@ class Library(Protocol):
 
     reading: Reading
     codes: Codes
-    expressions: Expressions | None
+    expressions: Expressions
     definitions: Definitions
 
     def check(self, url: str) -> ProfileCheck:

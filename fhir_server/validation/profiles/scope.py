@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhirpath.effort import Effort
+from fhir_server.fhirpath.expression import Environment
 from fhir_server.validation.profiles.bundled import Bundled
 from fhir_server.validation.profiles.found import Founds
 
@@ -76,6 +77,8 @@ class Scope:
     path: str
     """From the whole: ``.contained[0]``, ``.entry[2].resource``; nothing for the whole itself."""
     full_url: str = ""
+    environment: Environment | None = None
+    """What expressions ask of the resource, made when the first one does."""
 
     def target(self, reference: str) -> Target | None:
         """The resource referred to, where it is at hand: contained, or in the same Bundle."""

@@ -227,7 +227,7 @@ def test_simple_quantity_is_a_profile_of_a_type() -> None:
     asked = profile("asked", "Observation", element("Observation.value[x]", type=simple))
     assert said(observation(valueQuantity=quantity("1")), asked) == []
     bad = observation(valueQuantity=quantity("1", comparator="<"))
-    assert said(bad, asked) == [Said("Observation.value.comparator", "max")]
+    assert said(bad, asked) == [Said("Observation.value", "sqty-1"), Said("Observation.value.comparator", "max")]
 
 
 def test_every_defect_is_told() -> None:

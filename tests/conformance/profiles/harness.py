@@ -125,13 +125,14 @@ def constraints(definition: Mapping[str, Any]) -> Iterator[str]:
     """Everything that a differential asks for, as ``<element id> <kind>``, or ``<element id> <key of an invariant>``.
 
     Not what tells a slice from others (a resource that differs there is simply not of the slice), nor the URL of an
-    extension, nor preferred and example bindings, which nothing can break.
+    extension, nor what nothing can break: preferred and example bindings, constraints told in words alone.
     """
     telling = _telling(definition)
     for element in definition["differential"]["element"]:
         id = element["id"]
         for constraint in element.get("constraint", []):
-            yield f"{id} {constraint['key']}"
+            if "expression" in constraint:
+                yield f"{id} {constraint['key']}"
         if "." not in id or id.endswith(".url"):
             continue
         for kind in _kinds(element):

@@ -160,6 +160,15 @@ def test_contained_resources_are_narrowed_by_slices_of_a_type() -> None:
     assert codes(made["Patient.contained:structure"]) == ["Organization"]
 
 
+def test_the_slicing_of_a_choice_that_is_told_again_as_open_stays_closed() -> None:
+    """So write FR Core and the profiles of measures, over a base of HL7 that closed it."""
+    by_type = {"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"}
+    made = snapshot_of(
+        profile("Observation", {"id": "Observation.value[x]", "slicing": by_type}, base=CORE + "bodyweight")
+    )
+    assert made["Observation.value[x]"]["slicing"]["rules"] == "closed"
+
+
 def test_a_data_type_is_unfolded_when_something_below_is_told() -> None:
     made = snapshot_of(profile("Patient", {"id": "Patient.identifier.period.start", "min": 1}))
 

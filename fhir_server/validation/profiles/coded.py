@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 from fhir_server.fhir.outcome import IssueType, Severity
-from fhir_server.terminology.terminology import Terminology, UnknownList
+from fhir_server.terminology import Terminology, UnknownList
 from fhir_server.validation.profiles.found import Found, Founds, Profile
 from fhir_server.validation.profiles.values import written
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fhir_server.definitions import rows
-from tools import r4_terminology
+from tools import r4_elements, r4_terminology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,6 +84,7 @@ def compile_wheel(wheel: Path) -> dict[str, bytes]:
         rows.SEARCH_PARAMETERS: search_parameters(package),
         rows.COMPARTMENTS: text(compartments(package)),
         rows.TERMINOLOGY: r4_terminology.compressed(one_row_per_line(r4_terminology.terminology(package))),
+        rows.ELEMENTS: r4_elements.archive(package["StructureDefinition"].values()),
     }
     manifest = {
         "fhir_version": FHIR_VERSION,

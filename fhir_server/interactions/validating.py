@@ -1,21 +1,32 @@
-"""Everything that is wrong with a resource, in one list: what `$validate` tells, and what a write goes by.
+"""Everything that is wrong with a resource, in one list: what `$validate` tells, and what a write goes by (ADR 0041).
 
 https://hl7.org/fhir/R4/validation.html
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
+from fhir_server.interactions.definitional import checks_for, issues_of_definition
 from fhir_server.interactions.prepare import Draft, rules
-from fhir_server.interactions.sharing import found_by_profiles
+from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
+from fhir_server.validation.sharing.profiles import declared
+from fhir_server.validation.sharing.rules import issues_of_the_dmp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fhir_server.fhir.json import JsonObject
-    from fhir_server.fhir.outcome import Issue
     from fhir_server.interactions.exchange import Exchange
+
+_BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
+_PLACE: Final = re.compile(r"\[[0-9]+\]")
+MOST_DECLARED: Final = 50
+"""Profiles that a resource may declare; it is validated by no more."""
 
 
 async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[str]) -> list[Issue]:
@@ -25,5 +36,91 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     type = resource.get("resourceType")
     if not isinstance(type, str) or type not in server.parameters.resource_types:
         return issues
-    draft = Draft(type, resource, b"", [])
-    return [*issues, *rules(exchange, draft), *found_by_profiles(exchange, draft)]
+    urls = [f"{_BASE}{type}", *_binding(exchange, resource), *asked]
+    checks = await checks_for(exchange, urls)
+    for url in asked:
+        if checks.definitions.get(url) is None:
+            sentence = f"The profile {url[:200]} is not known here."
+            french = f"Le profil {url[:200]} n'est pas connu ici."
+            issues.append(error(IssueType.NOT_FOUND, sentence, type, french=french))
+    known = [one for one in urls if checks.definitions.get(one) is not None or one not in asked]
+    issues += [*rules(exchange, Draft(type, resource, b"", [])), *checks.issues(resource, known)]
+    if type == "StructureDefinition":
+        issues += await issues_of_definition(exchange, resource)
+    return [*issues, *_missing_of_required(exchange, resource), *_of_the_dmp(exchange, resource)]
+
+
+async def found_wrong(exchange: Exchange, draft: Draft, *, binding: bool = True) -> list[Issue]:
+    """What the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
+    found = await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
+    found += _missing_of_required(exchange, draft.resource)
+    if draft.type == "StructureDefinition":
+        return found + await issues_of_definition(exchange, draft.resource)
+    return found if binding else _as_warnings(found)
+
+
+async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, binding: bool) -> list[Issue]:
+    """What the profiles of a resource find wrong that was not wrong ``before``.
+
+    What was stored by other rules can still be masked, archived, or mended piece by piece. Where something stands does
+    not count: a change may move what was wrong already.
+    """
+    urls = _binding(exchange, draft.resource) or _binding(exchange, before)
+    if draft.type == "StructureDefinition":
+        return await issues_of_definition(exchange, draft.resource)
+    if not urls and not exchange.server.required_profiles.get(draft.type):
+        return []
+    known = Counter(_nowhere(one) for one in await _issues(exchange, before, urls))
+    found: list[Issue] = []
+    for issue in await _issues(exchange, draft.resource, urls):
+        place = _nowhere(issue)
+        if known[place]:
+            known[place] -= 1
+        else:
+            found.append(issue)
+    if not _missing_of_required(exchange, before):
+        found += _missing_of_required(exchange, draft.resource)
+    return found if binding else _as_warnings(found)
+
+
+async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str]) -> list[Issue]:
+    """What is wrong by these profiles, and of a document of the DMP by its lists; not what is only recommended."""
+    if not urls:
+        return []
+    checks = await checks_for(exchange, urls)
+    told = [one for one in checks.issues(resource, urls) if one.severity is not Severity.INFORMATION]
+    return [*told, *_of_the_dmp(exchange, resource)]
+
+
+def _binding(exchange: Exchange, resource: JsonObject) -> list[str]:
+    """The profiles that bind a resource: declared, or demanded of it, of documents by their Bundle or in care."""
+    told = list(declared(resource))[:MOST_DECLARED]
+    return list(dict.fromkeys([*(one.url for one in profiles_of(exchange, resource)), *told]))
+
+
+def _of_the_dmp(exchange: Exchange, resource: JsonObject) -> list[Issue]:
+    if resource.get("resourceType") != "DocumentReference" or not is_of_the_dmp(exchange, resource):
+        return []
+    return issues_of_the_dmp(resource, exchange.server.terminology)
+
+
+def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue]:
+    """That a resource declares none of the profiles that the operator demands of its type."""
+    type = str(resource.get("resourceType"))
+    wanted = exchange.server.required_profiles.get(type, ())
+    if not wanted or exchange.is_conformance or not set(wanted).isdisjoint(declared(resource)):
+        return []
+    listed = ", ".join(wanted)[:400]
+    sentence = f"{type}.meta.profile must name one of the profiles that this server demands: {listed}."
+    french = f"{type}.meta.profile doit nommer un des profils que ce serveur exige : {listed}."
+    return [Issue(Severity.ERROR, IssueType.REQUIRED, sentence, (f"{type}.meta.profile",), french, "profile")]
+
+
+def _as_warnings(found: Sequence[Issue]) -> list[Issue]:
+    return [replace(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one for one in found]
+
+
+def _nowhere(issue: Issue) -> tuple[object, ...]:
+    """An issue without its place."""
+    where = tuple(_PLACE.sub("", one) for one in issue.expression)
+    return (issue.severity, issue.code, issue.rule, issue.profile, where, _PLACE.sub("", issue.diagnostics))

@@ -23,7 +23,7 @@ LEAKS: Final = re.compile(
 
 HYGIENE: Final = {
     "cache-control": "private, no-store",
-    "vary": "Accept, Authorization, Prefer",
+    "vary": "Accept, Accept-Language, Authorization, Prefer",
     "x-content-type-options": "nosniff",
 }
 """Headers of every answer."""

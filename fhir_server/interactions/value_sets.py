@@ -15,6 +15,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
+from fhir_server.interactions.messages import told
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.store.ordering import BY_ID
@@ -43,7 +44,7 @@ async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
     asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else _of_url(url)
     value_set = await _stored(exchange, asked, visible)
     if value_set is None:
-        raise Invalid(f"The value set {url[:200]!r} is not known here.", code=IssueType.NOT_FOUND)
+        raise Invalid(told("value-set-unknown", url=url[:200]), code=IssueType.NOT_FOUND)
     return await _told(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
 
 
@@ -70,7 +71,7 @@ async def _told(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lo
             found = tell(others, systems)
         except NotExpandable as error:
             if not missing:
-                raise Invalid(str(error), code=error.issues[0].code) from None
+                raise Invalid(error.told, code=error.issues[0].code) from None
         else:
             if not missing:
                 return found

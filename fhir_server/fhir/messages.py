@@ -65,14 +65,17 @@ class Messages:
     def told(self, key: str, /, **values: object) -> Told:
         """A message with its places filled.
 
-        A value is the same in both languages (a code, a path, a number), or a `Told` of its own.
+        A value is the same in both languages (a code, a path, a number), or a `Told` of its own: one that has no French
+        leaves the whole without it, for no sentence is in two languages.
         """
         message = self._messages[key]
         if not values:
             return Told(message.en.format(), message.fr.format())
-        french = {name: value.fr or value.en if type(value) is Told else value for name, value in values.items()}
-        english = {name: value.en if type(value) is Told else value for name, value in values.items()}
-        return Told(message.en.format_map(english), message.fr.format_map(french))
+        parts = [(name, value) for name, value in values.items() if type(value) is Told]
+        english = message.en.format_map({**values, **{name: value.en for name, value in parts}})
+        if not all(value.fr for _, value in parts):
+            return Told(english, "")
+        return Told(english, message.fr.format_map({**values, **{name: value.fr for name, value in parts}}))
 
     def _add(self, name: str, read: dict[str, _Message]) -> None:
         for key, message in read.items():

@@ -58,7 +58,7 @@ def keys_of(node: ast.expr) -> tuple[str, ...]:
         case ast.IfExp(body=body, orelse=otherwise):
             return (*keys_of(body), *keys_of(otherwise))
         case ast.JoinedStr(values=values):
-            return ("".join(part.value if isinstance(part, ast.Constant) else "{}" for part in values),)
+            return ("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in values),)
         case _:
             return ()
 

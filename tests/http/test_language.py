@@ -217,11 +217,29 @@ def test_a_transaction_speaks_french(client: httpx.Client) -> None:
     assert [entry["response"]["outcome"]["language"] for entry in done.json()["entry"]] == ["fr"]
 
 
+def test_a_search_is_refused_in_french(client: httpx.Client) -> None:
+    told = outcome(client.get("Patient", params={"birthdate": "1980-02-30"}, headers=FRENCH), 400, "fr")
+    assert sentences(told)[0].startswith("birthdate : '1980-02-30' n'est pas une date de la forme AAAA")
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_the_remarks_of_a_search_are_told_in_french(client: httpx.Client, form: str) -> None:
+    answer = client.get("Patient", params={"surname": "x", "_id": "demo-1", "_format": form}, headers=FRENCH)
+    assert answer.status_code == 200
+    assert "content-language" not in answer.headers
+    (told,) = [one["resource"] for one in content(answer)["entry"] if one["search"]["mode"] == "outcome"]
+    assert told["language"] == "fr"
+    assert sentences(told) == ["'surname' n'est pas un paramètre de recherche de Patient."]
+
+
 def test_what_is_not_told_in_french_is_told_in_english(client: httpx.Client) -> None:
-    """Some sentences about searches are in English alone: the header says so, and nothing is left out."""
-    answer = client.get("Patient", params={"birthdate": "yesterday"}, headers=FRENCH)
+    """Some sentences are in English alone: the header says so, nothing is left out, and none is in two languages."""
+    answer = client.get("Patient", params={"general-practitioner:Practitioner.": "x"}, headers=FRENCH)
     told = outcome(answer, 400, "en")
-    assert "yesterday" in told["issue"][0]["diagnostics"]
+    assert "The chain ends with a point" in told["issue"][0]["diagnostics"]
+    both = {"general-practitioner:Practitioner.": "x", "birthdate": "1980-02-30"}
+    told = outcome(client.get("Patient", params=both, headers=FRENCH), 400, "fr, en")
+    assert {one[:14] for one in sentences(told)} == {"birthdate : '1", "general-practi"}
 
 
 def test_the_language_changes_nothing_but_words(client: httpx.Client) -> None:

@@ -40,6 +40,7 @@ from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
 from fhir_server.http.front import Front, Limits
+from fhir_server.http.messages import told
 from fhir_server.http.representation import Representations
 from fhir_server.http.request import request_id_of
 from fhir_server.http.shortcut import Shortcut
@@ -369,14 +370,14 @@ async def _elsewhere(front: Front, request: Request, error: Exception) -> Respon
     """What is outside of [base] is refused in the same words and with the same headers as what is inside."""
     allowed = getattr(error, "headers", None) or {}
     refusal = (
-        NotAllowed("That method is not offered here.", headers=tuple(allowed.items()))
+        NotAllowed(told("method-not-offered"), headers=tuple(allowed.items()))
         if getattr(error, "status_code", None) == HTTPStatus.METHOD_NOT_ALLOWED
-        else NotFound("Nothing is served at this path; FHIR begins at the base URL.")
+        else NotFound(told("nothing-here"))
     )
-    told = front.refusal(refusal, request.scope)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in told.headers}
+    answer = front.refusal(refusal, request.scope)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
     headers["x-request-id"] = request_id_of(request.scope)
-    return Response(told.body, told.status, headers)
+    return Response(answer.body, answer.status, headers)
 
 
 async def _live(_: object) -> JSONResponse:

@@ -23,7 +23,7 @@ LEAKS: Final = re.compile(
 
 HYGIENE: Final = {
     "cache-control": "private, no-store",
-    "vary": "Accept, Authorization, Prefer",
+    "vary": "Accept, Accept-Language, Authorization, Prefer",
     "x-content-type-options": "nosniff",
 }
 """Headers of every answer."""
@@ -74,6 +74,8 @@ def refused(
     assert response.headers["content-type"].startswith(("application/fhir+json", "application/fhir+xml"))
     told = content(response)
     assert told["resourceType"] == "OperationOutcome"
+    assert response.headers["content-language"] == "en"
+    assert "language" not in told
     assert told["issue"]
     for issue in told["issue"]:
         assert issue["severity"] in set(Severity)

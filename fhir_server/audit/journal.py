@@ -28,6 +28,7 @@ from fhir_server.audit.access import Access, Observer
 from fhir_server.audit.anchor import Signer, append_line
 from fhir_server.audit.chain import head_of, linked, new_run, opening, statement
 from fhir_server.audit.event import event
+from fhir_server.audit.messages import told
 from fhir_server.audit.sealed import Sealed
 from fhir_server.fhir.errors import FhirError, Unavailable
 from fhir_server.store.trace import Content, Head, Trace, trace_id
@@ -73,7 +74,7 @@ class _Waiting:
     def fail(self) -> None:
         """It is not, as far as anybody knows."""
         if self.stored is not None and not self.stored.done():
-            self.stored.set_exception(Unavailable("The trail cannot be written now; nothing was shown or changed."))
+            self.stored.set_exception(Unavailable(told("nothing-shown")))
 
 
 class Journal:
@@ -134,9 +135,9 @@ class Journal:
             if self._run.head.seq >= 0:
                 await self.trail.name([chain.writer for chain in before if chain.closed])
         except Uncertain as error:
-            raise Unavailable("The trail cannot be written now.") from error
+            raise Unavailable(told("not-written")) from error
         if self._run.head.seq < 0:
-            raise Unavailable("The trail cannot be written now.")
+            raise Unavailable(told("not-written"))
         self._tasks = [
             asyncio.create_task(self._keep_storing(), name="trail"),
             asyncio.create_task(self._keep_anchoring(), name="trail anchors"),
@@ -250,7 +251,7 @@ class Journal:
 
     async def _durable(self, waiting: _Waiting, stored: asyncio.Future[Trace]) -> Trace:
         if self._closing or not self._tasks or len(self._queue) >= self._capacity:
-            raise Unavailable("The trail cannot take more now; nothing was shown or changed.")
+            raise Unavailable(told("full"))
         self._queue.append(waiting)
         self._arrived.set()
         return await stored

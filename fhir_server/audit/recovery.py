@@ -18,6 +18,7 @@ from typing import Final
 
 from fhir_server.audit.event import retold
 from fhir_server.audit.journal import ANCHOR_EVERY, Journal
+from fhir_server.audit.messages import told
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.trace import Trace
 from fhir_server.store.trail import Uncertain
@@ -58,7 +59,7 @@ async def recover(journal: Journal, *, dead_since: int = 0) -> Recovered:
             runs += 1
         withdrawn.extend(await _settle(journal, now))
     except Uncertain as error:
-        raise Unavailable("The trail cannot be recovered now.") from error
+        raise Unavailable(told("not-recovered")) from error
     return Recovered(runs, tuple(withdrawn))
 
 

@@ -88,6 +88,7 @@ def _answer(status: HTTPStatus, code: str, diagnostics: str) -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/fhir+json; charset=utf-8\r\n"
         f"content-length: {len(body)}\r\ncache-control: private, no-store\r\n"
-        "vary: Accept, Authorization, Prefer\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        "content-language: en\r\nvary: Accept, Accept-Language, Authorization, Prefer\r\n"
+        "x-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
     )
     return head.encode("ascii") + body

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act, Circumstances, Law, allows, possible_standings
+from fhir_server.consent.messages import told
 from fhir_server.consent.rules import RULES
 from fhir_server.consent.speaks import declared
 from fhir_server.consent.verdict import Effect, Verdict
@@ -72,8 +73,8 @@ class _Speaking:
 
 @lru_cache(maxsize=1024)
 def _speaking(rules: tuple[Rule, ...], kind: Kind, act: Act) -> _Speaking:
-    told = [(rule, declared(rule)) for rule in rules]
-    heard = [(rule, one) for rule, one in told if kind in one.kinds and act in one.acts]
+    all_rules = [(rule, declared(rule)) for rule in rules]
+    heard = [(rule, one) for rule, one in all_rules if kind in one.kinds and act in one.acts]
     return _Speaking(
         of_record=tuple(rule for rule, one in heard if one.of_record),
         fixed=tuple(rule for rule, one in heard if not one.of_record),
@@ -108,9 +109,9 @@ def closed(requester: Requester, type: str, act: Act, law: Law, letter: str) -> 
     """
     standings = possible_standings(requester)
     if not any(allows(law, standing, type, act) for standing in standings):
-        raise Forbidden(f"Your role may not do this with {type} resources.")
+        raise Forbidden(told("role", type=type))
     if not requester.may(type, letter):
-        raise Forbidden(f"The scopes of your token do not cover this interaction with {type} resources.")
+        raise Forbidden(told("scopes", type=type))
 
 
 def _conclude(verdicts: Iterable[Verdict], place: Predicate = ALWAYS) -> Visible:

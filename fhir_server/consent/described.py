@@ -112,7 +112,7 @@ def describe_requester(told: Description, facts: Facts, realm: Realm, now: int) 
     )
     sentence = misfit(requester)
     if sentence is not None:
-        raise Impossible(sentence, "purpose")
+        raise Impossible(sentence.en, "purpose")
     return requester
 
 

@@ -22,9 +22,12 @@ FhirError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from fhir_server.fhir.outcome import Issue, IssueType, Severity
+from fhir_server.fhir.outcome import Issue, IssueType, error
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.messages import Told
 
 
 class FhirError(Exception):
@@ -35,17 +38,23 @@ class FhirError(Exception):
 
     def __init__(
         self,
-        diagnostics: str = "",
+        sentence: str | Told = "",
         *,
+        french: str = "",
         expression: tuple[str, ...] = (),
         code: IssueType | None = None,
         issues: tuple[Issue, ...] = (),
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        """Say it in one sentence, or pass the whole list of issues."""
-        self.issues = issues or (Issue(Severity.ERROR, code or self.issue, diagnostics, expression),)
+        """Say it in one sentence, in both languages if it is out of a catalogue, or pass the whole list of issues."""
+        self.issues = issues or (error(code or self.issue, sentence, *expression, french=french),)
         self.headers = headers
         super().__init__(self.issues[0].diagnostics)
+
+    @property
+    def told(self) -> Told:
+        """The first sentence in both languages; the French is empty where there is none."""
+        return self.issues[0].told
 
 
 class Malformed(FhirError):

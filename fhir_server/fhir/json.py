@@ -18,6 +18,8 @@ from typing import Any, Self, TypeAlias
 import msgspec
 
 from fhir_server.fhir.errors import FhirError, Malformed
+from fhir_server.fhir.messages import Told
+from fhir_server.fhir.outcome import told
 
 Json: TypeAlias = "bool | int | Decimal | str | list[Json] | dict[str, Json] | None"
 """A JSON value as read by :func:`decode`."""
@@ -90,12 +92,12 @@ def decode(body: bytes, most: int = MAX_CONTAINERS) -> Json:
         raise body.why
     skeleton = _STRING.sub(b'"', body)
     if skeleton.count(b"{") + skeleton.count(b"[") > most:
-        raise Malformed(f"The body holds more than {most} objects and arrays, more than this server reads.")
+        raise Malformed(told("too-many-parts", most=most))
     _check_depth(skeleton)
     try:
         value: Json = _decoder.decode(body)
     except UnicodeDecodeError as error:
-        raise Malformed(f"The body is not valid UTF-8: byte {error.start} cannot be read.") from None
+        raise Malformed(told("not-utf-8", byte=error.start)) from None
     except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
         raise Malformed(_why_malformed(body, error)) from None
     if skeleton.count(b":") != _members(value):
@@ -107,7 +109,7 @@ def decode_object(body: bytes, most: int = MAX_CONTAINERS) -> JsonObject:
     """Read a JSON text that must be an object."""
     value = decode(body, most)
     if not isinstance(value, dict):
-        raise Malformed("The body must be a JSON object, as every FHIR resource is.")
+        raise Malformed(told("no-object"))
     return value
 
 
@@ -160,7 +162,7 @@ def join_members(parts: dict[str, bytes]) -> bytes:
 def _check_depth(skeleton: bytes) -> None:
     deepest = max(accumulate(map(_STEP.__getitem__, skeleton.translate(None, _NOT_BRACKETS))), default=0)
     if deepest > MAX_DEPTH:
-        raise Malformed(f"The body is nested {deepest} levels deep; this server accepts {MAX_DEPTH}.")
+        raise Malformed(told("too-deep", deepest=deepest, most=MAX_DEPTH))
 
 
 def _members(value: Json) -> int:
@@ -176,27 +178,27 @@ def _members(value: Json) -> int:
     return number
 
 
-def _why_malformed(body: bytes, error: Exception) -> str:
+def _why_malformed(body: bytes, error: Exception) -> Told:
     """Say where the text breaks, by line and column: the standard library's decoder counts them for us."""
     if not body.strip():
-        return "The body is empty; a JSON text was expected."
+        return told("empty")
     if body.startswith(b"\xef\xbb\xbf"):
-        return "The body begins with a byte order mark; JSON must begin with its first value."
+        return told("byte-order-mark")
     try:
         _encoder.encode(
             JSONDecoder(parse_constant=_refuse_constant, parse_int=str, parse_float=str).decode(body.decode())
         )
     except UnicodeEncodeError:
-        return "The body holds a lone surrogate (\\uD800 to \\uDFFF), which is half a character."
+        return told("lone-surrogate")
     except UnicodeDecodeError as broken:
-        return f"The body is not valid UTF-8: byte {broken.start} cannot be read."
+        return told("not-utf-8", byte=broken.start)
     except ValueError as broken:
-        return f"The body is not valid JSON: {broken}."
+        return told("no-json", why=broken)
     except RecursionError:
-        return "The body is nested too deeply."
+        return told("nested-too-deeply")
     if isinstance(error, ArithmeticError):
-        return "The body holds a number that is out of all bounds."
-    return f"The body is not valid JSON: {error}."
+        return told("number-out-of-bounds")
+    return told("no-json", why=error)
 
 
 def _refuse_constant(name: str) -> None:
@@ -204,7 +206,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(message)
 
 
-def _why_duplicate(body: bytes) -> str:
+def _why_duplicate(body: bytes) -> Told:
     repeated: list[str] = []
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -217,4 +219,4 @@ def _why_duplicate(body: bytes) -> str:
 
     JSONDecoder(object_pairs_hook=note).decode(body.decode())
     name = repeated[0] if repeated else "?"
-    return f"The body holds the key {name!r} twice in one object; FHIR allows each key once."
+    return told("key-twice", name=name)

@@ -1,10 +1,13 @@
 """Sentences that are told in two languages: data, so that who knows the guides, and no Python, can change them.
 
-A file of messages is TOML, a table for each: ``en`` and ``fr``, with the same places ``{name}`` to be filled.
+A file of messages is TOML, a table for each: ``en`` and ``fr``, with the same places ``{name}`` to be filled. A package
+that speaks has its own, in `messages/*.toml` beside its code: what is told at a place is written for those who stand
+there.
 """
 
 from __future__ import annotations
 
+from importlib.resources import files
 from string import Formatter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +16,7 @@ import msgspec
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+FOLDER: Final = "messages"
 _PARTS: Final = Formatter()
 
 
@@ -44,6 +48,11 @@ class Messages:
                 raise ValueError(message) from None
             self._add(file.name, read)
 
+    @classmethod
+    def of(cls, package: str) -> Messages:
+        """The messages of a package."""
+        return cls(files(package).joinpath(FOLDER))
+
     @property
     def keys(self) -> frozenset[str]:
         """All of them."""
@@ -54,9 +63,19 @@ class Messages:
         return _places(self._messages[key].en)
 
     def told(self, key: str, /, **values: object) -> Told:
-        """A message with its places filled. The values are the same in both languages: codes, paths, numbers."""
+        """A message with its places filled.
+
+        A value is the same in both languages (a code, a path, a number), or a `Told` of its own: one that has no French
+        leaves the whole without it, for no sentence is in two languages.
+        """
         message = self._messages[key]
-        return Told(message.en.format_map(values), message.fr.format_map(values))
+        if not values:
+            return Told(message.en.format(), message.fr.format())
+        parts = [(name, value) for name, value in values.items() if type(value) is Told]
+        english = message.en.format_map({**values, **{name: value.en for name, value in parts}})
+        if not all(value.fr for _, value in parts):
+            return Told(english, "")
+        return Told(english, message.fr.format_map({**values, **{name: value.fr for name, value in parts}}))
 
     def _add(self, name: str, read: dict[str, _Message]) -> None:
         for key, message in read.items():

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.fhir.messages import Messages, Told
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MESSAGES: Final = Messages.of("fhir_server.fhir")
+"""What this package says."""
+told: Final = MESSAGES.told
 
 _NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What a client may send, and neither a string of FHIR nor XML may hold."""
@@ -82,20 +87,32 @@ class Issue:
     profile: str = ""
     """The canonical URL, with its version, of the profile that asks for it."""
 
+    @property
+    def told(self) -> Told:
+        """The sentence in both languages; the French is empty where there is none."""
+        return Told(self.diagnostics, self.french)
 
-def error(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
+
+def issue(severity: Severity, code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
+    """An issue; of a sentence out of a catalogue (`fhir.messages`), in both languages."""
+    if isinstance(sentence, Told):
+        return Issue(severity, code, sentence.en, expression, sentence.fr)
+    return Issue(severity, code, sentence, expression, french)
+
+
+def error(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
     """An issue that makes the request fail."""
-    return Issue(Severity.ERROR, code, diagnostics, expression, french)
+    return issue(Severity.ERROR, code, sentence, *expression, french=french)
 
 
-def warning(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
+def warning(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
     """An issue that the client should look at; the request succeeds."""
-    return Issue(Severity.WARNING, code, diagnostics, expression, french)
+    return issue(Severity.WARNING, code, sentence, *expression, french=french)
 
 
-def information(code: IssueType, diagnostics: str, *expression: str, french: str = "") -> Issue:
+def information(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
     """A remark."""
-    return Issue(Severity.INFORMATION, code, diagnostics, expression, french)
+    return issue(Severity.INFORMATION, code, sentence, *expression, french=french)
 
 
 def fails(issues: Sequence[Issue]) -> bool:
@@ -107,27 +124,41 @@ RULES: Final = "https://fhir.dmp-ens.example/CodeSystem/regle-validation"
 """The code system of rules that no profile states: those of FHIR itself, and of this server."""
 
 
+_NO_ISSUE: Final = (information(IssueType.INFORMATIONAL, told("no-issue")),)
+
+
 def operation_outcome(issues: Sequence[Issue], language: Language = Language.ENGLISH) -> dict[str, object]:
     """The OperationOutcome resource that carries these issues; at least one, as the standard asks.
 
-    What is told in one language only is told in that one.
+    What is told in one language only is told in that one. ``language`` says so where all of it is French; English is
+    what is expected of who says nothing.
     """
-    told = issues or (
-        information(IssueType.INFORMATIONAL, "No issue was found.", french="Aucun problème n'a été trouvé."),
-    )
-    return {"resourceType": "OperationOutcome", "issue": [_issue(issue, language) for issue in told]}
+    outcome: dict[str, object] = {"resourceType": "OperationOutcome"}
+    if languages_of(issues, language) == (Language.FRENCH,):
+        outcome["language"] = str(Language.FRENCH)
+    return {**outcome, "issue": [_issue(one, language) for one in issues or _NO_ISSUE]}
+
+
+def languages_of(issues: Sequence[Issue], language: Language) -> tuple[Language, ...]:
+    """The languages in which they are told to who asks for this one: not all is there in French."""
+    if language is Language.ENGLISH:
+        return (Language.ENGLISH,)
+    french = [bool(one.french) for one in issues or _NO_ISSUE]
+    if all(french):
+        return (Language.FRENCH,)
+    return (Language.FRENCH, Language.ENGLISH) if any(french) else (Language.ENGLISH,)
 
 
 def _issue(issue: Issue, language: Language) -> dict[str, object]:
-    told: dict[str, object] = {"severity": str(issue.severity), "code": str(issue.code)}
+    shown: dict[str, object] = {"severity": str(issue.severity), "code": str(issue.code)}
     if issue.rule:
         url, _, version = issue.profile.partition("|")
         coding = {"system": url or RULES, **({"version": version} if version else {}), "code": _text(issue.rule)}
-        told["details"] = {"coding": [coding]}
-    told["diagnostics"] = _text(issue.french if issue.french and language is Language.FRENCH else issue.diagnostics)
+        shown["details"] = {"coding": [coding]}
+    shown["diagnostics"] = _text(issue.french if issue.french and language is Language.FRENCH else issue.diagnostics)
     if issue.expression:
-        told["expression"] = [_text(one) for one in issue.expression]
-    return told
+        shown["expression"] = [_text(one) for one in issue.expression]
+    return shown
 
 
 def _text(told: str) -> str:

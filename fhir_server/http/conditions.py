@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.http.messages import told
 from fhir_server.http.routes import Interaction
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _version_of(etag: str | None, header: str) -> str | None:
         return etag and "*"
     found = _ETAG.fullmatch(etag.strip())
     if found is None:
-        raise Invalid(f'{header} must be one ETag, such as W/"1".', code=IssueType.VALUE)
+        raise Invalid(told("etag", header=header), code=IssueType.VALUE)
     return found[1]
 
 

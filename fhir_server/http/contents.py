@@ -18,6 +18,7 @@ import msgspec
 from fhir_server.fhir.errors import FhirError, Invalid, UnsupportedMedia
 from fhir_server.fhir.media import essence, media_type
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.http.messages import told
 from fhir_server.http.negotiation import wish_of
 from fhir_server.http.request import CLOSE
 from fhir_server.http.response import Response, of_answer
@@ -103,10 +104,10 @@ def is_content(body: bytes, content_type: str, types: Container[str]) -> bool:
     names no resource type, is a Binary that went wrong.
     """
     try:
-        told = msgspec.json.decode(body)
+        read = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
-    type = told.get("resourceType") if isinstance(told, dict) else None
+    type = read.get("resourceType") if isinstance(read, dict) else None
     if isinstance(type, str) and type in types:
         return type != "Binary"
     return type is None and essence(content_type) in JSON
@@ -122,10 +123,10 @@ def take_content(request: Request, exchange: Exchange, spoken: Spoken, parts: As
 
     What a content is says nothing of the form in which its Binary is wanted.
     """
-    told = request.headers.get("content-type", "")
-    plain = media_type(told)
+    named = request.headers.get("content-type", "")
+    plain = media_type(named)
     if plain is None:
-        raise UnsupportedMedia(f"The Content-Type {told[:120]!r} is no media type, such as application/pdf.")
+        raise UnsupportedMedia(told("no-media-type", found=named[:120]))
     exchange.raw = Raw(plain, request.headers.get("x-security-context"), parts)
     format = dict(reversed(request.pairs())).get("_format")
     spoken.wish = wish_of(request.headers.get("accept"), format, None)
@@ -145,7 +146,7 @@ def must_not_name_owner(headers: Mapping[str, str]) -> None:
     """Refuse a header that would not be looked at: a Binary that is sent as a resource names its owner itself."""
     if "x-security-context" in headers:
         raise Invalid(
-            "X-Security-Context goes with a content that is sent as what it is; a Binary in FHIR says securityContext.",
+            told("owner-by-header"),
             expression=("Binary.securityContext",),
         )
 
@@ -173,7 +174,7 @@ def _stretch(headers: Mapping[str, str], answer: Answer, native: Native) -> Stre
         start, stop = first, native.size if last is None else min(last + 1, native.size)
     if start >= native.size or (first is None and last == 0):
         raise RangeNotSatisfiable(
-            f"The content has {native.size} bytes; there is nothing at {wanted[0]}.",
+            told("nothing-at", size=native.size, range=wanted[0]),
             headers=(("Content-Range", f"bytes */{native.size}"),),
         )
     return Stretch(start, stop)

@@ -19,6 +19,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.http import contents, metrics
 from fhir_server.http.agent import agent_of
 from fhir_server.http.conditions import is_current, take_conditions
+from fhir_server.http.messages import told
 from fhir_server.http.negotiation import (
     FORM,
     Form,
@@ -160,7 +161,7 @@ class Front:
         except Exception:
             _logger.exception("failed", request=request_id, interaction=interaction)
             response = self._refused(
-                Internal("The server failed; nothing was shown. The request id tells the operator which log line."),
+                Internal(told("failed")),
                 spoken,
             )
         metrics.count(interaction, response.status, began)
@@ -182,7 +183,7 @@ class Front:
         return self._refused(error, spoken_in(scope))
 
     def _refused(self, error: FhirError, spoken: Spoken) -> Response:
-        return self._representations.refused(error, spoken.form, pretty=spoken.pretty)
+        return self._representations.refused(error, spoken.form, pretty=spoken.pretty, language=spoken.language)
 
     def _admit(self, request: Request) -> _Admitted:
         """Who asks, then what for; the capability statement is for everybody."""
@@ -201,9 +202,9 @@ class Front:
         if requester is None:
             _must_be_pretty_or_not(request.pairs())
             spoken.wish.must_be_offered(binary=False)
-            told = of_answer(capabilities(server), returning="representation", writing=False)
-            return self._representations.constant(told, spoken.form, pretty=spoken.pretty)
-        exchange = self._exchange(server, request, route, requester)
+            stated = of_answer(capabilities(server), returning="representation", writing=False)
+            return self._representations.constant(stated, spoken.form, pretty=spoken.pretty)
+        exchange = self._exchange(server, request, route, requester, spoken)
         await server.directory.must_agree(requester, exchange.now)
         try:
             if admitted.refusal is not None:
@@ -241,17 +242,24 @@ class Front:
             return not_modified(answer)
         if answer.native is not None:
             return await contents.of_native(asked.request, answer, answer.native)
-        told = of_answer(answer, returning=asked.exchange.return_preference, writing=route.interaction in _WRITES)
+        written = of_answer(
+            answer,
+            returning=asked.exchange.return_preference,
+            writing=route.interaction in _WRITES,
+            language=spoken.language,
+        )
         if route.method not in _SAFE and route.interaction not in SEARCHES:
-            return self._representations.done(told, spoken.form, pretty=spoken.pretty)
+            return self._representations.done(written, spoken.form, pretty=spoken.pretty, language=spoken.language)
         try:
-            return self._representations.written(told, spoken.form, pretty=spoken.pretty)
+            return self._representations.written(written, spoken.form, pretty=spoken.pretty)
         except NotAcceptable:
             spoken.wish = Wish(Form.JSON)  # the refusal says to ask for JSON, and is written in it
             asked.exchange.account.withhold()
             raise
 
-    def _exchange(self, server: Server, request: Request, route: Route, requester: Requester) -> Exchange:
+    def _exchange(
+        self, server: Server, request: Request, route: Route, requester: Requester, spoken: Spoken
+    ) -> Exchange:
         headers = request.headers
         preferred = preferences(headers.get("prefer"))
         account = _account(route, request.line)
@@ -266,6 +274,7 @@ class Front:
             account=account,
             strict=preferred.get("handling") == "strict",
             return_preference=preferred.get("return", "representation"),
+            language=spoken.language,
         )
 
     async def _body(
@@ -297,13 +306,13 @@ class Front:
         large = route.interaction in _BUNDLES and form is Form.JSON
         limit = self._limits.bundle if large else self._limits.body
         body = await read_body(receive, request.headers, limit=limit, pause=self._limits.pause)
-        told = self._representations.read(body, form, limit=limit)
+        read = self._representations.read(body, form, limit=limit)
         if contents.takes_content(route):
-            if contents.is_content(told, content_type or "", exchange.server.definitions.resource_types):
+            if contents.is_content(read, content_type or "", exchange.server.definitions.resource_types):
                 contents.take_content(request, exchange, spoken, contents.at_once(body))
             else:
                 contents.must_not_name_owner(request.headers)
-        return told
+        return read
 
     async def _perform(self, asked: _Asked) -> Answer:
         if asked.route.interaction in _BUNDLES:
@@ -326,9 +335,7 @@ class Front:
             _logger.exception("failed", request=exchange.request_id, interaction=exchange.account.interaction)
             if not exchange.account.announced:
                 await exchange.trace(500)
-            raise Internal(
-                "The server failed on this entry; the request id tells the operator which log line."
-            ) from None
+            raise Internal(told("entry-failed")) from None
         if not exchange.account.announced:
             await conclude(exchange, answer.status)
         return answer
@@ -338,16 +345,16 @@ class Front:
         path, _, query = call.url.partition("?")
         route = self._routes.find(call.method, tuple(part for part in path.split("/") if part))
         if route.interaction in _BUNDLES or route.interaction is Interaction.CAPABILITIES:
-            raise NotAllowed(f"{route.interaction} is not offered within a Bundle.")
+            raise NotAllowed(told("not-within-a-bundle", interaction=route.interaction))
         headers = dict(call.headers)
         line = f"{call.method} /{call.url}".encode()
         exchange.account = _account(route, line)
         take_conditions(exchange, route, headers, line)
         if route.interaction in (Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH) and call.body is None:
-            raise Invalid("The entry has no resource.", code=IssueType.REQUIRED)
+            raise Invalid(told("no-resource"), code=IssueType.REQUIRED)
         body = call.body or b""
         if len(body) > self._limits.body:
-            raise TooLarge(f"The resource has {len(body)} bytes; this server takes {self._limits.body}.")
+            raise TooLarge(told("resource-too-long", size=len(body), limit=self._limits.body))
         if route.interaction is Interaction.PATCH:
             exchange.patch_format, body = of_entry(body)
         pairs = [one for one in parse_pairs(query) if one[0] not in OF_REPRESENTATION]
@@ -373,7 +380,7 @@ def _account(route: Route, line: bytes) -> Account:
 
 def _must_be_pretty_or_not(pairs: Sequence[tuple[str, str]]) -> None:
     if next((value for name, value in pairs if name == "_pretty"), "false") not in ("true", "false"):
-        raise Invalid("_pretty must be true or false.", expression=("http._pretty",))
+        raise Invalid(told("pretty"), expression=("http._pretty",))
 
 
 def _take_form(spoken: Spoken, body: bytes) -> None:

@@ -5,6 +5,8 @@ https://hl7.org/fhir/R4/http.html#mime-type · https://www.rfc-editor.org/rfc/rf
 A resource is JSON or XML. ``_format`` wins over ``Accept``. Of ``Accept``, each of the two has the weight of the range
 that names it most closely; the heavier one is answered, else the one named more closely, else the one named first.
 Where nothing tells them apart (no ``Accept``, ``*/*``), the answer is in the representation of the body, else in JSON.
+
+Issues are told in French or in English, as ``Accept-Language`` asks.
 """
 
 from __future__ import annotations
@@ -16,10 +18,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fhir_server.fhir.errors import FhirError, NotAcceptable, UnsupportedMedia
+from fhir_server.fhir.outcome import Language
+from fhir_server.http.messages import told
 from fhir_server.interactions.search import parse_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fhir_server.fhir.messages import Told
 
 
 class Form(StrEnum):
@@ -60,8 +66,11 @@ _RANGES: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+"?)+')
 _PIECES: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*+"?)+')
 """Commas and semicolons within quotes part nothing; quotes that are never closed end with the text."""
 _WEIGHT: Final = re.compile(r"[0-9]{0,9}(?:\.[0-9]{0,9})?")
-
-_SPOKEN: Final = f"this server speaks JSON ({FHIR_JSON}) and XML ({FHIR_XML})"
+_LANGUAGE: Final = re.compile(
+    r"\s*(?:(?P<primary>[a-z]{1,8})(?:-[a-z0-9]{1,8})*+|\*)\s*(?:;\s*q\s*=\s*(?P<weight>[01](?:\.[0-9]{0,9})?)\s*)?",
+    re.IGNORECASE,
+)
+"""A language range with its weight: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class Wish:
     """The one to answer in; none where nothing that is asked for is offered."""
     native: frozenset[str] = frozenset()
     """Of a Binary: the media types asked for, in which it is answered where its content is of that type."""
-    refusal: str = ""
+    refusal: Told | str = ""
     """Why nothing is offered."""
     where: tuple[str, ...] = ()
 
@@ -88,28 +97,38 @@ class Spoken:
 
     wish: Wish
     pretty: bool = False
+    accept_language: str | None = None
 
     @property
     def form(self) -> Form:
         """JSON, for whoever asks for nothing that is offered."""
         return self.wish.form or Form.JSON
 
+    @property
+    def language(self) -> Language:
+        """Of what is said about the request."""
+        return language_of(self.accept_language) if self.accept_language is not None else Language.ENGLISH
+
 
 def spoken_in(scope: Mapping[str, Any]) -> Spoken:
     """What a request asks for, by its headers and its query, known before all else; nothing is refused here."""
     accept: str | None = None
     content_type: str | None = None
+    languages: str | None = None
     for name, value in scope["headers"]:
         if name == b"accept":
-            told = value.decode("latin-1")
-            accept = told if accept is None else f"{accept}, {told}"
+            ranges = value.decode("latin-1")
+            accept = ranges if accept is None else f"{accept}, {ranges}"
         elif name == b"content-type":
             content_type = value.decode("latin-1")
+        elif name == b"accept-language":
+            ranges = value.decode("latin-1")
+            languages = ranges if languages is None else f"{languages}, {ranges}"
     format, pretty = None, False
     query: bytes = scope["query_string"]
     if b"_format" in query or b"_pretty" in query:
         format, pretty = _representation(query.decode("latin-1"))
-    return Spoken(wish_of(accept, format, content_type), pretty)
+    return Spoken(wish_of(accept, format, content_type), pretty, languages)
 
 
 def _representation(query: str) -> tuple[str | None, bool]:
@@ -117,8 +136,8 @@ def _representation(query: str) -> tuple[str | None, bool]:
         pairs = parse_pairs(query)
     except FhirError:
         return None, False
-    told = dict(reversed(pairs))  # the first of each counts
-    return told.get("_format"), told.get("_pretty") == "true"
+    named = dict(reversed(pairs))  # the first of each counts
+    return named.get("_format"), named.get("_pretty") == "true"
 
 
 @lru_cache(maxsize=512)
@@ -126,8 +145,8 @@ def wish_of(accept: str | None, format: str | None, content_type: str | None) ->
     """The representation to answer in, of ``Accept``, ``_format`` and the type of the body."""
     if format is not None:
         form = _of_format(format)
-        told = "" if form else f"_format={format[:80]} is not offered: {_SPOKEN}."
-        return Wish(form, refusal=told, where=("http._format",))
+        why = "" if form else told("format-not-offered", format=format[:80], json=FHIR_JSON, xml=FHIR_XML)
+        return Wish(form, refusal=why, where=("http._format",))
     sent = _NAMES.get(_media(content_type)) or Form.JSON
     if accept is None or not accept.strip():
         return Wish(sent)
@@ -136,7 +155,33 @@ def wish_of(accept: str | None, format: str | None, content_type: str | None) ->
     best = max((weight for weight, _ in named), default=None)
     forms = [form for weight, form in named if weight == best]
     form = sent if sent in forms else next(iter(forms), None)
-    return Wish(form, _native(ranges), f"None of {accept[:200]!r} is offered: {_SPOKEN}.")
+    return Wish(form, _native(ranges), told("none-offered", accept=accept[:200], json=FHIR_JSON, xml=FHIR_XML))
+
+
+@lru_cache(maxsize=512)
+def language_of(accept_language: str) -> Language:
+    """French where it is asked for more than English, or as much and first: ``fr``, ``fr-FR``, ``fr-CA``.
+
+    A range that cannot be read asks for nothing; another language is not offered, and English answers all.
+    """
+    anything = 0.0
+    asked: dict[str, float] = {}
+    for part in accept_language.split(","):
+        found = _LANGUAGE.fullmatch(part)
+        weight = 1.0 if found is None or found["weight"] is None else float(found["weight"])
+        if found is None or weight > 1.0:
+            continue
+        if found["primary"] is None:
+            anything = max(anything, weight)
+        else:
+            primary = found["primary"].lower()
+            asked[primary] = max(asked.get(primary, 0.0), weight)
+    french, english = (asked.get(one.value, anything) for one in (Language.FRENCH, Language.ENGLISH))
+    if french != english:
+        return Language.FRENCH if french > english else Language.ENGLISH
+    # as much of one as of the other: the one that is named, and of two the one that is named first
+    named = next((one for one in asked if one in (Language.FRENCH, Language.ENGLISH)), Language.ENGLISH)
+    return Language(named) if french else Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +196,11 @@ class _Range:
 
 def _range_of(part: str) -> _Range | None:
     media, *parameters = (piece.strip().lower() for piece in _PIECES.findall(part) or ("",))
-    told = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
-    weight = told.get("q", "1")
+    named = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
+    weight = named.get("q", "1")
     if not media or not weight.strip(".") or _WEIGHT.fullmatch(weight) is None:
         return None
-    return _Range(media, min(float(weight), 1.0), _is_of_r4(told) and told.get("charset", "utf-8") in _UTF_8)
+    return _Range(media, min(float(weight), 1.0), _is_of_r4(named) and named.get("charset", "utf-8") in _UTF_8)
 
 
 def _is_of_r4(parameters: Mapping[str, str]) -> bool:
@@ -197,8 +242,8 @@ def _native(ranges: list[_Range]) -> frozenset[str]:
 def _of_format(format: str) -> Form | None:
     """The representation that ``_format`` names; a plus may have become a space."""
     media, *parameters = (piece.strip().lower() for piece in format.split(";"))
-    told = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
-    if not _is_of_r4(told) or told.get("charset", "utf-8") not in _UTF_8:
+    named = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in parameters)}
+    if not _is_of_r4(named) or named.get("charset", "utf-8") not in _UTF_8:
         return None
     return _FORMATS.get(media.replace(" ", "+"))
 
@@ -212,7 +257,7 @@ def form_sent(content_type: str | None) -> Form:
     """The representation a resource was sent in; 415 for another media type, charset or version."""
     form = _NAMES.get(_media(content_type))
     if form is None:
-        raise UnsupportedMedia(f"The body must be {FHIR_JSON} or {FHIR_XML}; it is {_told(content_type)}.")
+        raise _must_be(content_type, FHIR_JSON, FHIR_XML)
     _must_be_readable(content_type)
     return form
 
@@ -222,9 +267,7 @@ def form_of_patch(content_type: str | None) -> Form:
     """The representation a patch was sent in; what JSON and XML are called elsewhere does not say which patch it is."""
     media = _media(content_type)
     if media == XML_PATCH:
-        raise UnsupportedMedia(
-            f"XML Patch is not offered: send a FHIRPath Patch ({FHIR_XML}, {FHIR_JSON}) or a JSON Patch ({JSON_PATCH})."
-        )
+        raise UnsupportedMedia(told("xml-patch", xml=FHIR_XML, json=FHIR_JSON, patch=JSON_PATCH))
     must_be(content_type, JSON_PATCH, FHIR_JSON, FHIR_XML)
     return Form.XML if media == FHIR_XML else Form.JSON
 
@@ -233,18 +276,22 @@ def form_of_patch(content_type: str | None) -> Form:
 def must_be(content_type: str | None, *wanted: str) -> None:
     """Check the media type of a body; 415 for another one, another charset than UTF-8 or version than R4."""
     if _media(content_type) not in wanted:
-        raise UnsupportedMedia(f"The body must be {' or '.join(wanted)}; it is {_told(content_type)}.")
+        raise _must_be(content_type, *wanted)
     _must_be_readable(content_type)
 
 
-def _told(content_type: str | None) -> str:
-    return content_type[:120] if content_type else "of no stated type"
+def _must_be(content_type: str | None, first: str, *others: str) -> UnsupportedMedia:
+    expected: Told | str = first
+    for other in others:
+        expected = told("or", one=expected, another=other)
+    found = content_type[:120] if content_type else told("untyped")
+    return UnsupportedMedia(told("body-must-be", expected=expected, found=found))
 
 
 def _must_be_readable(content_type: str | None) -> None:
     parameters = (piece.partition("=") for piece in (content_type or "").lower().split(";")[1:])
-    told = {name.strip(): value.strip().strip('"') for name, _, value in parameters}
-    if told.get("charset", "utf-8") not in _UTF_8:
-        raise UnsupportedMedia("The body must be UTF-8.")
-    if not _is_of_r4(told):
-        raise UnsupportedMedia("The body must be of FHIR R4 (fhirVersion=4.0).")
+    named = {name.strip(): value.strip().strip('"') for name, _, value in parameters}
+    if named.get("charset", "utf-8") not in _UTF_8:
+        raise UnsupportedMedia(told("must-be-utf-8"))
+    if not _is_of_r4(named):
+        raise UnsupportedMedia(told("must-be-r4"))

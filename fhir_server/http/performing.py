@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Invalid, NotAllowed
+from fhir_server.http.messages import told
 from fhir_server.http.routes import Interaction, Route
 from fhir_server.interactions.compartment import search_compartment
 from fhir_server.interactions.conditional import conditional_delete, conditional_patch, conditional_update
@@ -78,10 +79,10 @@ async def perform(  # noqa: C901, PLR0912 - one case for each interaction
             return await search(exchange, route.type, asked, line + (b"\n\n" + body if body else b""))
         case Interaction.SEARCH_COMPARTMENT:
             asked = [*pairs, *_form(body)]
-            told = line + (b"\n\n" + body if body else b"")
-            return await search_compartment(exchange, type, id, route.member, asked, told)
+            raw = line + (b"\n\n" + body if body else b"")
+            return await search_compartment(exchange, type, id, route.member, asked, raw)
         case _:
-            raise NotAllowed(f"{route.interaction} is not offered here.")
+            raise NotAllowed(told("interaction-not-offered", interaction=route.interaction))
 
 
 def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> None:
@@ -91,8 +92,10 @@ def _must_take(interaction: Interaction, pairs: Sequence[tuple[str, str]]) -> No
     taken = SUBSET_PARAMETERS if interaction in READS else frozenset[str]()
     refused = [name[:40] for name, _ in pairs if name not in taken]
     if refused:
-        takes = f"{' and '.join(sorted(taken))} alone" if taken else "no parameters here"
-        raise Invalid(f"This interaction takes {takes}; not understood: {', '.join(refused[:5])}.")
+        listed = ", ".join(refused[:5])
+        if not taken:
+            raise Invalid(told("takes-no-parameters", refused=listed))
+        raise Invalid(told("takes-alone", taken=", ".join(sorted(taken)), refused=listed))
 
 
 def form_pairs(body: bytes) -> list[tuple[str, str]]:
@@ -100,7 +103,7 @@ def form_pairs(body: bytes) -> list[tuple[str, str]]:
     try:
         return parse_pairs(body.decode())
     except UnicodeDecodeError:
-        raise Invalid("The form is not valid UTF-8.") from None
+        raise Invalid(told("form-not-utf-8")) from None
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:

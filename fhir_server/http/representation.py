@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from fhir_server.definitions.xml_codec import XmlCodec
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import FhirError, NotAcceptable, TooLarge
-from fhir_server.fhir.outcome import IssueType, operation_outcome, warning
+from fhir_server.fhir.outcome import IssueType, warning
+from fhir_server.http.messages import told
 from fhir_server.http.negotiation import Form
-from fhir_server.http.response import FHIR, Response, content_type_of, of_error
+from fhir_server.http.response import FHIR, Response, content_type_of, of_error, outcome
 
 if TYPE_CHECKING:
     from fhir_server.definitions.tables import Definitions
+    from fhir_server.fhir.outcome import Language
 
 
 class Representations:
@@ -33,12 +35,12 @@ class Representations:
         if form is Form.JSON:
             return body
         try:
-            told = self._codec.to_json(body)
-            if len(told) > limit:  # what has to be escaped in JSON may double
-                raise TooLarge(f"The body has {len(told)} bytes in JSON; this server takes {limit}.")
+            read = self._codec.to_json(body)
+            if len(read) > limit:  # what has to be escaped in JSON may double
+                raise TooLarge(told("too-long-in-json", size=len(read), limit=limit))
         except FhirError as error:
             return json.Unreadable(body, error)
-        return told
+        return read
 
     def written(self, response: Response, form: Form, *, pretty: bool) -> Response:
         """An answer in the representation asked for; 406 where XML cannot say what is stored."""
@@ -54,18 +56,19 @@ class Representations:
             return self.written(response, form, pretty=pretty)
         return _as(form, response, self._constant(response.body, pretty=pretty))
 
-    def done(self, response: Response, form: Form, *, pretty: bool) -> Response:
+    def done(self, response: Response, form: Form, *, pretty: bool, language: Language) -> Response:
         """An answer to what is done already, told in any case: without its content, where XML cannot say it."""
         try:
             return self.written(response, form, pretty=pretty)
         except NotAcceptable as refused:
-            told = f"The request was carried out, but its answer is not shown. {refused}"
-            outcome = json.encode(operation_outcome([warning(IssueType.NOT_SUPPORTED, told)]))
-            return self.written(replace(response, body=outcome), form, pretty=pretty)
+            issue = warning(IssueType.NOT_SUPPORTED, told("done-not-shown", why=refused.told))
+            body, spoken = outcome([issue], language)
+            headers = (*(one for one in response.headers if one[0] != spoken[0]), spoken)
+            return self.written(replace(response, headers=headers, body=body), form, pretty=pretty)
 
-    def refused(self, error: FhirError, form: Form, *, pretty: bool) -> Response:
+    def refused(self, error: FhirError, form: Form, *, pretty: bool, language: Language) -> Response:
         """A refusal."""
-        return self.written(of_error(error), form, pretty=pretty)
+        return self.written(of_error(error, language), form, pretty=pretty)
 
     def _xml(self, body: bytes, *, pretty: bool) -> bytes:
         return self._codec.to_xml(body, pretty=pretty)

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from fhir_server.fhir.errors import FhirError, Malformed, TooLarge, Unauthenticated, UnsupportedMedia
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.http.messages import told
 from fhir_server.interactions.search import parse_pairs
 
 if TYPE_CHECKING:
@@ -86,11 +87,9 @@ def read_request(scope: Mapping[str, Any], base_path: str, request_id: str) -> R
             f"{headers[name]}, {raw_value.decode('latin-1')}" if name in headers else raw_value.decode("latin-1")
         )
     if repeated == "authorization":
-        raise Unauthenticated(
-            "There are two Authorization headers; send one.", headers=(("WWW-Authenticate", "Bearer"),)
-        )
+        raise Unauthenticated(told("two-authorizations"), headers=(("WWW-Authenticate", "Bearer"),))
     if repeated is not None:
-        raise Malformed(f"The header {repeated} is sent twice.")
+        raise Malformed(told("header-twice", header=repeated))
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw_path.partition(b"?")[0].decode("latin-1").removeprefix(base_path)
     client = scope.get("client")
@@ -117,7 +116,7 @@ def _segments(path: str) -> tuple[str, ...]:
     try:
         return tuple(unquote_to_bytes(part).decode() for part in parts)
     except UnicodeDecodeError:
-        raise Malformed("The path is not valid UTF-8.") from None
+        raise Malformed(told("path-not-utf-8")) from None
 
 
 class Incoming:
@@ -150,23 +149,23 @@ async def parts_of(
     """The same body part by part, for who need not have all of it at once."""
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise UnsupportedMedia(f"Content-Encoding {coding[:40]} is not read here; send the body as it is.")
+        raise UnsupportedMedia(told("content-encoding", coding=coding[:40]))
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length[:15]) > limit:
-        raise TooLarge(f"The body has {length[:15]} bytes; this server takes {limit}.", headers=(CLOSE,))
+        raise TooLarge(told("too-long", size=length[:15], limit=limit), headers=(CLOSE,))
     size = 0
     while True:
         try:
             async with asyncio.timeout(pause):
                 message = await receive()
         except TimeoutError:
-            raise BodyTimeout(f"Nothing more of the body came for {pause:g} seconds.", headers=(CLOSE,)) from None
+            raise BodyTimeout(told("pause", seconds=pause), headers=(CLOSE,)) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise TooLarge(f"The body is longer than {limit} bytes.", headers=(CLOSE,))
+            raise TooLarge(told("longer-than", limit=limit), headers=(CLOSE,))
         yield part
         if not message.get("more_body", False):
             return
@@ -176,5 +175,5 @@ def preferences(prefer: str | None) -> dict[str, str]:
     """The ``name=value`` of a Prefer header, lower-case names."""
     if not prefer:
         return {}
-    told = (part.partition("=") for part in prefer.replace(";", ",").split(","))
-    return {name.strip().lower(): value.strip().strip('"') for name, _, value in told}
+    parts = (part.partition("=") for part in prefer.replace(";", ",").split(","))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}

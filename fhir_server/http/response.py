@@ -11,18 +11,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
-from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.fhir.outcome import Language, languages_of, operation_outcome
 from fhir_server.http.negotiation import Form
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from fhir_server.fhir.errors import FhirError
+    from fhir_server.fhir.outcome import Issue
     from fhir_server.interactions.answer import Answer
 
 _HYGIENE: Final = (
     (b"cache-control", b"private, no-store"),
-    (b"vary", b"Accept, Authorization, Prefer"),
+    (b"vary", b"Accept, Accept-Language, Authorization, Prefer"),
     (b"x-content-type-options", b"nosniff"),
 )
 
@@ -49,7 +50,7 @@ class Response:
     """Bytes of these parts, also where they are not sent (HEAD)."""
 
 
-def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
+def of_answer(answer: Answer, *, returning: str, writing: bool, language: Language = Language.ENGLISH) -> Response:
     """An answer; of a write, as much of it as ``Prefer: return`` asks for."""
     headers = list(_HYGIENE)
     if answer.version is not None:
@@ -67,17 +68,24 @@ def of_answer(answer: Answer, *, returning: str, writing: bool) -> Response:
     if writing and returning == "minimal":
         body = b""
     elif writing and returning == "OperationOutcome":
-        body = json.encode(operation_outcome(answer.issues))
+        body, told = outcome(answer.issues, language)
+        headers.append(told)
     if body:
         headers.append(FHIR)
     return Response(answer.status, tuple(headers), body)
 
 
-def of_error(error: FhirError) -> Response:
+def of_error(error: FhirError, language: Language) -> Response:
     """A refusal, with its OperationOutcome."""
     told = ((name.lower().encode(), value.encode("latin-1", "replace")) for name, value in error.headers)
-    body = json.encode(operation_outcome(error.issues))
-    return Response(error.status, (*_HYGIENE, FHIR, *told), body)
+    body, spoken = outcome(error.issues, language)
+    return Response(error.status, (*_HYGIENE, FHIR, spoken, *told), body)
+
+
+def outcome(issues: Sequence[Issue], language: Language) -> tuple[bytes, tuple[bytes, bytes]]:
+    """An OperationOutcome as a body, and the header that tells in which languages it is."""
+    spoken = ", ".join(languages_of(issues, language)).encode()
+    return json.encode(operation_outcome(issues, language)), (b"content-language", spoken)
 
 
 def not_modified(answer: Answer) -> Response:

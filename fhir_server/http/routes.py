@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.fhir.reference import ID
+from fhir_server.http.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -152,11 +153,11 @@ class Routes:
         shape, type, id, last = self._shape(segments)
         methods = self._routes.get((shape, type))
         if methods is None:
-            raise NotFound(f"/{'/'.join(segments)[:200]} is not a path of this server.")
+            raise NotFound(told("no-such-path", path=f"/{'/'.join(segments)[:200]}"))
         interaction = methods.get(method)
         if interaction is None:
             offered = ", ".join(sorted(methods))
-            raise NotAllowed(f"{method} is not offered here; {offered} is.", headers=(("Allow", offered),))
+            raise NotAllowed(told("not-offered", method=method, offered=offered), headers=(("Allow", offered),))
         if interaction is Interaction.SEARCH_COMPARTMENT:
             return Route(interaction, type, id, method=method, member=last)
         return Route(interaction, type, id, last, method, self._operations.get((shape, type)))
@@ -166,7 +167,7 @@ class Routes:
             return "/".join(segments), None, None, None
         type, rest = segments[0], segments[1:]
         if type not in self._types:
-            raise NotFound(f"{type[:80]!r} is not a resource type of FHIR R4.")
+            raise NotFound(told("no-such-type", type=type[:80]))
         match rest:
             case []:
                 return "type", type, None, None
@@ -181,6 +182,6 @@ class Routes:
             case [id, "_history", version] if ID.fullmatch(id) and ID.fullmatch(version):
                 return "type/id/_history/vid", type, id, version
             case [id, *_] if not ID.fullmatch(id):
-                raise NotFound(f"{id[:80]!r} cannot be an id: at most 64 letters, digits, hyphens and dots.")
+                raise NotFound(told("no-id", id=id[:80]))
             case _:
                 return "?", type, None, None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.http.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +35,7 @@ class Turns:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await self._gate.acquire()
         except TimeoutError:
-            raise Unavailable("Too many large Bundles wait here; nothing was done. Please try again.") from None
+            raise Unavailable(told("too-many-bundles")) from None
         try:
             yield
         finally:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from fhir_server.fhir.json import JsonObject
 from fhir_server.identity.kinds import TABLE, Mark, Presence, Row, marks
+from fhir_server.identity.messages import told
 from fhir_server.identity.purpose import IN_PERSON, misfit
 from fhir_server.identity.refusal import invalid_token
 from fhir_server.identity.requester import Coding, Identifier, Kind, Purpose, PurposeRefused, Realm, Requester
@@ -63,11 +64,11 @@ def requester(claims: JsonObject, realm: Realm) -> Requester:
     person = _agree(row.person, "person_id", _ins(iua, "person_id", realm), row)
     actor = _agree(row.actor, "actor_ins", _ins(dmp, "actor_ins", realm), row)
     if actor is not None and actor == person:
-        raise invalid_token("The claims actor_ins and person_id name the same person; nobody represents himself.")
+        raise invalid_token(told("represents-himself"))
     amr = token.texts("amr")
     subject, issuer = token.required_text("sub"), token.required_text("iss")
     identity = actor or person if row.kind is not Kind.PROFESSIONAL else None
-    told = Requester(
+    proved = Requester(
         kind=row.kind,
         key=_key(rpps, organisation, identity, f"client|{issuer}|{subject}"),
         name=iua.text("subject_name") or token.text("name") or iua.text("subject_organization") or subject,
@@ -93,19 +94,19 @@ def requester(claims: JsonObject, realm: Realm) -> Requester:
         token_id=token.required_text("jti"),
         expires=token.required_moment("exp"),
     )
-    return _with_purpose(told, iua.codings("purpose_of_use"))
+    return _with_purpose(proved, iua.codings("purpose_of_use"))
 
 
 def _refuse_restrictions(token: Tree, extensions: Tree, dmp: Tree) -> None:
     """Refuse what would narrow the token, if we applied it: to pass it over would widen what was granted."""
     if "cnf" in token.members:
-        raise invalid_token("The token is bound to a key (cnf), which this server cannot check.")
+        raise invalid_token(told("bound"))
     if "authorization_details" in token.members:
-        raise invalid_token("The token carries authorization_details, which this server does not apply.")
+        raise invalid_token(told("details"))
     if "ihe_pcf" in extensions.members:
-        raise invalid_token("The token carries a consent of its own (extensions.ihe_pcf), which is not applied here.")
+        raise invalid_token(told("own-consent"))
     if not dmp.members.keys() <= _DMP_CLAIMS:
-        raise invalid_token(f"The claim extensions.dmp may hold {', '.join(sorted(_DMP_CLAIMS))}, and nothing else.")
+        raise invalid_token(told("dmp-claims", names=", ".join(sorted(_DMP_CLAIMS))))
 
 
 def _scopes(token: Tree, realm: Realm) -> tuple[Scope, ...]:
@@ -115,25 +116,25 @@ def _scopes(token: Tree, realm: Realm) -> tuple[Scope, ...]:
         raise invalid_token(str(refused)) from None
     levels = {scope.level for scope in granted}
     if len(levels) != 1:
-        raise invalid_token("The token must have scopes of exactly one kind: patient/, user/ or system/.")
+        raise invalid_token(told("one-kind-of-scope"))
     if realm is Realm.REEL and Level.SYSTEM in levels and any(scope.is_everything for scope in granted):
-        raise invalid_token("The scope system/*.cruds exists for trials only.")
+        raise invalid_token(told("everything"))
     return granted
 
 
 def _row(granted: tuple[Scope, ...], roles: tuple[Coding, ...], realm: Realm) -> Row:
-    told = marks(roles)
-    if len(told) > 1:
-        raise invalid_token(f"The roles of the token contradict each other: {' and '.join(sorted(told))}.")
-    level, mark = granted[0].level, next(iter(told), Mark.NONE)
+    named = marks(roles)
+    if len(named) > 1:
+        raise invalid_token(told("roles", roles=", ".join(sorted(named))))
+    level, mark = granted[0].level, next(iter(named), Mark.NONE)
     row = TABLE.get((level, mark))
     if row is None:
-        raise invalid_token(f"The scopes {level}/ do not go with the role in subject_role ({mark}).")
+        raise invalid_token(told("scopes-and-role", level=level, mark=mark))
     if row.kind is Kind.CONFORMANCE:
         if realm is not Realm.ESSAI:
-            raise invalid_token("Conformance clients exist for trials only.")
+            raise invalid_token(told("conformance"))
         if not any(scope.is_everything for scope in granted):
-            raise invalid_token("A conformance client holds the scope system/*.cruds.")
+            raise invalid_token(told("conformance-scope"))
     return row
 
 
@@ -145,10 +146,10 @@ def _agree(presence: Presence, name: str, value: Claim | None, row: Row) -> Clai
 
 
 def _profession(roles: tuple[Coding, ...]) -> Coding | None:
-    told = {(role.system, role.code): role for role in roles if role.system in PROFESSIONS}
-    if len(told) > 1:
-        raise invalid_token("The token names several professions in subject_role; an exercise has one.")
-    return next(iter(told.values()), None)
+    named = {(role.system, role.code): role for role in roles if role.system in PROFESSIONS}
+    if len(named) > 1:
+        raise invalid_token(told("professions"))
+    return next(iter(named.values()), None)
 
 
 def _rpps(iua: Tree) -> str | None:
@@ -206,18 +207,18 @@ def _key(rpps: str | None, organisation: Identifier | None, person: Identifier |
     return f"{organisation.system}|{organisation.value}"
 
 
-def _with_purpose(told: Requester, purposes: tuple[Coding, ...]) -> Requester:
+def _with_purpose(proved: Requester, purposes: tuple[Coding, ...]) -> Requester:
     if not purposes:
-        return told
+        return proved
     if any(purpose.system != ACT_REASON for purpose in purposes):
-        raise invalid_token("The claim extensions.ihe_iua.purpose_of_use must hold codes of v3-ActReason.")
+        raise invalid_token(told("purpose-system"))
     codes = {purpose.code for purpose in purposes}
     if len(codes) > 1:
-        raise invalid_token("The token names several purposes of use; a request has one.")
+        raise invalid_token(told("purposes"))
     code = codes.pop()
     if code not in _PURPOSES:
-        raise PurposeRefused("The purpose of use in the token is not served here.", told)
-    asked = replace(told, purpose=Purpose(code))
+        raise PurposeRefused(told("purpose-unknown"), proved)
+    asked = replace(proved, purpose=Purpose(code))
     sentence = misfit(asked)
     if sentence is not None:
         raise PurposeRefused(sentence, asked)

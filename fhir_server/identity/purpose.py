@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from fhir_server.fhir.messages import Told
+from fhir_server.identity.messages import told
 from fhir_server.identity.requester import Kind, Purpose, Requester
 from fhir_server.identity.systems import G15
 
@@ -28,10 +30,10 @@ _BY_KIND = {
 }
 
 
-def misfit(requester: Requester) -> str | None:
+def misfit(requester: Requester) -> Told | None:
     """The sentence that says why the purpose does not fit the requester; nothing when it does."""
     if requester.purpose not in _BY_KIND.get(requester.kind, _FOR_EVERYBODY):
-        return f"The purpose {requester.purpose} is not open to this kind of requester."
+        return told("purpose-kind", purpose=requester.purpose)
     if requester.purpose is Purpose.ETREAT:
         return _emergency_call(requester)
     if requester.purpose is Purpose.BTG:
@@ -39,19 +41,19 @@ def misfit(requester: Requester) -> str | None:
     return None
 
 
-def _emergency_call(requester: Requester) -> str | None:
+def _emergency_call(requester: Requester) -> Told | None:
     if (requester.profession_system, requester.profession) != (G15, DOCTOR):
-        return "The purpose ETREAT is open to doctors (TRE_G15 10) only."
+        return told("etreat-doctor")
     if requester.practice_setting != SAMU:
-        return "The purpose ETREAT needs a token issued for a SAMU (practice_setting SAMU_SMUR)."
+        return told("etreat-samu")
     return None
 
 
-def _break_the_glass(requester: Requester) -> str | None:
+def _break_the_glass(requester: Requester) -> Told | None:
     if requester.profession_system != G15:
-        return "The purpose BTG is open to health professionals (TRE_G15) only."
+        return told("btg-professional")
     if not requester.authenticated_in_person:
-        return "The purpose BTG needs a professional who authenticated in person (amr)."
+        return told("btg-in-person")
     if requester.reason is None or not SHORTEST_REASON <= len(requester.reason) <= LONGEST_REASON:
-        return f"The purpose BTG needs a reason of {SHORTEST_REASON} to {LONGEST_REASON} characters."
+        return told("btg-reason", least=SHORTEST_REASON, most=LONGEST_REASON)
     return None

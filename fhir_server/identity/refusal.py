@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 
 from fhir_server.fhir.errors import Unauthenticated
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.identity.messages import told
 
 _NOT_QUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 """What RFC 6750 keeps out of ``error_description``."""
@@ -17,13 +19,13 @@ _NOT_QUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 def no_token() -> Unauthenticated:
     """Nobody signed in: the challenge alone, without an error code."""
     return Unauthenticated(
-        "A bearer token is needed: send the header Authorization: Bearer <token>.",
+        told("no-token"),
         headers=(("WWW-Authenticate", 'Bearer realm="dmp"'),),
     )
 
 
-def invalid_token(sentence: str, *, code: IssueType = IssueType.LOGIN) -> Unauthenticated:
-    """A token was sent and does not hold, for this reason."""
-    description = _NOT_QUOTABLE.sub("?", sentence)
+def invalid_token(sentence: str | Told, *, code: IssueType = IssueType.LOGIN) -> Unauthenticated:
+    """A token was sent and does not hold, for this reason; the header tells it in English, whoever asks."""
+    description = _NOT_QUOTABLE.sub("?", sentence.en if isinstance(sentence, Told) else sentence)
     challenge = f'Bearer error="invalid_token", error_description="{description}"'
     return Unauthenticated(sentence, code=code, headers=(("WWW-Authenticate", challenge),))

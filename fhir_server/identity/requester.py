@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from fhir_server.fhir.errors import Forbidden
+from fhir_server.fhir.messages import Told
 from fhir_server.identity.scope import Scope
 
 
@@ -127,7 +128,7 @@ class PurposeRefused(Forbidden):
     The token itself holds, so the refusal names its requester: the attempt belongs in the trail.
     """
 
-    def __init__(self, diagnostics: str, requester: Requester) -> None:
+    def __init__(self, sentence: str | Told, requester: Requester) -> None:
         """Say why, and who tried."""
-        super().__init__(diagnostics)
+        super().__init__(sentence)
         self.requester = requester

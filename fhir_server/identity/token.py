@@ -28,6 +28,7 @@ from fhir_server.fhir.json import JsonObject, decode_object
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.claims import requester
 from fhir_server.identity.keys import ES256, RS256, IssuerKeys, KeyRing, TrustedIssuer, VerificationKey
+from fhir_server.identity.messages import told
 from fhir_server.identity.refusal import invalid_token, no_token
 from fhir_server.identity.requester import Requester
 from fhir_server.identity.tree import Tree
@@ -83,9 +84,9 @@ class Verifier:
         if authorization is None:
             raise no_token()
         if len(authorization) > LONGEST_HEADER:
-            raise invalid_token(f"The Authorization header is longer than {LONGEST_HEADER} bytes.")
+            raise invalid_token(told("header-too-long", most=LONGEST_HEADER))
         if not authorization.isascii():
-            raise invalid_token("The Authorization header holds characters that no token has.")
+            raise invalid_token(told("header-not-ascii"))
         digest = sha256(authorization.encode("ascii"), usedforsecurity=False).digest()
         known = self._remembered.get(digest)
         if known is not None:
@@ -100,26 +101,26 @@ class Verifier:
         match = _BEARER.fullmatch(authorization)
         if match is None:
             if authorization[:7].lower() == "bearer ":
-                raise invalid_token("The bearer token is not a signed JWT (three parts in base64url, with dots).")
+                raise invalid_token(told("no-jwt"))
             raise no_token()
         token, header, claims = match[1], _part(match[2], "header"), _part(match[3], "payload")
         _check_header(header)
         keys = self._keys(claims)
         ring = keys.current(now)
         if ring is None:
-            raise Unavailable("The keys of the token's issuer cannot be read at the moment; try again later.")
+            raise Unavailable(told("keys-unreadable"))
         # From here on the claims are proved: the signature covers the very text they were read from.
         _check_signature(token, _key(header, ring))
         expires = self._check_claims(claims, now)
-        told = requester(claims, keys.issuer.realm)
-        return _Remembered(told, now, min(now + REMEMBERED_FOR, expires), keys, ring)
+        proved = requester(claims, keys.issuer.realm)
+        return _Remembered(proved, now, min(now + REMEMBERED_FOR, expires), keys, ring)
 
     def _keys(self, unverified: JsonObject) -> IssuerKeys:
         """The keys to try, by the issuer that the token claims; its signature proves the claim afterwards."""
         issuer = unverified.get("iss")
         keys = self._issuers.get(issuer) if isinstance(issuer, str) else None
         if keys is None:
-            raise invalid_token("The token comes from an issuer (iss) that this server does not trust.")
+            raise invalid_token(told("issuer"))
         return keys
 
     def _check_claims(self, claims: JsonObject, now: float) -> int:
@@ -127,15 +128,15 @@ class Verifier:
         token = Tree(claims)
         expires = token.required_moment("exp")
         if now >= expires:
-            raise invalid_token("The token has expired.", code=IssueType.EXPIRED)
+            raise invalid_token(told("expired"), code=IssueType.EXPIRED)
         if token.required_moment("iat") > now + SKEW:
-            raise invalid_token("The token was issued in the future (iat).")
+            raise invalid_token(told("issued-in-the-future"))
         if (token.moment("nbf") or 0) > now + SKEW:
-            raise invalid_token("The token is not valid yet (nbf).")
+            raise invalid_token(told("not-yet"))
         audience = claims.get("aud")
         meant_for = token.texts("aud") if isinstance(audience, list) else (token.required_text("aud"),)
         if self._audience not in meant_for:
-            raise invalid_token("The token is meant for another server (aud).")
+            raise invalid_token(told("audience"))
         return expires
 
     def _remember(self, digest: bytes, verified: _Remembered, now: float) -> None:
@@ -154,31 +155,29 @@ def _part(text: str, name: str) -> JsonObject:
     try:
         return decode_object(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, Malformed):
-        raise invalid_token(f"The {name} of the token is not a JSON object in base64url.") from None
+        raise invalid_token(told("part", name=name)) from None
 
 
 def _check_header(header: JsonObject) -> None:
     # Before the closed list, so that the usual attack gets the sentence that says what is wrong with it.
     if header.get("alg") not in (RS256, ES256):
-        raise invalid_token("The token must be signed with RS256 or ES256.")
+        raise invalid_token(told("algorithm"))
     if not header.keys() <= _HEADER_MEMBERS:
-        raise invalid_token(
-            "The header of a token may hold alg, kid, typ and x5t only; keys and their addresses are not read."
-        )
+        raise invalid_token(told("jwt-header"))
     if not isinstance(header.get("kid", ""), str):
-        raise invalid_token("The kid of the token must be a string.")
+        raise invalid_token(told("kid"))
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
-        raise invalid_token("The typ of the token must be JWT or at+jwt.")
+        raise invalid_token(told("typ"))
 
 
 def _key(header: JsonObject, ring: KeyRing) -> VerificationKey:
     kid = header.get("kid")
     key = ring.find(kid if isinstance(kid, str) else None)
     if key is None:
-        raise invalid_token("The token names no key (kid) that its issuer has now.")
+        raise invalid_token(told("no-such-key"))
     if key.algorithm != header["alg"]:
-        raise invalid_token("The token is signed with another algorithm than its key is for.")
+        raise invalid_token(told("other-algorithm"))
     return key
 
 
@@ -186,4 +185,4 @@ def _check_signature(token: str, key: VerificationKey) -> None:
     try:
         jws.deserialize_compact(token, key.key, algorithms=[key.algorithm], registry=_REGISTRY)
     except (JoseError, ValueError, TypeError):
-        raise invalid_token("The signature of the token does not hold.") from None
+        raise invalid_token(told("signature")) from None

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.identity.messages import told
 from fhir_server.identity.refusal import invalid_token
 from fhir_server.identity.requester import Coding
 
@@ -84,7 +85,7 @@ class Tree:
 
     def missing(self, name: str) -> Exception:
         """The refusal of a token without this claim."""
-        return invalid_token(f"The token lacks the claim {self._path(name)}.")
+        return invalid_token(told("claim-missing", name=self._path(name)))
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

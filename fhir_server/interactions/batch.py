@@ -18,6 +18,7 @@ from fhir_server.fhir.errors import FhirError, Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType, operation_outcome
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
+from fhir_server.interactions.messages import told
 from fhir_server.record.elements import TYPES
 from fhir_server.record.telling import TELLING
 from fhir_server.validation.sharing.profiles import PROVIDES, declared
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.outcome import Language
     from fhir_server.interactions.exchange import Exchange
 
 AT_ONCE: Final = 32
@@ -36,16 +38,16 @@ def bundle_of(raw: bytes) -> JsonObject:
     """The Bundle of a batch or a transaction."""
     bundle = json.decode_object(raw, json.MAX_IN_BUNDLE)
     if bundle.get("resourceType") != "Bundle":
-        raise Invalid("A Bundle is expected here.", expression=("resourceType",))
+        raise Invalid(told("bundle-expected"), expression=("resourceType",))
     if bundle.get("type") not in ("batch", "transaction"):
         raise Unprocessable(
-            f"Bundles of type batch and transaction are carried out; this one is {bundle.get('type', 'of no type')!r}.",
+            told("bundle-type", type=bundle.get("type", "of no type")),
             expression=("Bundle.type",),
             code=IssueType.NOT_SUPPORTED,
         )
     if bundle["type"] == "batch" and any(url in PROVIDES for url in declared(bundle)):
         raise Unprocessable(
-            "Documents are provided by a transaction, whole or not at all; this Bundle is a batch (ITI-65).",
+            told("provided-by-batch"),
             expression=("Bundle.type",),
             code=IssueType.BUSINESS_RULE,
         )
@@ -61,7 +63,7 @@ async def batch(
     calls = [_read(entry, bodies[position], position, base_url) for position, entry in enumerate(entries)]
     parts: list[bytes] = []
     for group in _apart(calls):
-        parts += await asyncio.gather(*(_perform(call, perform, returning) for call in group))
+        parts += await asyncio.gather(*(_perform(call, perform, returning, exchange.language) for call in group))
     return Answer(200, response_bundle("batch-response", parts))
 
 
@@ -98,12 +100,14 @@ def _kind(call: Call | FhirError) -> str | None:
     return f"create {call.url}" if new else None
 
 
-async def _perform(call: Call | FhirError, perform: Callable[[Call], Awaitable[Answer]], returning: str) -> bytes:
+async def _perform(
+    call: Call | FhirError, perform: Callable[[Call], Awaitable[Answer]], returning: str, language: Language
+) -> bytes:
     try:
         if isinstance(call, FhirError):
             raise call
         answer = await perform(call)
     except FhirError as error:
-        outcome = operation_outcome(error.issues)
+        outcome = operation_outcome(error.issues, language)
         return json.encode({"response": {"status": str(error.status), "outcome": outcome}})
-    return response_entry(answer, returning, writing=call.writes)
+    return response_entry(answer, returning, writing=call.writes, language=language)

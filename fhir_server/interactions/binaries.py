@@ -17,6 +17,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.prepare import Draft, check
 from fhir_server.record.belonging import is_fhir_document
 from fhir_server.store.owned import carried
@@ -48,7 +49,7 @@ def take_data(draft: Draft) -> None:
     try:
         draft.content = b64decode("".join(str(encoded).split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid("The data are not base64.", expression=("Binary.data",), code=IssueType.VALUE) from None
+        raise Invalid(told("not-base64"), expression=("Binary.data",), code=IssueType.VALUE) from None
     parts = json.members(draft.body)
     parts.pop("data", None)
     draft.body = json.join_members(parts)
@@ -76,7 +77,7 @@ async def owner_fields(exchange: Exchange, draft: Draft) -> dict[str, Any]:
             # what the same Bundle creates becomes the owner when it points here, as it must
             return {"record": None, "unowned": exchange.now}
         raise Unprocessable(
-            f"{literal} is not known.", expression=("Binary.securityContext",), code=IssueType.NOT_FOUND
+            told("unknown", key=literal), expression=("Binary.securityContext",), code=IssueType.NOT_FOUND
         )
     return {"owner": owner.key, "record": owner.record, **carried({"rt": "Binary"}, owner.document)}
 

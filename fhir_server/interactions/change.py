@@ -20,6 +20,7 @@ from fhir_server.fhir import date
 from fhir_server.fhir.errors import Conflict, Forbidden, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
+from fhir_server.interactions.messages import told
 from fhir_server.record.belonging import record_of
 from fhir_server.record.closure import CLOSING, closing_days
 from fhir_server.record.consents import Policy, policy_of
@@ -41,7 +42,7 @@ _A_DAY: Final = len("2026-11-22")
 _DAY: Final = 86_400_000_000
 _HOLDER: Final = frozenset({Kind.PATIENT, Kind.REPRESENTATIVE})
 
-MOVED: Final = "A resource may not move to another patient: delete it, and create it in the other record."
+MOVED: Final = told("moved")
 
 
 def changed_members(old: JsonObject, new: JsonObject) -> set[str]:
@@ -104,18 +105,17 @@ def _holder_may_change(
     if _without(before, CLOSING) == _without(after, CLOSING):
         others -= {"extension"}
     if others:
-        told = ", ".join(sorted(others))
-        raise Forbidden(f"You may change your contact details and whether the record is open, not: {told}.")
+        raise Forbidden(told("contact-details", names=", ".join(sorted(others))))
     closing, asked = closing_days(before), closing_days(after)
     for url, day in asked.items():
         if closing.get(url) != day and not _is_about_now(day, exchange):
             raise Unprocessable(
-                "A record is closed, or its erasure asked for, today: the date cannot be another one.",
+                told("closed-today"),
                 expression=("Patient.extension",),
                 code=IssueType.BUSINESS_RULE,
             )
     if facts.life(exchange.now) is Life.ERASED and changed & {"active", "extension"}:
-        raise Conflict("This record is being erased; it cannot be reopened any more.", expression=("Patient.active",))
+        raise Conflict(told("being-erased"), expression=("Patient.active",))
 
 
 def _is_about_now(day: Json, exchange: Exchange) -> bool:
@@ -152,7 +152,7 @@ def _labels_must_be_legal(
     removed = set(labels_of(before)) - set(labels_of(after))
     if added & INVISIBLE:
         raise Unprocessable(
-            f"{', '.join(sorted(added & INVISIBLE))} can only be set when a document is published.",
+            told("invisible-afterwards", labels=", ".join(sorted(added & INVISIBLE))),
             expression=(f"{old.type}.securityLabel",),
             code=IssueType.BUSINESS_RULE,
         )
@@ -173,9 +173,7 @@ def _labels_must_be_legal(
 
 def _only(legal: bool) -> None:  # noqa: FBT001 - one statement
     if not legal:
-        raise Forbidden(
-            "You may not make this change: of what others deposited, or of the labels of what you see of a record."
-        )
+        raise Forbidden(told("may-not-relabel"))
 
 
 def _is_own(exchange: Exchange, facts: Facts, old: Stored) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fhir_server.fhir.errors import NotFound
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.search import answer, context_of
 from fhir_server.search.compartments import members, within
 from fhir_server.search.query import parse
@@ -37,7 +38,7 @@ async def search_compartment(
     account.type, account.query = member, raw
     among = members(compartment, server.definitions)
     if member is not None and member not in among:
-        raise NotFound(f"{member} resources are in no compartment of a {compartment}.")
+        raise NotFound(told("no-compartment", type=member, compartment=compartment))
     query = parse(member, pairs, strict=exchange.strict, context=context_of(exchange), among=among)
     lying = within(compartment, id, query.types, server.definitions, server.parameters)
     query = replace(

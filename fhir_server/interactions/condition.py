@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from fhir_server.fhir.errors import Invalid, PreconditionFailed
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.exchange import Account
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.search import Condition, condition, parse_pairs
 from fhir_server.search.result_parameters import RESULT_PARAMETERS
 
@@ -38,8 +39,8 @@ async def met_by(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]]
     """What meets a condition, of what the requester may consult; 403 where he may search nothing of this type."""
     about = sorted({name for name, _ in pairs if name.partition(":")[0] in RESULT_PARAMETERS})
     if about:
-        told = ", ".join(name[:40] for name in about)
-        raise Invalid(f"A condition has no pages and no order: {told} means nothing in it.")
+        listed = ", ".join(name[:40] for name in about)
+        raise Invalid(told("no-pages", names=listed))
     wanted = await condition(exchange, type, urlencode(pairs))
     found = await exchange.server.finding.search(
         wanted.asked, visible=wanted.visible, order=wanted.order, limit=most + 1
@@ -55,9 +56,7 @@ def pairs_of(text: str) -> list[tuple[str, str]]:
 
 def several(what: str) -> PreconditionFailed:
     """412 for a condition that several resources meet."""
-    return PreconditionFailed(
-        f"Several resources match the condition; nothing was {what}.", code=IssueType.MULTIPLE_MATCHES
-    )
+    return PreconditionFailed(told("several-match", what=told(f"nothing-{what}")), code=IssueType.MULTIPLE_MATCHES)
 
 
 async def lead_on(exchange: Exchange, interaction: str, target: str | None = None) -> None:

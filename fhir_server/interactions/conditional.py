@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import lead_on, met_by, several
 from fhir_server.interactions.create import Overtaken, must_be_open_to_create, store_new
 from fhir_server.interactions.exchange import Account
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.prepare import complete_subject, read_body
 from fhir_server.interactions.update import (
     create_here,
@@ -77,7 +79,7 @@ async def conditional_delete(exchange: Exchange, type: str, pairs: Sequence[tupl
     if len(found) > most:
         raise several("deleted") if most == 1 else _too_many()
     if len(found) > 1 and exchange.if_match not in (None, "*"):
-        raise PreconditionFailed("If-Match names a version of one resource; several match. Nothing was deleted.")
+        raise PreconditionFailed(told("if-match-of-several"))
     await lead_on(exchange, "delete")
     due: list[tuple[Account, Stored]] = []
     for one in found:
@@ -103,7 +105,7 @@ async def _update(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]
         await lead_on(exchange, "update", met.found[0].key)
         return await replace_by(exchange, draft, *await _as_found(exchange, met.found[0]))
     if exchange.if_match is not None:
-        raise PreconditionFailed(f"{_nothing(type)} There is no version that If-Match could name.")
+        raise PreconditionFailed(told("nothing-to-match", nothing=_nothing(type)))
     id = draft.resource.get("id")
     if isinstance(id, str):
         return await _create_under(exchange, draft, id, met.condition)
@@ -112,13 +114,13 @@ async def _update(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]
 
 def _must_be_of(draft: Draft, id: str) -> None:
     """The body is of the resource found; one that does not say is taken for it."""
-    told = draft.resource.get("id")
-    if told is None:
+    named = draft.resource.get("id")
+    if named is None:
         draft.resource = {**draft.resource, "id": id}
         draft.body = json.join_members({**json.members(draft.body), "id": json.encode(id)})
-    elif told != id:
+    elif named != id:
         raise Invalid(
-            f"The id in the body is {told!r}; what matches the condition is {draft.type}/{id}.",
+            told("id-not-matched", found=named, key=f"{draft.type}/{id}"),
             expression=(f"{draft.type}.id",),
         )
 
@@ -128,7 +130,7 @@ async def _create(exchange: Exchange, draft: Draft, wanted: Condition) -> Answer
     try:
         act = must_be_open_to_create(exchange, draft.type)
     except Forbidden:
-        raise NotFound(f"{_nothing(draft.type)} You may change one, and create none.") from None
+        raise NotFound(told("nothing-to-change", nothing=_nothing(draft.type))) from None
     await lead_on(exchange, "create")
     await complete_subject(exchange, draft)
     return await store_new(exchange, draft, act, wanted=wanted)
@@ -138,11 +140,11 @@ async def _create_under(exchange: Exchange, draft: Draft, id: str, wanted: Condi
     """Update as create (ADR 0015): to all but conformance clients the id is unknown, whether it is taken or not."""
     key = f"{draft.type}/{id}"
     if not exchange.is_conformance:
-        raise NotFound(f"{_nothing(draft.type)} {key} is not known: leave the id out, and the server gives one.")
+        raise NotFound(told("nothing-and-unknown", nothing=_nothing(draft.type), key=key))
     await lead_on(exchange, "update", key)
     _, old = await held_for_change(exchange, draft.type, id)
     if old is not None and old.body is not None:
-        raise Conflict(f"{key} is there, and is not what the condition asks for.")
+        raise Conflict(told("not-what-is-asked", key=key))
     return await create_here(exchange, draft, id, old, wanted=wanted)
 
 
@@ -150,14 +152,14 @@ async def _as_found(exchange: Exchange, match: Stored) -> tuple[Facts, Stored]:
     """What the condition found, to be changed; 409 when it is no longer that version, so may match no longer."""
     facts, old = await held_for_change(exchange, match.type, match.id)
     if old is None or old.body is None or old.version != match.version:
-        raise Conflict(f"{match.key} was changed by somebody else meanwhile; repeat your request.")
+        raise Conflict(told("changed-meanwhile", key=match.key))
     return facts, old
 
 
-def _nothing(type: str) -> str:
-    return f"No {type} that you may see matches the condition."
+def _nothing(type: str) -> Told:
+    return told("nothing-matches", type=type)
 
 
 def _too_many() -> PreconditionFailed:
-    sentence = f"More than {MOST_DELETED} resources match the condition; nothing was deleted."
+    sentence = told("too-many-to-delete", most=MOST_DELETED)
     return PreconditionFailed(sentence, code=IssueType.TOO_COSTLY)

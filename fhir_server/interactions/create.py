@@ -19,9 +19,9 @@ from fhir_server.interactions.binaries import owner_fields, raw_draft, take_data
 from fhir_server.interactions.condition import lead_on, met_by, pairs_of, several
 from fhir_server.interactions.exchange import Account
 from fhir_server.interactions.masking import mask_by_default
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.prepare import (
-    UNKNOWN_RECORD,
     complete_subject,
     deposit,
     effects,
@@ -35,6 +35,7 @@ from fhir_server.interactions.read import read
 from fhir_server.interactions.sharing import found_by_profiles, make_labels_regular, must_have_passed
 from fhir_server.interactions.shown import as_shown
 from fhir_server.record.elements import ELEMENTS
+from fhir_server.record.facts import UNKNOWN_RECORD
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
 from fhir_server.store.keys import Scope
 from fhir_server.store.reading import permits
@@ -92,7 +93,7 @@ def must_be_open_to_create(exchange: Exchange, type: str) -> Act:
 def act_of_create(type: str) -> Act:
     """Which act it is to add a resource of this type."""
     if type == "AuditEvent":
-        raise NotAllowed("Traces are written by the server alone.", headers=READ_ONLY)
+        raise NotAllowed(told("traces-by-server"), headers=READ_ONLY)
     return Act.GOVERN if domain_of(type) is Domain.GOVERN else Act.FEED
 
 
@@ -207,7 +208,7 @@ async def _must_permit(exchange: Exchange, draft: Draft, act: Act, facts: Facts,
     if exchange.requester.kind is Kind.PROFESSIONAL and act in (Act.GOVERN, Act.COLLECT):
         # whether he is the médecin traitant depends on stored data: the answer for an unknown target
         raise Unprocessable(UNKNOWN_RECORD, expression=(ELEMENTS[draft.type],), code=IssueType.NOT_FOUND)
-    raise Forbidden("You may not deposit this resource.")
+    raise Forbidden(told("may-not-deposit"))
 
 
 async def _existing(exchange: Exchange, type: str, ids: list[str]) -> Answer:

@@ -11,6 +11,7 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import READ_ONLY
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.update import held_for_change, must_match
 from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 
@@ -23,13 +24,13 @@ async def delete(exchange: Exchange, type: str, id: str) -> Answer:
     account = exchange.account
     account.type, account.target = type, f"{type}/{id}"
     if type == "AuditEvent":
-        raise NotAllowed("Traces are never deleted.", headers=READ_ONLY)
+        raise NotAllowed(told("traces-stay"), headers=READ_ONLY)
     if type == "Consent":
-        raise NotAllowed("A Consent is never deleted: make it inactive.", headers=(("Allow", "GET, HEAD, PUT, PATCH"),))
+        raise NotAllowed(told("consents-stay"), headers=(("Allow", "GET, HEAD, PUT, PATCH"),))
     exchange.closed(type, Act.DELETE_OWN, "d")
     facts, old = await held_for_change(exchange, type, id)
     if old is None:
-        raise NotFound(f"{type}/{id} is not known.")
+        raise NotFound(told("unknown", key=f"{type}/{id}"))
     must_match(exchange, old)
     if old.body is None:
         return Answer(204, version=old.version)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import json
 from fhir_server.fhir.date import instant, interval, moment
 from fhir_server.fhir.errors import Invalid, TooLarge
-from fhir_server.fhir.outcome import IssueType, operation_outcome
+from fhir_server.fhir.outcome import IssueType, Language, operation_outcome
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +53,9 @@ def entries_of(bundle: JsonObject) -> list[Json]:
     """The entries of a Bundle, not too many."""
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
-        raise Invalid("Bundle.entry must be an array.", expression=("Bundle.entry",))
+        raise Invalid(told("entries-no-array"), expression=("Bundle.entry",))
     if len(entries) > MOST_ENTRIES:
-        raise TooLarge(f"The Bundle has {len(entries)} entries; this server takes {MOST_ENTRIES}.")
+        raise TooLarge(told("too-many-entries", number=len(entries), most=MOST_ENTRIES))
     return entries
 
 
@@ -69,18 +70,24 @@ def call_of(entry: Json, body: bytes | None, position: int, base_url: str) -> Ca
     request = entry.get("request") if isinstance(entry, dict) else None
     where = f"Bundle.entry[{position}].request"
     if not isinstance(entry, dict) or not isinstance(request, dict):
-        raise Invalid("The entry has no request.", expression=(where,), code=IssueType.REQUIRED)
+        raise Invalid(told("no-request"), expression=(where,), code=IssueType.REQUIRED)
     method, url = request.get("method"), request.get("url")
     if not isinstance(method, str) or method not in _METHODS:
-        raise Invalid(f"The method must be one of {', '.join(sorted(_METHODS))}.", expression=(f"{where}.method",))
+        raise Invalid(told("entry-method", methods=", ".join(sorted(_METHODS))), expression=(f"{where}.method",))
     if not isinstance(url, str) or not url:
-        raise Invalid("The entry has no url.", expression=(f"{where}.url",), code=IssueType.REQUIRED)
+        raise Invalid(told("no-url"), expression=(f"{where}.url",), code=IssueType.REQUIRED)
     url = url.removeprefix(f"{base_url}/")
     full_url = _text(entry, "fullUrl", f"Bundle.entry[{position}]")
     return Call(method, url.removeprefix("/"), tuple(_conditions(request, where)), body, full_url)
 
 
-def response_entry(answer: Answer, returning: str = "representation", *, writing: bool = False) -> bytes:
+def response_entry(
+    answer: Answer,
+    returning: str = "representation",
+    *,
+    writing: bool = False,
+    language: Language = Language.ENGLISH,
+) -> bytes:
     """The answer of one entry; of a write as much as the client prefers."""
     response: dict[str, object] = {"status": str(answer.status)}
     if answer.location is not None:
@@ -90,7 +97,7 @@ def response_entry(answer: Answer, returning: str = "representation", *, writing
     if answer.at is not None:
         response["lastModified"] = instant(moment(answer.at))
     if writing and (answer.issues or returning == "OperationOutcome"):
-        response["outcome"] = operation_outcome(answer.issues)
+        response["outcome"] = operation_outcome(answer.issues, language)
     shown = answer.body if not writing or returning == "representation" else None
     resource = b'"resource":%b,' % shown if shown else b""
     return b"{%b%b}" % (resource, b'"response":' + json.encode(response))
@@ -106,17 +113,17 @@ def _text(element: JsonObject, name: str, where: str) -> str | None:
     """What a member says that must be a text."""
     value = element.get(name)
     if value is not None and not isinstance(value, str):
-        raise Invalid(f"{name} must be a text.", expression=(f"{where}.{name}",), code=IssueType.STRUCTURE)
+        raise Invalid(told("entry-text", name=name), expression=(f"{where}.{name}",), code=IssueType.STRUCTURE)
     return value
 
 
 def _conditions(request: JsonObject, where: str) -> list[tuple[str, str]]:
     named = ((header, _text(request, name, where)) for name, header in _CONDITIONS.items())
-    told = [(header, value) for header, value in named if value is not None]
+    conditions = [(header, value) for header, value in named if value is not None]
     since = _text(request, "ifModifiedSince", where)
     if since is None:
-        return told
+        return conditions
     found = interval(since)
     if found is None:
-        raise Invalid("ifModifiedSince must be an instant, such as 2026-01-31T10:00:00Z.", code=IssueType.VALUE)
-    return [*told, ("if-modified-since", format_datetime(moment(found.low), usegmt=True))]
+        raise Invalid(told("entry-instant"), code=IssueType.VALUE)
+    return [*conditions, ("if-modified-since", format_datetime(moment(found.low), usegmt=True))]

@@ -11,6 +11,7 @@ from fhir_server.audit.sealed import Sealed
 from fhir_server.consent.circumstances import PATIENT_SIDE, Act, circumstances
 from fhir_server.consent.decide import Decision, closed, decide
 from fhir_server.consent.rules import OF_ONE_RECORD
+from fhir_server.fhir.outcome import Language
 from fhir_server.identity.requester import Kind
 from fhir_server.identity.scope import scopes
 from fhir_server.interactions.known import Known
@@ -157,6 +158,8 @@ class Exchange:
     strict: bool = False
     """``Prefer: handling=strict``."""
     return_preference: str = "representation"
+    language: Language = Language.ENGLISH
+    """In which it is told what there is to say of the request."""
     if_match: str | None = None
     if_none_match: frozenset[str] = frozenset()
     """Of a change: the versions that must not be the current one, ``*`` for any."""

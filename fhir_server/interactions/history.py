@@ -20,6 +20,7 @@ from fhir_server.fhir.outcome import IssueType, error
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.bundle import Change, history
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.read import hold
 from fhir_server.interactions.scope import NAME_THE_PATIENT
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
@@ -49,7 +50,7 @@ class Window:
                 issues=tuple(
                     error(
                         IssueType.NOT_SUPPORTED,
-                        f"{name} is not supported for a history, or given twice.",
+                        told("of-history", name=name),
                         f"http.{name}",
                     )
                     for name in dict.fromkeys(wrong)
@@ -81,7 +82,7 @@ async def history_instance(
         with_deleted=exchange.is_conformance,
     )
     if not found and held.read(decision.visible) is None:
-        raise NotFound(f"{type}/{id} is not known.")
+        raise NotFound(told("unknown", key=f"{type}/{id}"))
     if found and found[0].record is not None and type != "AuditEvent":
         exchange.account.patient = f"Patient/{found[0].record}"
     shown, more = found[: window.limit], len(found) > window.limit
@@ -149,9 +150,9 @@ def _open(exchange: Exchange, types: tuple[str, ...]) -> tuple[str, ...]:
         else:
             opened.append(type)
     if not opened:
-        raise refusal or Forbidden("Your role may not do this.")
+        raise refusal or Forbidden(told("role-may-not"))
     if opened == ["AuditEvent"]:
-        raise Forbidden("Traces have one version each: search them instead.")
+        raise Forbidden(told("traces-have-one-version"))
     personal = kind in (Kind.PROFESSIONAL, Kind.ORGANISATION) and any(
         domain_of(type) is not Domain.DIRECTORY for type in opened
     )
@@ -191,7 +192,7 @@ def _count(raw: str | None, exchange: Exchange) -> int:
     if raw is None:
         return exchange.server.default_count
     if not (raw.isascii() and raw.isdigit()) or int(raw[:12]) == 0:
-        raise Invalid("_count must be a whole number, 1 or more, for a history.", expression=("http._count",))
+        raise Invalid(told("history-count"), expression=("http._count",))
     return min(int(raw[:12]), exchange.server.max_count)
 
 
@@ -200,5 +201,5 @@ def _since(raw: str | None) -> int | None:
         return None
     found = date.interval(raw.replace(" ", "+"))
     if found is None:
-        raise Invalid("_since must be an instant, such as 2026-01-31T10:00:00Z.", expression=("http._since",))
+        raise Invalid(told("history-since"), expression=("http._since",))
     return found.low

@@ -21,6 +21,7 @@ from fhir_server.consent.decide import closed, together
 from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import LocalReference
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.scope import look, records_of_identifiers
 from fhir_server.interactions.value_sets import around, codes_of
 from fhir_server.record.actors import INS
@@ -222,7 +223,7 @@ class Hops:
         """Where to ask it; 400 for one too many."""
         self._asked += 1
         if self._asked > MOST_QUESTIONS:
-            sentence = f"The chains of this search ask more than {MOST_QUESTIONS} questions; name the types in them."
+            sentence = told("too-many-questions", most=MOST_QUESTIONS)
             raise Invalid(sentence, code=IssueType.TOO_COSTLY)
         return self.exchange.server.finding
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import Issue, IssueType, warning
 from fhir_server.fhir.reference import LocalReference
+from fhir_server.interactions.messages import told
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
 from fhir_server.store.ordering import BY_ID
 
@@ -46,7 +48,7 @@ async def included(
         if not edge or not (forward or backward):
             break
         if step == MOST_STEPS:
-            issues.append(_cut(f"Includes go at most {MOST_STEPS} steps; what lies beyond was left out."))
+            issues.append(_cut(told("too-many-steps", most=MOST_STEPS)))
             break
         asked: dict[str, list[Predicate]] = {}
         for type, keys in _pointed_to(exchange, forward, edge).items():
@@ -56,15 +58,13 @@ async def included(
         edge = [one for one in await _answers(asked, hops) if one.key not in found]
         found |= {one.key: one for one in edge}
         if len(found) - len(matches) > MOST_INCLUDED:
-            issues.append(
-                _cut(f"More than {MOST_INCLUDED} resources would be included; ask for smaller pages (_count).")
-            )
+            issues.append(_cut(told("too-many-included", most=MOST_INCLUDED)))
             break
     others = list(found.values())[len(matches) :]
     return others[:MOST_INCLUDED], tuple(issues)
 
 
-def _cut(sentence: str) -> Issue:
+def _cut(sentence: Told) -> Issue:
     return warning(IssueType.INCOMPLETE, sentence, "http._include")
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, information
+from fhir_server.interactions.messages import told
 from fhir_server.record.labels import INVISIBLE_PATIENT, MASQUE_PS, TRE_A07, labels_of
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def mask_by_default(exchange: Exchange, draft: Draft, facts: Facts) -> None:
     labels = labels_of(draft.resource)
     if MASQUE_PS in labels or (INVISIBLE_PATIENT in labels and not exchange.server.law.masked_and_invisible):
         return
-    _mask(draft, f"The patient has all new documents masked to professionals: {MASQUE_PS} was added.")
+    _mask(draft, told("masked-by-default", label=MASQUE_PS))
 
 
 def keep_masked(draft: Draft, labels: Collection[str]) -> None:
@@ -44,13 +46,13 @@ def keep_masked(draft: Draft, labels: Collection[str]) -> None:
     """
     own = labels_of(draft.resource)
     if MASQUE_PS in labels and MASQUE_PS not in own and INVISIBLE_PATIENT not in own:
-        _mask(draft, f"The document that this one replaces is masked to professionals: {MASQUE_PS} was added.")
+        _mask(draft, told("masked-too", label=MASQUE_PS))
 
 
-def _mask(draft: Draft, why: str) -> None:
+def _mask(draft: Draft, why: Told) -> None:
     parts = json.members(draft.body)
-    told = json.elements(parts.get("securityLabel", b"[]"))
-    parts["securityLabel"] = b"[" + b",".join([*told, json.encode(_LABEL)]) + b"]"
+    labels = json.elements(parts.get("securityLabel", b"[]"))
+    parts["securityLabel"] = b"[" + b",".join([*labels, json.encode(_LABEL)]) + b"]"
     draft.body = json.join_members(parts)
     before = draft.resource.get("securityLabel")
     after: list[Json] = [*(before if isinstance(before, list) else []), _LABEL]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import NotAcceptable
 from fhir_server.fhir.media import OCTETS, Range, essence, media_type, quality, ranges
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -102,9 +103,7 @@ class Natively:
         if fhir > 0:
             return as_it_is is not None and as_it_is > fhir
         if as_it_is == 0:
-            raise NotAcceptable(
-                f"This Binary is {own}, or a FHIR resource (application/fhir+json); neither is accepted."
-            )
+            raise NotAcceptable(told("binary-not-acceptable", own=own))
         # a type that it is not: it says itself what it is, as a file would
         return True
 

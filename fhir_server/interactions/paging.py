@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.interactions.messages import told
 from fhir_server.store.ordering import Position
 
 LIFETIME: Final = 15 * 60 * 1_000_000
@@ -36,23 +37,23 @@ class PageTokens:
     def seal(self, position: Position, bound: str, now: int) -> str:
         """A token for a position; ``bound`` names the requester, realm and query it is for."""
         nonce = os.urandom(_NONCE)
-        told = msgspec.json.encode((now + LIFETIME, position.backwards, position.values, position.id))
-        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, told, _digest(bound))).decode().rstrip("=")
+        sealed = msgspec.json.encode((now + LIFETIME, position.backwards, position.values, position.id))
+        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, sealed, _digest(bound))).decode().rstrip("=")
 
     def open(self, token: str, bound: str, now: int) -> Position:
         """The position in a token; 400 for one that is damaged, foreign or too old."""
         token = token if len(token) <= _LONGEST else ""
         try:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            told = self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _digest(bound))
-            expires, backwards, values, id = _positions.decode(told)
+            opened = self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], _digest(bound))
+            expires, backwards, values, id = _positions.decode(opened)
         except (ValueError, InvalidTag, msgspec.DecodeError):
             raise Invalid(
-                "This page token is not one of yours for this search; begin again with the first page.",
+                told("page-not-yours"),
                 expression=("http._page",),
             ) from None
         if expires < now:
-            raise Invalid("This page token has expired; begin again with the first page.", expression=("http._page",))
+            raise Invalid(told("page-expired"), expression=("http._page",))
         return Position(values, id, backwards)
 
 

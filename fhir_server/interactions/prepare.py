@@ -15,6 +15,7 @@ from fhir_server.fhir.errors import Forbidden, Invalid, Unprocessable
 from fhir_server.fhir.outcome import Issue, IssueType, error, fails, information
 from fhir_server.fhir.reference import local
 from fhir_server.identity.requester import Kind, Realm
+from fhir_server.interactions.messages import told
 from fhir_server.record.actors import INS, REAL_INS, TRIAL_INS, actor_key
 from fhir_server.record.belonging import (
     is_fhir_document,
@@ -26,7 +27,7 @@ from fhir_server.record.belonging import (
 from fhir_server.record.closure import NOT_CLOSED
 from fhir_server.record.consents import POLICY, ConsentFact, Policy, policy_of, read_actor, read_consent
 from fhir_server.record.elements import ELEMENTS, OWNED, SEVERAL
-from fhir_server.record.facts import Life
+from fhir_server.record.facts import UNKNOWN_RECORD, Life
 from fhir_server.record.labels import INVISIBLE_REPRESENTANTS_LEGAUX, label_issues, labels_of
 from fhir_server.record.notification import is_forged
 from fhir_server.record.pointers import about, pointers
@@ -39,14 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.messages import Told
     from fhir_server.fhir.reference import LocalReference
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.record.facts import Facts
     from fhir_server.store.reading import Stored
 
-UNKNOWN_RECORD: Final = "The patient this resource is about is not known here."
-CLOSED_RECORD: Final = "The record of this patient is closed: it can be neither consulted nor fed."
-OPPOSED_RECORD: Final = "This person opposes having a record: it can be neither consulted nor fed."
+CLOSED_RECORD: Final = told("closed-record")
+OPPOSED_RECORD: Final = told("opposed-record")
 
 
 @dataclass(slots=True)
@@ -66,12 +67,12 @@ class Draft:
 def read_body(exchange: Exchange, type: str, raw: bytes, id: str | None) -> Draft:
     """Read and check a body by itself: JSON, type, id, structure, labels, identifiers of its realm."""
     resource = json.decode_object(raw)
-    told = resource.get("resourceType")
-    if told != type:
-        raise Invalid(f"The body is {_article(told)}, but the URL speaks of {type}.", expression=("resourceType",))
+    named = resource.get("resourceType")
+    if named != type:
+        raise Invalid(_other_type(named, type), expression=("resourceType",))
     if id is not None and resource.get("id") != id:
         raise Invalid(
-            f"The id in the body must be {id}, as in the URL; it is {resource.get('id', 'missing')!r}.",
+            told("id-not-of-url", id=id, found=resource["id"]) if "id" in resource else told("id-missing", id=id),
             expression=(f"{type}.id",),
         )
     if type == "Consent":
@@ -102,7 +103,7 @@ def rules(exchange: Exchange, draft: Draft) -> list[Issue]:
         issues.append(
             error(
                 IssueType.BUSINESS_RULE,
-                "Notifications are written by the server alone; this category is theirs.",
+                told("forged-notification"),
                 "Communication.category",
             )
         )
@@ -116,7 +117,7 @@ def rules(exchange: Exchange, draft: Draft) -> list[Issue]:
         issues.append(
             error(
                 IssueType.BUSINESS_RULE,
-                "What is deposited in a secret session must be labelled INVISIBLE_REPRESENTANTS_LEGAUX.",
+                told("secret-session"),
                 f"{draft.type}.securityLabel" if draft.type == "DocumentReference" else f"{draft.type}.meta.security",
             )
         )
@@ -135,9 +136,7 @@ def _realm_issues(patient: JsonObject, realm: Realm) -> list[Issue]:
     return [
         error(
             IssueType.BUSINESS_RULE,
-            "A real INS may not be used in trials: use the test or demonstration INS (OID .10 or .11)."
-            if realm is Realm.ESSAI
-            else "A test or demonstration INS may not be used for care.",
+            told("real-ins-in-trials" if realm is Realm.ESSAI else "trial-ins-in-care"),
             f"Patient.identifier[{position}].system",
         )
         for position, identifier in enumerate(identifiers if isinstance(identifiers, list) else [])
@@ -148,11 +147,11 @@ def _realm_issues(patient: JsonObject, realm: Realm) -> list[Issue]:
 def _consent_issues(exchange: Exchange, draft: Draft) -> list[Issue]:
     if policy_of(draft.resource) is None:
         if exchange.is_conformance and not _claims_our_policy(draft.resource):
-            return [information(IssueType.INFORMATIONAL, "This Consent is stored, but decides nothing here.")]
+            return [information(IssueType.INFORMATIONAL, told("consent-decides-nothing"))]
         return [
             error(
                 IssueType.NOT_SUPPORTED,
-                f"Only Consents of the policies under {POLICY} are accepted: any other would decide nothing.",
+                told("consent-of-another-policy", policy=POLICY),
                 "Consent.policy",
             )
         ]
@@ -259,7 +258,9 @@ async def provenance_records(exchange: Exchange, draft: Draft) -> list[str]:
         shown = await exchange.shown(keys)
         for key in keys:
             if key not in shown:
-                raise Unprocessable(f"{key} is not known.", expression=("Provenance.target",), code=IssueType.NOT_FOUND)
+                raise Unprocessable(
+                    told("unknown", key=key), expression=("Provenance.target",), code=IssueType.NOT_FOUND
+                )
     found = dict.fromkeys(records_of(draft.type, "", draft.resource, base_url))
     of_targets = await exchange.server.internal.records_of(keys) if keys else {}
     return list(found | {record: None for key in keys for record in of_targets.get(key, ())})
@@ -275,13 +276,13 @@ def _must_stand(consent: JsonObject, facts: Facts) -> None:
     policy = policy_of(consent)
     if policy is Policy.EQUIPE and read_actor(consent) not in facts.known_teams:
         raise Unprocessable(
-            "This care team of the patient is not known, or not active.",
+            told("team-unknown"),
             expression=("Consent.provision.actor[0].reference.reference",),
             code=IssueType.NOT_FOUND,
         )
     if policy is Policy.AIDANT and consent.get("status") != "proposed":
         raise Unprocessable(
-            "A carer is invited: the status begins as proposed, and becomes active when he accepts.",
+            told("carer-is-invited"),
             expression=("Consent.status",),
             code=IssueType.BUSINESS_RULE,
         )
@@ -291,8 +292,11 @@ def must_be_open(exchange: Exchange, facts: Facts, expression: str) -> None:
     """Raise 422, with one text each, for a record that is closed, or opposed (access: 403 or 404)."""
     life = facts.life(exchange.now)
     if life is not Life.OPEN:
-        told = OPPOSED_RECORD if life is Life.OPPOSED else CLOSED_RECORD
-        raise Unprocessable(told, expression=(expression,), code=IssueType.BUSINESS_RULE)
+        raise Unprocessable(
+            OPPOSED_RECORD if life is Life.OPPOSED else CLOSED_RECORD,
+            expression=(expression,),
+            code=IssueType.BUSINESS_RULE,
+        )
 
 
 def _may_know(exchange: Exchange, type: str, facts: Facts, act: Act) -> bool:
@@ -321,7 +325,7 @@ def deposit(exchange: Exchange) -> Deposit:
 def refuse_consent_of_professional(exchange: Exchange, consent: JsonObject) -> None:
     """Of a professional, a block is the only Consent accepted, as the médecin traitant's (R-13, access §10)."""
     if exchange.requester.kind is Kind.PROFESSIONAL and policy_of(consent) is not Policy.BLOCAGE:
-        raise Forbidden("A professional may not write this Consent; the patient decides.")
+        raise Forbidden(told("consent-of-professional"))
 
 
 async def pointed_binaries(
@@ -347,7 +351,7 @@ async def pointed_binaries(
             and not await _may_point_to(exchange, target, facts)
         ):
             where = f"DocumentReference.content[{position}].attachment.url"
-            sentence = f"{target} is not known."
+            sentence = told("unknown", key=target)
             if not exchange.is_conformance:
                 raise Unprocessable(sentence, expression=(where,), code=IssueType.NOT_FOUND)
             draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
@@ -399,5 +403,7 @@ def effects(
     return Effects(change, binaries, owner=draft.type == "DocumentReference")
 
 
-def _article(type: Json) -> str:
-    return f"a {type}" if isinstance(type, str) else "no FHIR resource (resourceType is missing)"
+def _other_type(found: Json, wanted: str) -> Told:
+    if isinstance(found, str):
+        return told("other-type", found=found, wanted=wanted)
+    return told("no-resource-type", wanted=wanted)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from fhir_server.fhir.errors import Unprocessable
 from fhir_server.fhir.outcome import IssueType, fails
 from fhir_server.identity.requester import Kind, Realm
-from fhir_server.interactions.prepare import UNKNOWN_RECORD, ins_of
+from fhir_server.interactions.messages import told
+from fhir_server.interactions.prepare import ins_of
 from fhir_server.record.actors import identifier_key
+from fhir_server.record.facts import UNKNOWN_RECORD
 from fhir_server.validation.sharing.bundle import Provided, issues_of_bundle, level_of, provide_of
 from fhir_server.validation.sharing.profiles import Profile
 
@@ -36,16 +38,16 @@ class Provision:
 
     def must_be_of_one(self, records: Mapping[int, str | None]) -> None:
         """Raise 422 unless what is submitted is about one patient; ``records`` are those the entries belong to."""
-        told: dict[str, int] = {}
+        first: dict[str, int] = {}
         for position in sorted({*self.levels, *self.patients} & records.keys()):
             record = records[position]
             if record is not None:
-                told.setdefault(record, position)
-        if len(told) > 1:
+                first.setdefault(record, position)
+        if len(first) > 1:
+            listed = ", ".join(f"Bundle.entry[{position}]" for position in first.values())
             raise Unprocessable(
-                f"{', '.join(f'Bundle.entry[{position}]' for position in told.values())} are about different patients; "
-                "a submission is about one.",
-                expression=tuple(f"Bundle.entry[{position}].resource.subject" for position in told.values()),
+                told("different-patients", entries=listed),
+                expression=tuple(f"Bundle.entry[{position}].resource.subject" for position in first.values()),
                 code=IssueType.BUSINESS_RULE,
             )
 

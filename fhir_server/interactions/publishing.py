@@ -20,9 +20,10 @@ from fhir_server.audit.access import Agent
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Unprocessable
-from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information, issue
 from fhir_server.fhir.reference import local
 from fhir_server.interactions.masking import keep_masked
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.record.actors import INS, identifier_key
 from fhir_server.record.notification import SERVER
@@ -119,7 +120,7 @@ def _decoded(encoded: Json, where: str) -> bytes:
     try:
         return b64decode("".join(str(encoded).split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid("The data are not base64.", expression=(where,), code=IssueType.VALUE) from None
+        raise Invalid(told("not-base64"), expression=(where,), code=IssueType.VALUE) from None
 
 
 def _sha1(data: bytes) -> str:
@@ -169,7 +170,7 @@ def _of_patient(resource: JsonObject, facts: Facts, base_url: str) -> Iterator[I
     literal = source.get("reference") if isinstance(source, dict) else None
     patient = local(literal, base_url) if isinstance(literal, str) else None
     if patient is not None and patient.id != facts.record:
-        sentence = "The source patient is not the patient the document is about."
+        sentence = told("source-patient")
         yield error(IssueType.BUSINESS_RULE, sentence, "DocumentReference.context.sourcePatientInfo.reference")
     contained = resource.get("contained")
     known = {person for person in facts.persons if person.startswith("ins|")}
@@ -182,17 +183,17 @@ def _of_patient(resource: JsonObject, facts: Facts, base_url: str) -> Iterator[I
             if is_ins and known and identifier_key(identifier) not in known:
                 yield error(
                     IssueType.BUSINESS_RULE,
-                    "The INS of the source patient is not that of the patient the document is about.",
+                    told("source-ins"),
                     f"DocumentReference.contained[{position}].identifier[{at}]",
                 )
 
 
-def _of_media(attachment: JsonObject, told: str, where: str, *, is_french: bool) -> Iterator[Issue]:
+def _of_media(attachment: JsonObject, media: str, where: str, *, is_french: bool) -> Iterator[Issue]:
     """A document is fetched as what its attachment says, so that is what it must be."""
-    if _base(told) != _media(attachment):
-        sentence = f"The attachment says {_media(attachment)[:80]}; the Binary is {_base(told)[:80]}."
+    if _base(media) != _media(attachment):
+        sentence = told("other-media", declared=_media(attachment)[:80], found=_base(media)[:80])
         severity = Severity.ERROR if is_french else Severity.WARNING
-        yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.contentType",))
+        yield issue(severity, IssueType.VALUE, sentence, f"{where}.contentType")
 
 
 def _of_bytes(
@@ -207,20 +208,20 @@ def _of_bytes(
     size, hash = held
     told_size, told_hash = attachment.get("size"), attachment.get("hash")
     if told_size is not None and told_size != size:
-        sentence = f"The attachment declares {told_size} bytes; the document has {size}."
+        sentence = told("other-size", declared=told_size, size=size)
         intact = not is_french and told_hash is not None and told_hash == hash
-        yield Issue(Severity.WARNING if intact else severity, IssueType.VALUE, sentence, (f"{where}.size",))
+        yield issue(Severity.WARNING if intact else severity, IssueType.VALUE, sentence, f"{where}.size")
     if isinstance(told_hash, str) and hash is not None and told_hash != hash:
-        sentence = f"The attachment declares the SHA-1 {told_hash[:40]}; that of the document is {hash}."
-        yield Issue(severity, IssueType.VALUE, sentence, (f"{where}.hash",))
+        sentence = told("other-hash", declared=told_hash[:40], hash=hash)
+        yield issue(severity, IssueType.VALUE, sentence, f"{where}.hash")
 
 
 def _uncompared(attachment: JsonObject, where: str) -> Iterator[Issue]:
     """Of a FHIR document the bytes that its author measured are not here: the server puts its id and meta into it."""
-    told = [name for name in ("size", "hash") if name in attachment]
-    if told:
-        sentence = "A FHIR document is stored as a resource: what the attachment declares of its bytes is not compared."
-        yield information(IssueType.INFORMATIONAL, sentence, *(f"{where}.{name}" for name in told))
+    declared = [name for name in ("size", "hash") if name in attachment]
+    if declared:
+        sentence = told("not-compared")
+        yield information(IssueType.INFORMATIONAL, sentence, *(f"{where}.{name}" for name in declared))
 
 
 async def _binary(exchange: Exchange, id: str, facts: Facts) -> Stored | None:
@@ -283,7 +284,7 @@ async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[R
         if binding and one.shown is not None:
             _must_be_his_to_replace(one, where)
         elif binding:
-            sentence = "What this document replaces is not shown to you; if it is there, and yours to replace, it is."
+            sentence = told("replaced-or-not")
             draft.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
         if one.old is not None and _status(one.old) == "current":
             found[one.old.key] = Replaced(one.old, is_shown=one.shown is not None)
@@ -294,10 +295,10 @@ async def replaced_by(exchange: Exchange, draft: Draft, facts: Facts) -> tuple[R
 
 def _must_be_his_to_replace(one: _Sought, where: str) -> None:
     if one.old is None:
-        sentence = "The document that this one replaces is another patient's, or not yours to replace."
+        sentence = told("not-yours-to-replace")
         raise Unprocessable(sentence, expression=(where,), code=IssueType.BUSINESS_RULE)
     if _status(one.old) != "current":
-        sentence = "The document that this one replaces was replaced already; replace the one that took its place."
+        sentence = told("replaced-already")
         raise Unprocessable(sentence, expression=(where,), code=IssueType.BUSINESS_RULE)
 
 

@@ -16,6 +16,7 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import Gone, Invalid, NotAcceptable, NotFound
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.natively import MOST_DATA, Native, sent_as
 from fhir_server.interactions.shown import body_of, note_trace
 from fhir_server.search.subset import Kind, Subset, Summary, elements, summary
@@ -75,18 +76,18 @@ def _part(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: 
     exchange.account.query = raw
     asked = dict(pairs)
     if len(asked) < len(pairs):
-        raise Invalid("_summary and _elements can be given once each.")
-    told = summary(asked["_summary"]) if "_summary" in asked else Summary.FALSE
-    if told is Summary.COUNT:
-        raise Invalid("_summary=count is for searches: a read has nothing to count.", expression=("http._summary",))
-    part = Subset.of(told)
+        raise Invalid(told("summary-once"))
+    wanted = summary(asked["_summary"]) if "_summary" in asked else Summary.FALSE
+    if wanted is Summary.COUNT:
+        raise Invalid(told("summary-count"), expression=("http._summary",))
+    part = Subset.of(wanted)
     if "_elements" in asked:
-        if told is not Summary.FALSE:
-            raise Invalid("Either _summary or _elements says which part is asked for.", expression=("http._elements",))
+        if wanted is not Summary.FALSE:
+            raise Invalid(told("summary-or-elements"), expression=("http._elements",))
         part, unknown = elements(asked["_elements"], (type,), exchange.server.definitions)
         if unknown:
             names = ", ".join(repr(name[:80]) for name in unknown[:5])
-            raise Invalid(f"_elements: {type} has no element {names}.", expression=("http._elements",))
+            raise Invalid(told("elements-unknown", type=type, names=names), expression=("http._elements",))
     if exchange.natively is not None and not part.is_whole(type):
         if not exchange.natively.insists:
             exchange.natively = None  # who asks for a part asks for FHIR, if he takes it at all
@@ -103,9 +104,9 @@ async def _answer(
     exchange: Exchange, found: Stored | None, facts: Facts, decision: Decision, asked: str, part: Subset
 ) -> Answer:
     if found is None:
-        raise NotFound(f"{asked} is not known.")
+        raise NotFound(told("unknown", key=asked))
     if found.body is None:
-        raise Gone(f"{asked} was deleted.")
+        raise Gone(told("deleted", key=asked))
     exchange.account.version = found.version
     if found.type == "AuditEvent":
         note_trace(exchange, found)  # whose record it touched is sealed: the reader's own trace must not tell it

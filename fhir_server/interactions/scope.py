@@ -19,6 +19,7 @@ from fhir_server.fhir.errors import Forbidden, Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind, Purpose
 from fhir_server.interactions.exchange import Elsewhere
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.naming import namings, note
 from fhir_server.interactions.prepare import ins_of
 from fhir_server.record.actors import INS, actor_key
@@ -42,11 +43,8 @@ if TYPE_CHECKING:
     from fhir_server.search.query import Query
     from fhir_server.search.sorting import SortKey
 
-NAME_THE_PATIENT: Final = (
-    "Name the patient: a search by a professional is about one record. Use patient=[id], "
-    "patient.identifier=[INS system]|[INS], or _id or identifier of a resource."
-)
-ONE_PATIENT: Final = "A search by a professional is about one record; name one patient."
+NAME_THE_PATIENT: Final = told("name-the-patient")
+ONE_PATIENT: Final = told("one-patient")
 COMPLETE_TRAITS: Final = frozenset({"family", "given", "birthdate", "gender"})
 """By which an emergency may look for a Patient, and get an answer only when exactly one matches."""
 _ANY_RECORD: Final = frozenset({Kind.CONFORMANCE, Kind.SUPPORT})
@@ -215,7 +213,7 @@ def _open_types(exchange: Exchange, type: str | None, types: Sequence[str]) -> t
         else:
             found.append(one)
     if not found:
-        raise refusal or Invalid("Traces are searched by their own type.", expression=("http._type",))
+        raise refusal or Invalid(told("traces-by-type"), expression=("http._type",))
     return tuple(found)
 
 
@@ -299,7 +297,7 @@ def _check_named(exchange: Exchange, query: Query) -> None:
     if exchange.requester.kind not in PATIENT_SIDE | _ANY_RECORD and any(number > 1 for number in named):
         raise Forbidden(ONE_PATIENT)
     if sum(named) > _MOST_NAMED:
-        sentence = f"The query names {sum(named)} patients; this server takes {_MOST_NAMED}."
+        sentence = told("too-many-patients", number=sum(named), most=_MOST_NAMED)
         raise Invalid(sentence, code=IssueType.TOO_COSTLY)
 
 

@@ -21,6 +21,7 @@ from fhir_server.interactions.bundle import Entry, searchset
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.hops import Hops
 from fhir_server.interactions.include import included
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.naming import note_named
 from fhir_server.interactions.scope import Scope, hidden_from_order, open_scope
 from fhir_server.interactions.shown import body_of, look_ahead, note_trace
@@ -98,10 +99,10 @@ async def condition(exchange: Exchange, type: str, text: str) -> Condition:
     pairs = sorted(parse_pairs(text.partition("?")[2] if "?" in text else text))
     query = parse(type, pairs, strict=True, context=context_of(exchange))
     if empty := [name for name, value in pairs if not value]:
-        raise Invalid(f"{empty[0][:100]}: The value is empty, and of a condition nothing is left out.")
+        raise Invalid(told("condition-empty", name=empty[0][:100]))
     if all(clause == ALWAYS for clause in query.clauses) or NEVER in query.clauses:
         raise Invalid(
-            "The condition asks nothing: it needs a search parameter that tells resources apart.",
+            told("asks-nothing"),
             code=IssueType.REQUIRED,
         )
     scope = await open_scope(exchange, type, query)
@@ -208,7 +209,7 @@ def _bundle(
 ) -> Answer:
     issues = [*query.issues, *remarks]
     if issues:
-        entries = [*entries, Entry(None, json.encode(operation_outcome(issues)), "outcome")]
+        entries = [*entries, Entry(None, json.encode(operation_outcome(issues, exchange.language)), "outcome")]
     base, pages = exchange.server.base_url, exchange.server.pages
     where = f"{base}/{links.path}" if links.path else base
     told = [("self", f"{where}?{links.used}" if links.used else where)]
@@ -234,6 +235,6 @@ def parse_pairs(text: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)
     except UnicodeDecodeError:
-        raise Invalid("The query is not valid UTF-8.") from None
+        raise Invalid(told("query-not-utf-8")) from None
     except ValueError:
-        raise Invalid("The query has too many parameters.", code=IssueType.TOO_COSTLY) from None
+        raise Invalid(told("query-too-long"), code=IssueType.TOO_COSTLY) from None

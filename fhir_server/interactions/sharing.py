@@ -15,6 +15,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import NotAllowed, Unprocessable
 from fhir_server.fhir.outcome import IssueType, Severity, fails, information
 from fhir_server.identity.requester import Realm
+from fhir_server.interactions.messages import told
 from fhir_server.validation.sharing.profiles import (
     FOLDER,
     IS_ARCHIVED,
@@ -119,22 +120,22 @@ def make_labels_regular(exchange: Exchange, draft: Draft, before: JsonObject | N
     terminology = exchange.server.terminology
     _say_once(draft)
     labels = _labels(draft.resource)
-    told = [(position, code) for position, one in enumerate(labels) for code in _codes(one, terminology)]
-    if not told:
+    codes = [(position, code) for position, one in enumerate(labels) for code in _codes(one, terminology)]
+    if not codes:
         kept = [one for one in _labels(before or {}) if list(_codes(one, terminology))]
         _relabel(draft, [*_raw(draft), json.encode(kept[0] if kept else _NORMAL)])
         draft.remarks.append(
             information(
                 IssueType.INFORMATIONAL,
-                "A code of confidentiality was added: a document always has one.",
+                told("confidentiality-added"),
                 "DocumentReference.securityLabel",
             )
         )
         return
-    alone = [position for position, _ in told if len(_codings(labels[position])) == 1]
-    if len(told) == 1 or not alone:
+    alone = [position for position, _ in codes if len(_codings(labels[position])) == 1]
+    if len(codes) == 1 or not alone:
         return
-    strictest = min(told, key=lambda one: (_STRICTEST.index(one[1]), one[0] in alone))[0]
+    strictest = min(codes, key=lambda one: (_STRICTEST.index(one[1]), one[0] in alone))[0]
     _relabel(draft, [one for position, one in enumerate(_raw(draft)) if position == strictest or position not in alone])
 
 
@@ -146,10 +147,8 @@ def must_be_metadata(exchange: Exchange, before: JsonObject, after: JsonObject, 
     if others == {"extension"} and _other_extensions(before) == _other_extensions(after):
         return
     if others:
-        told = ", ".join(sorted(others))
         raise NotAllowed(
-            f"The update of metadata changes status, securityLabel and whether a document is archived, not: {told}. "
-            "Publish a new document that replaces this one.",
+            told("not-metadata", names=", ".join(sorted(others))),
             headers=ALLOWED,
             expression=tuple(f"DocumentReference.{name}" for name in sorted(others)),
         )

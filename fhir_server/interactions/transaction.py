@@ -29,6 +29,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.condition import met_by, pairs_of
 from fhir_server.interactions.entries import Call, bodies_of, call_of, entries_of, response_bundle, response_entry
 from fhir_server.interactions.links import CONDITIONAL, Links, names_of, relinked
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.natively import Allowance
 from fhir_server.interactions.notify import conclude
 from fhir_server.interactions.providing import Provision, patient_named, provision_of
@@ -92,7 +93,7 @@ async def transaction(exchange: Exchange, raw: bytes, bundle: JsonObject, perfor
         _read(call_of(entry, bodies[position], position, base_url), position, entry)
         for position, entry in enumerate(entries)
     ]
-    _must_differ([(one.position, one.call.full_url) for one in read], "Two entries have the fullUrl {}.")
+    _must_differ([(one.position, one.call.full_url) for one in read], "full-url-twice")
     provision = provision_of(exchange, bundle, [one.call for one in read])
 
     journal = exchange.server.journal
@@ -109,7 +110,13 @@ async def transaction(exchange: Exchange, raw: bytes, bundle: JsonObject, perfor
         one.server = exchange.server
     await in_groups([conclude(one, answer.status) for one, answer in done.values() if not one.account.announced])
     answered = [
-        response_entry(done[one.position][1], exchange.return_preference, writing=one.call.writes) for one in read
+        response_entry(
+            done[one.position][1],
+            exchange.return_preference,
+            writing=one.call.writes,
+            language=exchange.language,
+        )
+        for one in read
     ]
     return Answer(200, response_bundle("transaction-response", answered))
 
@@ -186,7 +193,7 @@ async def _begin_again(delayed: Delayed) -> None:
 def _made_here(entry: _Entry) -> PreconditionFailed:
     """Two entries create unless there is one thing: what others call by the name of the second would be nowhere."""
     return PreconditionFailed(
-        f"Another entry of this Bundle creates the {entry.type} that the condition of this one asks for.",
+        told("created-by-another", type=entry.type),
         code=IssueType.DUPLICATE,
     )
 
@@ -227,7 +234,7 @@ async def _prepared(
         with _named(entry.position):
             await _find(exchange, server, entry, provision)
     told = [(entry.position, entry.key) for entry in entries if entry.call.writes]
-    _must_differ(told, "Two entries are about {}.")
+    _must_differ(told, "entry-twice")
     known: dict[str, str] = {}
     for entry in entries:
         with _named(entry.position):
@@ -280,12 +287,12 @@ async def _referred(exchange: Exchange, text: str) -> str | None:
     if type == "Patient" and not exchange.is_conformance and _ins(pairs) is not None:
         return None
     if type not in exchange.server.definitions.resource_types:
-        raise Invalid(f"{type!r} is not a resource type.", expression=(text[:100],))
+        raise Invalid(told("entry-no-type", type=type), expression=(text[:100],))
     found = (await met_by(exchange, type, pairs)).found
     if len(found) != 1:
-        number = "Several resources match" if found else "Nothing matches"
         raise PreconditionFailed(
-            f"{number} the reference {text[:200]!r}.", code=IssueType.MULTIPLE_MATCHES if found else IssueType.NOT_FOUND
+            told("several-match-the-reference" if found else "nothing-matches-the-reference", reference=text[:200]),
+            code=IssueType.MULTIPLE_MATCHES if found else IssueType.NOT_FOUND,
         )
     return found[0].key
 
@@ -339,14 +346,12 @@ def _by_identifier(value: Any) -> Any:  # noqa: ANN401 - same
 # What is told of a refusal
 
 
-def _must_differ(told: Sequence[tuple[int, str | None]], sentence: str) -> None:
+def _must_differ(named: Sequence[tuple[int, str | None]], key: str) -> None:
     """https://hl7.org/fhir/R4/http.html#trules: no resource, and no name, may stand in a transaction twice."""
     seen: set[str] = set()
-    for position, name in told:
+    for position, name in named:
         if name is not None and name in seen:
-            raise Invalid(
-                sentence.format(name[:200]), expression=(f"Bundle.entry[{position}]",), code=IssueType.INVALID
-            )
+            raise Invalid(told(key, name=name[:200]), expression=(f"Bundle.entry[{position}]",), code=IssueType.INVALID)
         if name is not None:
             seen.add(name)
 

@@ -31,6 +31,7 @@ from fhir_server.interactions.change import (
 from fhir_server.interactions.create import READ_ONLY, act_of_create, store_new
 from fhir_server.interactions.exchange import NOTHING
 from fhir_server.interactions.masking import mask_by_default
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.natively import MOST_DATA
 from fhir_server.interactions.notify import told_beside
 from fhir_server.interactions.patch_format import apply
@@ -94,12 +95,12 @@ async def patch(exchange: Exchange, type: str, id: str, raw: bytes) -> Answer:
     _begin(exchange, type, id)
     if exchange.requester.kind is Kind.FEEDER:
         # it tests and answers what is stored, which who feeds only may not read (R-09)
-        raise Forbidden("You feed and do not read: send the whole resource (PUT).")
+        raise Forbidden(told("feeds-only"))
     facts, old = await held_for_change(exchange, type, id)
     if old is None:
-        raise NotFound(f"{type}/{id} is not known.")
+        raise NotFound(told("unknown", key=f"{type}/{id}"))
     if old.body is None:
-        raise Gone(f"{type}/{id} was deleted.")
+        raise Gone(told("deleted", key=f"{type}/{id}"))
     return await patch_by(exchange, raw, facts, old, by_guide=not exchange.is_conformance)
 
 
@@ -194,7 +195,7 @@ def _reopen(draft: Draft) -> None:
 def _begin(exchange: Exchange, type: str, id: str) -> None:
     exchange.account.type, exchange.account.target = type, f"{type}/{id}"
     if type == "AuditEvent":
-        raise NotAllowed("Traces are written by the server alone.", headers=READ_ONLY)
+        raise NotAllowed(told("traces-by-server"), headers=READ_ONLY)
     must_be_open_to_change(exchange, type)
 
 
@@ -208,7 +209,7 @@ def must_be_open_to_change(exchange: Exchange, type: str) -> None:
             last = refusal
         else:
             return
-    raise last or Forbidden("Your role may not do this.")
+    raise last or Forbidden(told("role-may-not"))
 
 
 async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts, Stored | None]:
@@ -222,12 +223,9 @@ async def held_for_change(exchange: Exchange, type: str, id: str) -> tuple[Facts
 def must_match(exchange: Exchange, old: Stored) -> None:
     """``If-Match`` and ``If-None-Match``, after the gate: 412 when the stored version is another, or is that one."""
     if exchange.if_match not in (None, "*", str(old.version)):
-        raise PreconditionFailed(
-            f"The current version is {old.version}; your change was made to version {exchange.if_match}. "
-            "Read it again and repeat your change."
-        )
+        raise PreconditionFailed(told("not-current", version=old.version, named=exchange.if_match))
     if old.body is not None and exchange.if_none_match & {"*", str(old.version)}:
-        raise PreconditionFailed(f"{old.key} is there, in version {old.version}, which If-None-Match excludes.")
+        raise PreconditionFailed(told("excluded", key=old.key, version=old.version))
 
 
 async def create_here(
@@ -236,10 +234,10 @@ async def create_here(
     """Update as create: under an id the client chose, for conformance clients only (ADR 0015)."""
     if not exchange.is_conformance:
         if old is not None:
-            raise Gone(f"{draft.type}/{id} was deleted.")
-        raise NotFound(f"{draft.type}/{id} is not known.")
+            raise Gone(told("deleted", key=f"{draft.type}/{id}"))
+        raise NotFound(told("unknown", key=f"{draft.type}/{id}"))
     if exchange.if_match is not None:
-        raise PreconditionFailed(f"There is no version of {draft.type}/{id} that If-Match could name.")
+        raise PreconditionFailed(told("no-version", key=f"{draft.type}/{id}"))
     await complete_subject(exchange, draft)
     if old is None:
         return await store_new(exchange, draft, act_of_create(draft.type), id=id, wanted=wanted)
@@ -287,7 +285,7 @@ async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, 
     decisions = [(act, await exchange.decide_candidate(draft.type, act, facts, old.document)) for act in acts]
     act = next((act for act, decision in decisions if permits(decision.visible, old.document)), None)
     if act is None:
-        raise Forbidden(f"You may read {old.key}, but not change it in this way.")
+        raise Forbidden(told("may-read-not-change", key=old.key))
     must_be_legal(exchange, facts, old, before, draft.resource, changed)
     if draft.type == "Patient" and before.get("active") is False and draft.resource.get("active") is not False:
         _reopen(draft)
@@ -348,7 +346,7 @@ async def _replace(
         if _is_emptied(draft, old):
             labelled = {**labelled, "about": [NOTHING]}  # as what he does not see would still stand in it, or not
         if not permits(decision.visible, labelled):
-            raise Forbidden(f"You may not make this change to {old.key}.")
+            raise Forbidden(told("may-not-change", key=old.key))
     if draft.content is None:
         return await _swap(exchange, draft, old, candidate, binaries, status)
     scope = Scope.of(candidate["record"], old.id)
@@ -418,7 +416,7 @@ async def _swap(
             await server.writing.replace(old, candidate, changes)
         except VersionMoved as moved:
             # the version named was current when it was looked at, and is not any more
-            raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
+            raise (PreconditionFailed(moved.told) if exchange.if_match is not None else moved) from None
     return Answer(
         status,
         await as_shown(exchange, body, candidate),

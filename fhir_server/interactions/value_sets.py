@@ -15,6 +15,7 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
+from fhir_server.interactions.messages import told
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.search.types import token
@@ -40,13 +41,13 @@ async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
     """What the value set of this URL holds, or of this ``ValueSet/id``; 400 for one that is unknown or too large."""
     terminology = exchange.server.terminology
     if terminology.held(url) is not None:
-        told = await answered(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
-        return told or Codes()
+        found = await answered(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
+        return found or Codes()
     named = local(url, exchange.server.base_url)
     asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else of_url(url)
     value_set = await stored(exchange, asked, visible)
     if value_set is None:
-        raise Invalid(f"The value set {url[:200]!r} is not known here.", code=IssueType.NOT_FOUND)
+        raise Invalid(told("value-set-unknown", url=url[:200]), code=IssueType.NOT_FOUND)
     return await answered(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
 
 
@@ -76,7 +77,7 @@ async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup,
             found = tell(others, systems)
         except NotExpandable as error:
             if not missing:
-                raise Invalid(str(error), code=error.issues[0].code) from None
+                raise Invalid(error.told, code=error.issues[0].code) from None
         else:
             if not missing:
                 return found

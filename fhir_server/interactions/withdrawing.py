@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import Forbidden, PreconditionFailed
 from fhir_server.interactions.answer import Answer
+from fhir_server.interactions.messages import told
 from fhir_server.record.telling import TELLING, with_resource
 from fhir_server.store.reading import permits
 from fhir_server.store.writing import Effects, FactChange, VersionMoved
@@ -22,7 +23,7 @@ async def must_be_his_to_delete(exchange: Exchange, facts: Facts, old: Stored) -
     """Raise 403 for what the requester sees, and may not delete."""
     decision = await exchange.decide_candidate(old.type, Act.DELETE_OWN, facts, old.document)
     if not permits(decision.visible, old.document):
-        raise Forbidden(f"You may read {old.key}, but not delete it: only who deposited it may.")
+        raise Forbidden(told("may-read-not-delete", key=old.key))
 
 
 async def withdraw(exchange: Exchange, old: Stored) -> Answer:
@@ -36,7 +37,7 @@ async def withdraw(exchange: Exchange, old: Stored) -> Answer:
         try:
             await exchange.server.writing.delete(old, exchange.now, _effects(exchange, old), trace)
         except VersionMoved as moved:
-            raise (PreconditionFailed(str(moved)) if exchange.if_match is not None else moved) from None
+            raise (PreconditionFailed(moved.told) if exchange.if_match is not None else moved) from None
     return Answer(204, version=version)
 
 

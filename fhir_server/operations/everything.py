@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import date
 from fhir_server.fhir.errors import Forbidden, Gone, Invalid, NotFound
 from fhir_server.identity.requester import Kind
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.read import hold
 from fhir_server.interactions.scope import NAME_THE_PATIENT
 from fhir_server.interactions.search import answer, context_of
@@ -65,16 +66,16 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
         exchange.account.hidden_target = held.key if held.record is not None else None
         raise NotFound("There is no record of yours here.")
     if found is None:
-        raise NotFound(f"{type}/{id} is not known.")
+        raise NotFound(told("unknown", key=f"{type}/{id}"))
     if found.body is None:
-        raise Gone(f"{type}/{id} was deleted.")
+        raise Gone(told("deleted", key=f"{type}/{id}"))
     among = members(type, server.definitions)
     if type == "Encounter":
         among = (*among, "Patient")
     taken = [name for name in ("start", "end", "_since", "_count", "_page") if name in given.values]
-    told = [(name, given.text(name) or "") for name in taken if given.one(name)]
+    named = [(name, given.text(name) or "") for name in taken if given.one(name)]
     types = [part for value in given.all("_type") for part in str(value.value).split(",")]
-    pairs = [("_lastUpdated", f"ge{value}") if name == "_since" else (name, value) for name, value in told]
+    pairs = [("_lastUpdated", f"ge{value}") if name == "_since" else (name, value) for name, value in named]
     asked = [*((name, value) for name, value in pairs if name not in ("start", "end"))]
     known, others = _of_types(types, among, server.definitions.resource_types, type)
     query = parse(
@@ -87,13 +88,13 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
     lying = within(type, id, query.types, server.definitions, server.parameters)
     if type == "Encounter" and found.record is not None and "Patient" in query.types:
         lying = any_of([lying, one_of(Field.ID, f"Patient/{found.record}")])
-    between = _between(dict(told), query.types, server.parameters.sort_dates)
+    between = _between(dict(named), query.types, server.parameters.sort_dates)
     query = replace(
         query,
         clauses=(all_of([lying, between]), *query.clauses),
         records=frozenset({found.record} if found.record is not None else ()),
         includes=_AROUND if not types else tuple(Include("*", "*", one) for one in others),
-        used=(*((name, value) for name, value in told if name != "_page"), *(("_type", one) for one in types)),
+        used=(*((name, value) for name, value in named if name != "_page"), *(("_type", one) for one in types)),
     )
     path = f"{type}/$everything" if on_type else f"{type}/{id}/$everything"
     return await answer(exchange, query, None, path)

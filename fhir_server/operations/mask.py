@@ -17,6 +17,7 @@ from fhir_server.fhir.reference import ID
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.json_patch import apply
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.prepare import read_body
 from fhir_server.interactions.update import carry_out, held_for_change, must_be_open_to_change, prepared
 from fhir_server.operations.operation import Operation, answer, parameter, parts
@@ -52,17 +53,17 @@ async def _relabel(call: Invocation, *, masked: bool) -> Answer:
     must_be_open_to_change(exchange, TYPE)
     if exchange.requester.kind is Kind.FEEDER:
         # that a label is there is stored, which who feeds only may not read
-        raise Forbidden("You feed and do not read: send the whole resource (PUT).")
+        raise Forbidden(told("feeds-only"))
     prepared_all = [await _prepared(exchange, id, masked=masked) for id in ids]
     if call.id is None:
         exchange.account.target = None
         _account(exchange, [stored for _, stored, _ in prepared_all])
-    told: list[JsonObject] = []
+    relabelled_all: list[JsonObject] = []
     for part, stored, change in prepared_all:
         version = stored.version
         if change is not None:
             version = (await carry_out(part, change)).version or version
-        told.append(
+        relabelled_all.append(
             parts(
                 "document",
                 parameter("id", "Id", stored.id),
@@ -70,7 +71,7 @@ async def _relabel(call: Invocation, *, masked: bool) -> Answer:
                 parameter("changed", "Boolean", change is not None),
             )
         )
-    return answer(*told)
+    return answer(*relabelled_all)
 
 
 def _ids(call: Invocation) -> list[str]:
@@ -100,7 +101,7 @@ async def _prepared(exchange: Exchange, id: str, *, masked: bool) -> tuple[Excha
     exchange.account.record, exchange.account.sought = part.account.record, True
     exchange.account.rules = part.account.rules
     if stored is None or stored.body is None:
-        raise NotFound(f"{TYPE}/{id} is not known.")
+        raise NotFound(told("unknown", key=f"{TYPE}/{id}"))
     body = relabelled(stored.body, masked=masked)
     if body is None:
         return part, stored, None

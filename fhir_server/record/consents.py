@@ -16,12 +16,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from fhir_server.fhir import date
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import Issue, IssueType, error
 from fhir_server.fhir.reference import local
 from fhir_server.record.actors import FINESS, INS, RPPS, actor_key
+from fhir_server.record.messages import told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
@@ -180,7 +182,7 @@ def read_consent(consent: JsonObject, *, granted: int, zone: tzinfo, duration: t
         return [
             error(
                 IssueType.NOT_SUPPORTED,
-                "The policy of this Consent is not one this server decides by.",
+                told("policy-not-ours"),
                 "Consent.policy",
             )
         ]
@@ -215,12 +217,10 @@ class _Reader:
         self._common()
         provision = self.consent.get("provision")
         if not isinstance(provision, dict):
-            self._refuse("The Consent needs one provision.", "Consent.provision", IssueType.REQUIRED)
+            self._refuse(told("no-provision"), "Consent.provision", IssueType.REQUIRED)
             provision = {}
         for name in provision.keys() - _PROVISION_MEMBERS:
-            self._refuse(
-                f"provision.{name} is not supported: the decision would not follow it.", f"Consent.provision.{name}"
-            )
+            self._refuse(told("provision-member", name=name), f"Consent.provision.{name}")
         start, end = self._period(provision)
         status = self.consent.get("status")
         return ConsentFact(
@@ -236,66 +236,68 @@ class _Reader:
             proposed=status == "proposed",
         )
 
-    def _refuse(self, why: str, where: str, code: IssueType = IssueType.NOT_SUPPORTED) -> None:
+    def _refuse(self, why: Told, where: str, code: IssueType = IssueType.NOT_SUPPORTED) -> None:
         self.issues.append(error(code, why, where))
 
     def _common(self) -> None:
         consent = self.consent
         for name in consent.keys() - _CONSENT_MEMBERS:
-            self._refuse(f"Consent.{name} is not supported: the decision would not follow it.", f"Consent.{name}")
+            self._refuse(told("consent-member", name=name), f"Consent.{name}")
         if consent.get("status") not in self.shape.statuses:
             if self.shape.statuses == {"active", "inactive"}:
-                self._refuse("The status must be active, or inactive to withdraw it.", "Consent.status")
+                self._refuse(told("status"), "Consent.status")
             else:
-                told = ", ".join(sorted(self.shape.statuses))
-                self._refuse(f"The status of {self.policy} must be one of {told}.", "Consent.status")
+                self._refuse(
+                    told("status-of", policy=self.policy, allowed=", ".join(sorted(self.shape.statuses))),
+                    "Consent.status",
+                )
         if _only_coding(consent.get("scope")) != (CONSENT_SCOPE, "patient-privacy"):
-            self._refuse("The scope must be patient-privacy, and nothing else.", "Consent.scope")
+            self._refuse(told("scope"), "Consent.scope")
         categories = consent.get("category")
         if not isinstance(categories, list) or [_only_coding(one) for one in categories] != [(LOINC, "59284-0")]:
-            self._refuse("The category must be LOINC 59284-0, and nothing else.", "Consent.category")
+            self._refuse(told("category"), "Consent.category")
         policies = consent.get("policy")
         if not isinstance(policies, list) or len(policies) != 1 or set(_object(policies[0])) - {"id"} != {"uri"}:
-            self._refuse("The Consent must invoke exactly one policy, by its uri alone.", "Consent.policy")
+            self._refuse(told("one-policy"), "Consent.policy")
         if not isinstance(consent.get("dateTime"), str):
-            self._refuse("The moment of the choice (dateTime) is missing.", "Consent.dateTime", IssueType.REQUIRED)
+            self._refuse(told("date-time"), "Consent.dateTime", IssueType.REQUIRED)
         self._performers()
 
     def _performers(self) -> None:
         """Who chose: the patient's side, and for a block also the médecin traitant (R-13). It gives no right."""
         performers = self.consent.get("performer")
         if not isinstance(performers, list) or not performers:
-            self._refuse("The person who chose (performer) is missing.", "Consent.performer", IssueType.REQUIRED)
+            self._refuse(told("no-performer"), "Consent.performer", IssueType.REQUIRED)
             return
         chooser = _CHOOSER_OF_BLOCK if self.policy is Policy.BLOCAGE else _CHOOSER
         for position, performer in enumerate(performers):
             literal = _object(performer).get("reference")
             if isinstance(literal, str) and not chooser.fullmatch(literal):
                 where = f"Consent.performer[{position}]"
-                self._refuse("Only the patient or the representative chooses, and is the performer.", where)
+                self._refuse(told("performer"), where)
 
     def _type(self, provision: JsonObject) -> str:
         wanted, type = self.shape.types, provision.get("type")
         if type not in wanted:
-            told = " or ".join(sorted(wanted, reverse=True))
-            self._refuse(f"The provision of {self.policy} must be {told}.", "Consent.provision.type")
+            allowed = _either(sorted(wanted, reverse=True))
+            self._refuse(told("provision-type", policy=self.policy, allowed=allowed), "Consent.provision.type")
         return str(type)
 
     def _actor(self, provision: JsonObject) -> str | None:
         actors = provision.get("actor", [])
         if self.shape.named is Named.NOBODY:
             if actors:
-                self._refuse("This choice is about the whole record: it names no actor.", "Consent.provision.actor")
+                self._refuse(told("no-actor"), "Consent.provision.actor")
             return None
         if not isinstance(actors, list) or len(actors) != 1:
-            self._refuse("The provision must name exactly one actor.", "Consent.provision.actor", IssueType.REQUIRED)
+            self._refuse(told("one-actor"), "Consent.provision.actor", IssueType.REQUIRED)
             return None
         actor = _object(actors[0])
         role = self.shape.role
         if _only_coding(actor.get("role")) != role:
-            self._refuse(f"The role of the actor must be {role[0]}#{role[1]}.", "Consent.provision.actor[0].role")
+            self._refuse(told("actor-role", system=role[0], code=role[1]), "Consent.provision.actor[0].role")
         if actor.keys() - {"id", "role", "reference"}:
-            self._refuse("The actor may hold a role and a reference only.", "Consent.provision.actor[0]")
+            self._refuse(told("actor-members"), "Consent.provision.actor[0]")
         reference = _object(actor.get("reference"))
         return self._care_team(reference) if self.shape.named is Named.TEAM else self._identifier(reference)
 
@@ -303,7 +305,7 @@ class _Reader:
         team = _team(reference)
         if team is None or "identifier" in reference:
             where = "Consent.provision.actor[0].reference"
-            self._refuse("The actor must be a care team of the record, by its reference: CareTeam/[id].", where)
+            self._refuse(told("actor-team"), where)
         return team
 
     def _identifier(self, reference: JsonObject) -> str | None:
@@ -311,15 +313,15 @@ class _Reader:
         identifier = _object(reference.get("identifier"))
         system, value = identifier.get("system"), identifier.get("value")
         if "reference" in reference:
-            self._refuse("The actor must be named by identifier, not by a literal reference.", f"{where}.reference")
+            self._refuse(told("actor-by-identifier"), f"{where}.reference")
         lengths = _IDENTIFIERS[self.shape.named]
         if not isinstance(system, str) or system not in lengths or not isinstance(value, str):
-            self._refuse(f"The actor must be named by an identifier of {' or '.join(lengths)}.", f"{where}.identifier")
+            self._refuse(told("actor-identifier", systems=_either(lengths)), f"{where}.identifier")
             return None
         length = lengths[system]
         if not (value.isascii() and value.isalnum() and len(value) == length):
             self._refuse(
-                f"The identifier of the actor must have {length} characters.",
+                told("actor-length", length=length),
                 f"{where}.identifier.value",
                 IssueType.VALUE,
             )
@@ -332,12 +334,11 @@ class _Reader:
         where, allowed = "Consent.provision.purpose", self.shape.purposes
         if allowed is None:
             if codes:
-                self._refuse("This Consent takes no purpose.", where)
+                self._refuse(told("no-purpose"), where)
             return None
         code = codes[0] if len(codes) == 1 else None
         if code is None or code not in allowed:
-            told = ", ".join(code for _, code in allowed)
-            self._refuse(f"This Consent has exactly one purpose, of these: {told}.", where)
+            self._refuse(told("one-purpose", allowed=", ".join(code for _, code in allowed)), where)
             return None
         return allowed[code]
 
@@ -346,18 +347,17 @@ class _Reader:
         period = provision.get("period")
         bounds = _object(period) if period is not None else {}
         if bounds.keys() - {"id", "start", "end"}:
-            self._refuse("The period may hold a start and an end only.", where)
+            self._refuse(told("period-members"), where)
         start = self._bound(bounds.get("start"), f"{where}.start", end=False)
         immediate = self.shape.start == "now" or self._opposes_team(provision)
         if immediate and start is not None and start > self.granted:
-            self._refuse("This choice holds from now on: its period cannot start later.", f"{where}.start")
+            self._refuse(told("period-now"), f"{where}.start")
         if start is None and self.shape.start == "must":
-            told = where if period is None else f"{where}.start"
-            self._refuse("This Consent needs the start of its period.", told, IssueType.REQUIRED)
+            self._refuse(told("period-start"), where if period is None else f"{where}.start", IssueType.REQUIRED)
         begin = date.MIN if start is None else start
         end = self._end(bounds, begin, never=self.shape.end == "never" or self._opposes_team(provision))
         if end <= begin:
-            self._refuse("The period ends before it starts.", where, IssueType.VALUE)
+            self._refuse(told("period-order"), where, IssueType.VALUE)
         return begin, end
 
     def _opposes_team(self, provision: JsonObject) -> bool:
@@ -367,12 +367,12 @@ class _Reader:
         where = "Consent.provision.period.end"
         if "end" not in period:
             if self.shape.end == "must":
-                self._refuse("This Consent needs the end of its period.", where, IssueType.REQUIRED)
+                self._refuse(told("period-end"), where, IssueType.REQUIRED)
             if self.policy is Policy.AUTORISATION:
                 return min(start + self.duration // timedelta(microseconds=1), date.MAX)
             return date.MAX
         if never:
-            self._refuse("This Consent has no end; withdraw it by making it inactive.", where)
+            self._refuse(told("period-endless"), where)
         bound = self._bound(period.get("end"), where, end=True)
         return date.MAX if bound is None else bound
 
@@ -381,7 +381,7 @@ class _Reader:
             return None
         interval = date.interval(text) if isinstance(text, str) else None
         if interval is None:
-            self._refuse("This is not a date of the calendar.", where, IssueType.VALUE)
+            self._refuse(told("no-date"), where, IssueType.VALUE)
             return None
         return date.bound(str(text), interval, self.zone, end=end)
 
@@ -391,6 +391,12 @@ def _team(reference: JsonObject) -> str | None:
     literal = reference.get("reference")
     target = local(literal, "") if isinstance(literal, str) else None
     return str(target) if target is not None and target.type == "CareTeam" else None
+
+
+def _either(words: Iterable[str]) -> Told:
+    """This or that."""
+    first, *others = words
+    return Told(" or ".join((first, *others)), " ou ".join((first, *others)))
 
 
 def _object(value: Json) -> JsonObject:

@@ -18,6 +18,7 @@ from fhir_server.record.actors import INS, identifier_key
 from fhir_server.record.care_team import Team, read_team
 from fhir_server.record.closure import NOT_CLOSED, Closure, read_closure
 from fhir_server.record.consents import CHOICES, MARKS, ConsentFact, Policy
+from fhir_server.record.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,6 +34,9 @@ MOST_CARERS: Final = 3
 """Carers a patient may have, invitations included (A.4)."""
 EMERGENCY_DEFAULTS: Final[Mapping[str, bool]] = {"ETREAT": True, "BTG": True, "MASKED": False}
 """What holds when the patient chose nothing (R-43, R-46)."""
+
+UNKNOWN_RECORD: Final = told("unknown-record")
+"""One sentence, whoever finds it out, and whatever is there: hidden, absent and of another realm are alike."""
 
 SHAPE: Final = 3
 """The form in which facts are told; the server tells them anew where they are stored in an older one."""
@@ -336,30 +340,28 @@ def must_be_single(document: Document, fact: ConsentFact) -> None:
     ]
     if fact.policy is Policy.URGENCE and any(other.purpose == fact.purpose for other in same):
         raise Conflict(
-            f"There is already an active choice for {fact.purpose}; change that Consent instead of adding one.",
+            told("choice-twice", purpose=fact.purpose),
             expression=("Consent.provision.purpose",),
         )
     if fact.policy in CHOICES | MARKS and same:
         raise Conflict(
-            f"There is already an active Consent of {fact.policy}; change that one instead of adding another.",
+            told("consent-twice", policy=fact.policy),
             expression=("Consent.policy",),
         )
     if fact.policy is Policy.EQUIPE and any(other.actor == fact.actor for other in same):
         raise Conflict(
-            "There is already an active choice for this care team; change that Consent instead of adding one.",
+            told("team-twice"),
             expression=("Consent.provision.actor",),
         )
     if fact.policy in (Policy.BLOCAGE, Policy.AIDANT) and any(other.actor == fact.actor for other in same):
         raise Unprocessable(
-            "This professional is blocked already."
-            if fact.policy is Policy.BLOCAGE
-            else "This carer is invited or has access already.",
+            told("blocked-already") if fact.policy is Policy.BLOCAGE else told("carer-already"),
             expression=("Consent.provision.actor",),
             code=IssueType.BUSINESS_RULE,
         )
     if fact.policy is Policy.AIDANT and len(same) >= MOST_CARERS:
         raise Unprocessable(
-            f"A person may have at most {MOST_CARERS} carers, invitations included.",
+            told("too-many-carers", most=MOST_CARERS),
             expression=("Consent.provision.actor",),
             code=IssueType.BUSINESS_RULE,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import Issue, IssueType, error
+from fhir_server.record.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,19 +44,18 @@ def label_issues(resource: JsonObject, *, masked_and_invisible: bool) -> list[Is
             issues.append(
                 error(
                     IssueType.CODE_INVALID,
-                    f"The visibility code {code} must come from {TRE_A07}, not from {system or 'no system'}.",
+                    told("label-system", code=code, system=TRE_A07, found=system or told("no-system")),
                     path,
                 )
             )
         elif system == TRE_A07 and code.upper() not in VISIBILITY:
-            issues.append(error(IssueType.CODE_INVALID, f"{code} is not a visibility code of TRE_A07.", path))
+            issues.append(error(IssueType.CODE_INVALID, told("label-unknown", code=code), path))
     labels = labels_of(resource)
     if not masked_and_invisible and INVISIBLE_PATIENT in labels and MASQUE_PS in labels:
         issues.append(
             error(
                 IssueType.BUSINESS_RULE,
-                "A document may not be both invisible to the patient and masked to professionals: nobody would be left "
-                "to read it.",
+                told("label-for-nobody"),
                 f"{resource.get('resourceType')}.securityLabel",
             )
         )

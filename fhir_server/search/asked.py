@@ -14,7 +14,9 @@ from typing import Final, TypeVar
 from fhir_server.definitions.tables import Definitions
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.messages import Told
 from fhir_server.search.filter_grammar import Operator
+from fhir_server.search.messages import told
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.values import split
 from fhir_server.terminology import Terminology
@@ -30,6 +32,11 @@ _Value = TypeVar("_Value")
 
 class NotSupported(Exception):
     """The standard has it, this server does not: refused or ignored by name, as the client's ``Prefer`` says."""
+
+    def __init__(self, sentence: str | Told) -> None:
+        """Say what."""
+        self.told = sentence if isinstance(sentence, Told) else Told(sentence, "")
+        super().__init__(self.told.en)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +96,9 @@ class Asked:
             raise Invalid(r"A backslash stands before `,`, `|`, `$` or another backslash; itself it is written `\\`.")
         parts = split(self.raw, ",")
         if len(parts) > MAX_VALUES:
-            raise Invalid(f"There are {len(parts)} values; this server takes {MAX_VALUES} for one parameter.")
+            raise Invalid(told("too-many-values", number=len(parts), most=MAX_VALUES))
         if "" in parts:
-            raise Invalid("A value is empty.")
+            raise Invalid(told("value-empty"))
         return parts
 
     def each(self, parse: Callable[[str], _Value]) -> list[_Value]:

@@ -36,6 +36,7 @@ from fhir_server.search.clause import (
 from fhir_server.search.clauses import clause, record_named
 from fhir_server.search.comparison import comparison
 from fhir_server.search.filter_grammar import Operator
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.values import unescape
 
@@ -77,7 +78,7 @@ def read(asked: Asked, type: str, context: Context, hops: int = 0) -> Clause:
         return _listed(asked)
     parameter = context.parameters.get(type, asked.code)
     if parameter is None:
-        raise UnknownParameter(f"{asked.code[:_SHOWN]!r} is not a search parameter of {type}.")
+        raise UnknownParameter(told("parameter-unknown", name=asked.code[:_SHOWN], type=type))
     if "." not in asked.suffix:
         return (clause if asked.operator is None else comparison)(asked, parameter, type, context)
     if parameter.type != "reference":
@@ -184,7 +185,7 @@ def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:
     try:
         inner = read(Asked.read(rest, asked.raw, asked.operator), source, context, hops + 1)
     except UnknownParameter as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.told) from None
     return Having(source, parameter, (type,), inner)
 
 

@@ -15,6 +15,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID, LocalReference
 from fhir_server.search.asked import Asked, Context, NotSupported
 from fhir_server.search.clause import Around, Clause, InValueSet, RecordNamed, Subsumed
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.predicate import (
     ALWAYS,
@@ -44,7 +45,7 @@ def clause(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
     if asked.code == "_id":
         return _id(asked, type)
     if not parameter.supported:
-        sentence = f"Search by {asked.code!r} ({parameter.type}) is not supported."
+        sentence = told("search-not-supported", name=asked.code, type=parameter.type)
         if parameter.type == "special":
             # to leave it out would answer with everything, wherever it is
             raise Invalid(sentence, code=IssueType.NOT_SUPPORTED)
@@ -93,7 +94,7 @@ def present(parameter: Parameter) -> Predicate:
 
 def _missing(asked: Asked, parameter: Parameter) -> Predicate:
     if asked.raw not in {"true", "false"}:
-        raise Invalid("The value of :missing must be true or false.")
+        raise Invalid(told("missing"))
     there = ALWAYS if asked.code == "_lastUpdated" else present(parameter)
     return there if asked.raw == "false" else negate(there)
 
@@ -102,7 +103,7 @@ def _id(asked: Asked, type: str) -> Clause:
     _only_modifiers(asked, ("not", "missing"))
     if asked.modifier == "missing":
         if asked.raw not in {"true", "false"}:
-            raise Invalid("The value of :missing must be true or false.")
+            raise Invalid(told("missing"))
         return ALWAYS if asked.raw == "false" else NEVER
     ids = [unescape(value) for value in asked.values()]
     named = one_of(Field.ID, *(f"{type}/{id}" for id in ids))
@@ -260,12 +261,12 @@ def record_named(asked: Asked, parameter: Parameter) -> RecordNamed | None:
     if asked.suffix.endswith("._id"):
         ids = asked.each(unescape)
         if not all(ID.fullmatch(id) for id in ids):
-            raise Invalid("The value must be the id of a patient.")
+            raise Invalid(told("patient-id"))
         return RecordNamed(frozenset(ids), several=parameter.of_several)
     named: list[tuple[str | None, str]] = []
     for one in asked.each(token.parse):
         if one.code is None:
-            raise Invalid("The identifier of a patient needs a value, not a system alone.")
+            raise Invalid(told("patient-identifier"))
         named.append((one.system, one.code))
     return RecordNamed(frozenset(), tuple(named), several=parameter.of_several)
 

@@ -27,6 +27,7 @@ from fhir_server.search.asked import Asked, Context, NotSupported
 from fhir_server.search.clause import Clause, Every, Without
 from fhir_server.search.clauses import clause, present
 from fhir_server.search.filter_grammar import Operator
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.predicate import Field, one_of
 from fhir_server.search.types import date, string
@@ -52,16 +53,16 @@ def comparison(asked: Asked, parameter: Parameter, type: str, context: Context) 
     if asked.suffix:
         raise Invalid(f"A filter compares with operators; the modifier {asked.suffix!r} has no place in it.")
     if not parameter.supported and asked.code != "_id":
-        raise NotSupported(f"Search by {asked.code!r} ({parameter.type}) is not supported.")
+        raise NotSupported(told("search-not-supported", name=asked.code, type=parameter.type))
     if operator in (Operator.EQ, Operator.NE):
         return _equality(plain, parameter, type, context, equal=operator is Operator.EQ)
     if operator is Operator.PR:
         return clause(replace(plain, suffix=":missing", raw=_inverse(asked.raw)), parameter, type, context)
     if operator is Operator.PO and parameter.type == "date" and asked.code != "_lastUpdated":
         return _overlapping(asked, parameter, context)
-    told = _as_search(plain, operator, parameter)
-    if told is not None:
-        return clause(told, parameter, type, context)
+    searched = _as_search(plain, operator, parameter)
+    if searched is not None:
+        return clause(searched, parameter, type, context)
     if operator is Operator.EW:
         raise NotSupported("The operator ew (ends with) is not supported: nothing is indexed by its end.")
     raise Invalid(f"The operator {operator} does not go with {asked.code!r}, which is a {parameter.type}.")

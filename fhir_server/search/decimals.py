@@ -22,6 +22,7 @@ from decimal import ROUND_DOWN, Context, Decimal
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.search.messages import told
 
 LOWEST: Final = "0"
 """Below every number: an open beginning."""
@@ -64,7 +65,7 @@ def read(text: str) -> tuple[Decimal, Decimal]:
     match = _NUMBER.fullmatch(text) if len(text) <= MOST_DIGITS else None
     number = Decimal(text) if match is not None else None
     if match is None or number is None or not measurable(number):
-        raise Invalid(f"{text[:80]!r} is not a number, such as 5, 5.40 or 5.4e-3 (at most {MOST_DIGITS} characters).")
+        raise Invalid(told("no-number", text=text[:80], most=MOST_DIGITS))
     digits, exponent = len(match["fraction"] or ""), int(match["exponent"] or 0)
     if match["exponent"] is not None:
         digits = max(digits, 1)

@@ -55,6 +55,6 @@ def _comparison(compared: Comparison, type: str, context: Context) -> Clause:
     try:
         return chains.read(Asked.read(name, raw, compared.operator), type, context)
     except chains.UnknownParameter as unknown:
-        raise Invalid(str(unknown)) from None
+        raise Invalid(unknown.told) from None
     except Invalid as refused:
         raise Invalid(f"{name}: {refused}", code=refused.issues[0].code) from None

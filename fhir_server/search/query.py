@@ -22,6 +22,7 @@ from fhir_server.search import result_parameters as result
 from fhir_server.search.asked import Asked, Context, NotSupported
 from fhir_server.search.clause import DEFERRED, ByType, Clause, Having, RecordNamed
 from fhir_server.search.clauses import rank
+from fhir_server.search.messages import told
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.predicate import Field, OneOf, Predicate, all_of, any_of, one_of
 from fhir_server.search.result_parameters import Include, Total
@@ -96,7 +97,7 @@ def parse(
     Raises :class:`~fhir_server.fhir.errors.Invalid` with every issue there is.
     """
     if len(pairs) > MAX_PARAMETERS:
-        sentence = f"There are {len(pairs)} parameters; this server takes {MAX_PARAMETERS}."
+        sentence = told("too-many-parameters", number=len(pairs), most=MAX_PARAMETERS)
         raise Invalid(sentence, code=IssueType.TOO_COSTLY)
     for name, value in pairs:
         _check_text(name, value)
@@ -143,27 +144,27 @@ class _Reading:
             else:
                 self._take_search(asked)
         except Invalid as refusal:
-            sentence = f"{asked.name[:_SHOWN]}: {refusal}"
+            sentence = told("of-parameter", name=asked.name[:_SHOWN], why=refusal.told)
             self.refused.append(error(refusal.issues[0].code, sentence, where))
         except NotSupported as absence:
-            self.left_out.append(warning(IssueType.NOT_SUPPORTED, str(absence), where))
+            self.left_out.append(warning(IssueType.NOT_SUPPORTED, absence.told, where))
         else:
             if asked.code != "_page":
                 self.used.append((asked.name, asked.raw))
 
     def leave_out_empty(self, name: str) -> None:
         """A parameter without a value asks nothing."""
-        sentence = f"{name[:_SHOWN]}: The value is empty, so the parameter was left out."
+        sentence = told("empty-left-out", name=name[:_SHOWN])
         where = f"http.{Asked.read(name, '').code[:_SHOWN]}"
         self.remarks.append(information(IssueType.INFORMATIONAL, sentence, where))
 
     def query(self, *, strict: bool) -> Query:
         """The query, or everything that is wrong with it."""
         if self.elements is not None and self.summary is not Summary.FALSE:
-            sentence = "_summary and _elements each say which part is answered: give one of them."
+            sentence = told("summary-and-elements")
             self.refused.append(error(IssueType.INVALID, sentence, "http._elements"))
         if self.summary is Summary.TEXT and any(self.includes.values()):
-            sentence = "_summary=text cannot be asked together with _include or _revinclude."
+            sentence = told("summary-and-include")
             self.refused.append(error(IssueType.INVALID, sentence, "http._summary"))
         refused = [*self.refused, *(_as_error(issue) for issue in self.left_out if strict)]
         if refused:
@@ -192,7 +193,7 @@ class _Reading:
             return self.context.default_count
         most = self.context.max_count
         if self.count > most:
-            sentence = f"A page has at most {most} entries; _count was lowered to that."
+            sentence = told("count-lowered", most=most)
             self.remarks.append(information(IssueType.INFORMATIONAL, sentence, "http._count"))
             self.used = [(name, str(most) if name == "_count" else value) for name, value in self.used]
         return min(self.count, most)
@@ -203,9 +204,9 @@ class _Reading:
             self.includes[asked.code].append(result.include(asked, self.types, parameters))
             return
         if asked.suffix:
-            raise Invalid(f"The modifier {asked.suffix!r} is not supported for this parameter; it takes none.")
+            raise Invalid(told("takes-no-modifier", modifier=asked.suffix))
         if asked.code in self.seen and asked.code != "_sort":
-            raise Invalid("It is given twice.")
+            raise Invalid(told("given-twice"))
         self.seen.add(asked.code)
         match asked.code:
             case "_sort":
@@ -235,9 +236,9 @@ class _Reading:
     def _take_search(self, asked: Asked) -> None:
         if asked.code in result.NOT_SUPPORTED:
             if asked.code == "_query":
-                raise Invalid("Named queries are not supported.", code=IssueType.NOT_SUPPORTED)
+                raise Invalid(told("named-queries"), code=IssueType.NOT_SUPPORTED)
             if (asked.code, asked.raw, asked.suffix) != ("_contained", "false", ""):
-                raise NotSupported(f"{asked.code} is not supported.")
+                raise NotSupported(told("parameter-not-supported", name=asked.code))
             return  # contained resources are never searched: that is what it asks for
         clauses: dict[str, Clause] = {}
         for type in self.types:
@@ -249,9 +250,7 @@ class _Reading:
             except chains.UnknownParameter as unknown:
                 if len(self.types) == 1:
                     raise
-                raise NotSupported(
-                    f"{asked.code[:_SHOWN]!r} is not a search parameter of every type searched."
-                ) from unknown
+                raise NotSupported(told("not-of-every-type", name=asked.code[:_SHOWN])) from unknown
         if not asked.suffix and asked.code in {"_id", "identifier", "masterIdentifier"}:
             self.names_resource = True
         parameter = self.context.parameters.get(self.types[0], asked.code)
@@ -296,12 +295,12 @@ def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tupl
     """The types of a search of the whole system, or of a compartment."""
     given = [value for name, value in pairs if name == "_type" and value]
     if len(given) > 1:
-        raise Invalid("_type: It is given twice.", expression=("http._type",))
+        raise Invalid(told("type-twice"), expression=("http._type",))
     asked = [part for value in given for part in value.split(",")]
     unknown = [part for part in dict.fromkeys(asked) if part not in parameters.resource_types]
     if unknown:
-        told = ", ".join(repr(part[:_SHOWN]) for part in unknown[:5])
-        raise Invalid(f"_type: {told} is not a resource type.", expression=("http._type",))
+        named = ", ".join(repr(part[:_SHOWN]) for part in unknown[:5])
+        raise Invalid(told("types-unknown", names=named), expression=("http._type",))
     outside = [part for part in dict.fromkeys(asked) if among is not None and part not in among]
     if outside:
         raise Invalid(f"_type: {outside[0]} is never in this compartment.", expression=("http._type",))
@@ -315,17 +314,17 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 def _check_text(name: str, value: str) -> None:
     where = (f"http.{name[:_SHOWN].partition(':')[0]}",) if name.isprintable() else ()
     if len(name) > MAX_LENGTH or len(value) > MAX_LENGTH:
-        sentence = f"A parameter has {max(len(name), len(value))} characters; this server takes {MAX_LENGTH}."
+        sentence = told("parameter-too-long", number=max(len(name), len(value)), most=MAX_LENGTH)
         raise Invalid(sentence, expression=where, code=IssueType.TOO_LONG)
     if _CONTROL.search(name) or _CONTROL.search(value):
-        raise Invalid("A parameter has a control character in it, which no FHIR value has.", expression=where)
+        raise Invalid(told("control-character"), expression=where)
     if _SURROGATE.search(name) or _SURROGATE.search(value):
-        raise Invalid("A parameter is not valid UTF-8.", expression=where)
+        raise Invalid(told("parameter-not-utf-8"), expression=where)
     if not name:
-        raise Invalid("A parameter has no name.")
+        raise Invalid(told("parameter-without-name"))
     if not value and name == "_page":
-        raise Invalid("_page: The value is empty.", expression=where)
+        raise Invalid(told("page-empty"), expression=where)
 
 
 def _as_error(issue: Issue) -> Issue:
-    return Issue(Severity.ERROR, issue.code, issue.diagnostics, issue.expression)
+    return replace(issue, severity=Severity.ERROR)

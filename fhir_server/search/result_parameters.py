@@ -11,6 +11,7 @@ from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.search.asked import Asked
+from fhir_server.search.messages import told
 from fhir_server.search.parameters import Parameters
 
 RESULT_PARAMETERS: Final = frozenset(
@@ -51,7 +52,7 @@ class Include:
 def count(raw: str) -> int:
     """The number of ``_count``."""
     if not (raw.isascii() and raw.isdigit()):
-        raise Invalid("_count must be a whole number, 0 or more.")
+        raise Invalid(told("count"))
     return int(raw)
 
 

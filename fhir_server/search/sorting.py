@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.search.asked import NotSupported
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.parameters import Parameters
 
@@ -69,14 +70,14 @@ def sort(raw: str, types: tuple[str, ...], parameters: Parameters) -> tuple[Sort
     """The keys of ``_sort``, each once."""
     texts = [text.strip() for text in raw.split(",")]
     if "" in texts:
-        raise Invalid("A key to sort by is empty.")
+        raise Invalid(told("sort-empty"))
     if len(texts) > MOST_KEYS:
         raise Invalid(f"There are {len(texts)} keys to sort by; this server takes {MOST_KEYS}.")
     keys: dict[str, SortKey] = {}
     for text in texts:
         code = text.removeprefix("-")
         if not code:
-            raise Invalid("A key to sort by is empty.")
+            raise Invalid(told("sort-empty"))
         keys.setdefault(code, SortKey(_source(code, types, parameters), text.startswith("-"), code))
     found = tuple(keys.values())
     for at, key in enumerate(found):
@@ -91,7 +92,7 @@ def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
     if code == "_lastUpdated":
         return SortField.LAST_UPDATED
     if code == "_score":
-        raise NotSupported("Sorting by _score is not supported: matches have no score.")
+        raise NotSupported(told("sort-score"))
     if ":" in code or "." in code:
         raise NotSupported(
             f"Sorting by {code[:80]!r} is not supported: a key is a search parameter without a modifier."
@@ -101,7 +102,7 @@ def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
     known = [one for type in types if (one := parameters.get(type, code)) is not None]
     if not known:
         of = types[0] if len(types) == 1 else "any type searched"
-        raise NotSupported(f"{code[:80]!r} is not a search parameter of {of}, so nothing can be sorted by it.")
+        raise NotSupported(told("sort-unknown", name=code[:80], types=of))
     sources = {_of_parameter(one) for one in known}
     if len(sources) > 1:
         raise NotSupported(

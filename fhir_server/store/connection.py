@@ -27,6 +27,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import TooLarge, TryAgain, Unavailable
+from fhir_server.store.messages import told
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -79,13 +80,13 @@ def answering(*, but: tuple[type[PyMongoError], ...] = ()) -> Iterator[None]:
     except but:
         raise
     except DocumentTooLarge as error:
-        raise TooLarge("The resource is too large to be stored together with its search entries.") from error
+        raise TooLarge(told("too-large")) from error
     except PyMongoError as error:
         if error.has_error_label("TransientTransactionError"):
             # also where the connection broke, or the primary changed: within a transaction nothing was stored
-            raise TryAgain("The database is too busy; nothing was changed. Please try again.") from error
+            raise TryAgain(told("busy")) from error
         if isinstance(error, _NO_ANSWER):
-            raise Unavailable("The database does not answer; nothing was shown. Please try again.") from error
+            raise Unavailable(told("no-answer")) from error
         if error.has_error_label("RetryableWriteError"):
-            raise Unavailable("The database could not finish; please try again.") from error
+            raise Unavailable(told("not-finished")) from error
         raise

@@ -26,6 +26,7 @@ from bson.binary import Binary
 from fhir_server.fhir.date import moment
 from fhir_server.fhir.errors import Unavailable
 from fhir_server.store.connection import answering
+from fhir_server.store.messages import told
 from fhir_server.store.sealing import Broken
 from fhir_server.store.transaction import Transactions
 
@@ -89,9 +90,9 @@ class ContentFiles:
         """
         change = {"$set": {"length": length, STATE: NEW if needed else GOING}}
         with answering():
-            told = await self._files.update_one({"_id": id, STATE: NEW}, change)
-        if told.matched_count != 1:
-            raise Unavailable("The upload took too long and was given up; nothing was stored. Please try again.")
+            changed = await self._files.update_one({"_id": id, STATE: NEW}, change)
+        if changed.matched_count != 1:
+            raise Unavailable(told("upload-too-long"))
 
     async def chunks(self, id: ObjectId, first: int, last: int) -> AsyncIterator[bytes]:
         """The chunks from number ``first`` to ``last``, a few at a time; :class:`Broken` where one is not there."""
@@ -185,13 +186,13 @@ def file_of(document: Mapping[str, Any]) -> str | None:
 
 async def keep(database: Database, file: str, session: AsyncClientSession) -> None:
     """A version that needs this file is stored in the same transaction; :class:`Unavailable` where it is going."""
-    told = await database[FILES].update_one(
+    changed = await database[FILES].update_one(
         {"_id": ObjectId(file), STATE: {"$ne": GOING}},
         {"$set": {STATE: KEPT}, "$inc": {"metadata.given": 1}},  # a write each time, so that letting it go conflicts
         session=session,
     )
-    if told.matched_count != 1:
-        raise Unavailable("The content was removed in this very moment; nothing was stored. Please try again.")
+    if changed.matched_count != 1:
+        raise Unavailable(told("content-removed"))
 
 
 async def loosen(database: Database, files: Collection[str], session: AsyncClientSession) -> None:

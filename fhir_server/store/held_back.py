@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo.errors import BulkWriteError
 
 from fhir_server.fhir.errors import TryAgain
+from fhir_server.store.messages import told
 from fhir_server.store.owned import carried
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class HeldBack:
             except BulkWriteError as error:
                 if any(one.get("code") == _DUPLICATE for one in (error.details or {}).get("writeErrors", ())):
                     # two ids of 112 random bits are equal: begun again, it gives others
-                    raise TryAgain("An id was given twice; nothing was changed. Please try again.") from error
+                    raise TryAgain(told("id-twice")) from error
                 raise
             self.sent += len(waiting)
             self._documents.clear()

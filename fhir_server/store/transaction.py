@@ -15,6 +15,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.fhir.errors import TryAgain, Unavailable
+from fhir_server.store.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,7 +58,7 @@ class Transactions:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await gate.acquire()
         except TimeoutError:
-            raise Unavailable("Too many transactions wait here; nothing was changed. Please try again.") from None
+            raise Unavailable(told("transactions-wait")) from None
         try:
             return await self._repeatedly(work, time.monotonic() + seconds)
         finally:
@@ -72,7 +73,7 @@ class Transactions:
                 if not _is_transient(error):
                     raise
                 if time.monotonic() > deadline:
-                    raise Unavailable("The database is too busy; nothing was changed. Please try again.") from error
+                    raise Unavailable(told("busy")) from error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 

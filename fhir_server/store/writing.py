@@ -18,8 +18,8 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.fhir.errors import Conflict, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.record.elements import OWNED
+from fhir_server.record.facts import UNKNOWN_RECORD, new_record
 from fhir_server.record.facts import Document as FactsDocument
-from fhir_server.record.facts import new_record
 from fhir_server.search.predicate import all_of, any_of
 from fhir_server.store.connection import Document, answering
 from fhir_server.store.content_files import file_of, keep
@@ -30,6 +30,7 @@ from fhir_server.store.held_back import HeldBack
 from fhir_server.store.inserting import Inserter
 from fhir_server.store.internal import Internal
 from fhir_server.store.keys import COLLECTION as CONTENT_KEYS
+from fhir_server.store.messages import told
 from fhir_server.store.owned import CONSENT_FIELDS, carried, carrying, first_to_point
 from fhir_server.store.reading import Reading
 from fhir_server.store.session import within
@@ -264,7 +265,7 @@ class Writing:
             else:
                 await self._database["resources"].insert_one(document, session=session)
         except DuplicateKeyError:
-            raise VersionMoved(f"{document['_id']} was created by somebody else meanwhile.") from None
+            raise VersionMoved(told("created-meanwhile", key=document["_id"])) from None
 
     async def _swap(self, old: Stored, document: Document, session: AsyncClientSession | None) -> None:
         where: Filter = {"_id": old.key, "version": old.version}
@@ -278,9 +279,7 @@ class Writing:
         )
         swapped = await self._database["resources"].replace_one(where, document, session=session)
         if swapped.matched_count != 1:
-            raise VersionMoved(
-                f"{old.key} was changed by somebody else meanwhile; read it again and repeat your change."
-            )
+            raise VersionMoved(told("changed-meanwhile", key=old.key))
 
     async def _tell_trace(self, document: Document) -> None:
         """Within a transaction, tell a resource that is sent now the key of its trace, which then is durable."""
@@ -346,7 +345,7 @@ class Writing:
             {"_id": owner, "gone": None}, {"$inc": {"touched": 1}}, dict.fromkeys(CONSENT_FIELDS, 1), session=session
         )
         if held is None:
-            raise VersionMoved(f"{owner} was deleted by somebody else meanwhile.")
+            raise VersionMoved(told("deleted-meanwhile", key=owner))
         return {name: held[name] for name in CONSENT_FIELDS}
 
     async def _delete_owned(self, owner: str, at: int, trace: str, session: AsyncClientSession | None) -> None:
@@ -384,7 +383,7 @@ class Writing:
         known = held or new_record(change.record, change.realm)
         if known["realm"] != change.realm:
             # a trial may not change what holds for care, nor the reverse: the record is not known in this realm
-            raise ForeignRecord("The patient this resource is about is not known here.", code=IssueType.NOT_FOUND)
+            raise ForeignRecord(UNKNOWN_RECORD, code=IssueType.NOT_FOUND)
         told = {**change.apply(known), "rev": known["rev"] + 1}
         for carer in set(told.get("carers", ())) - set(known.get("carers", ())):
             await self._must_be_few(carer, change, session)
@@ -403,7 +402,7 @@ class Writing:
         }
         if await self._database["records"].count_documents(where, session=session, limit=MOST_HELPED) >= MOST_HELPED:
             raise Unprocessable(
-                f"A carer may help at most {MOST_HELPED} people.",
+                told("too-many-helped", most=MOST_HELPED),
                 expression=("Consent.status",),
                 code=IssueType.BUSINESS_RULE,
             )

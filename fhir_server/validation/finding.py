@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, Severity
 
 MOST_ISSUES = 100
@@ -69,18 +70,31 @@ ObjectCheck: TypeAlias = Callable[[JsonObject, Container], "Findings | None"]
 """Checks what holds between the members of an object."""
 
 
-def one(code: IssueType, diagnostics: str, path: str = "") -> Findings:
-    """The answer of a check that found one defect."""
-    return [Finding(code, diagnostics, path)]
+def one(code: IssueType, message: Told, path: str = "", *, rule: str) -> Findings:
+    """The answer of a check that found one error."""
+    return [Finding(code, message.en, path, Severity.ERROR, message.fr, rule)]
 
 
 def joined(found: Findings | None, prefix: str, more: Findings) -> Findings:
     """What was found so far and ``more``, found one level below at ``prefix``. ``more`` itself stays as it is."""
-    below = [replace(f, path=prefix + f.path) for f in more] if prefix else list(more)
+    below = [_below(prefix, finding) for finding in more] if prefix else list(more)
     if found is None:
         return below
     found += below
     return most_important(found) if len(found) > 4 * MOST_ISSUES else found
+
+
+def _below(prefix: str, found: Finding) -> Finding:
+    """The same, seen from one level above. `dataclasses.replace` takes three times as long."""
+    return Finding(
+        found.code,
+        found.diagnostics,
+        prefix + found.path,
+        found.severity,
+        found.french,
+        found.rule,
+        found.profile,
+    )
 
 
 def are_enough(found: Findings) -> bool:
@@ -114,8 +128,3 @@ def shown(value: Json) -> str:
 def json_kind(value: Json) -> str:
     """What a JSON value is, with its article."""
     return next(kind for types, kind in _KINDS if isinstance(value, types))
-
-
-def not_a(expected: str, value: Json) -> Findings:
-    """A value of another JSON type than the element has."""
-    return one(IssueType.STRUCTURE, f"{expected} is expected here, not {json_kind(value)}.")

@@ -17,8 +17,10 @@ from typing import Final, Never
 from xml.parsers import expat
 
 from fhir_server.fhir.json import Json
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
-from fhir_server.validation.finding import Container, Findings, not_a, one, shown
+from fhir_server.validation.finding import Container, Findings, one, shown
+from fhir_server.validation.messages import not_a, told
 
 XHTML = "http://www.w3.org/1999/xhtml"
 _XML = "http://www.w3.org/XML/1998/namespace "
@@ -78,25 +80,27 @@ _OF_XML = frozenset(["amp", "apos", "gt", "lt", "quot"])
 def xhtml(value: Json, _: Container) -> Findings | None:
     """The check of ``Narrative.div``."""
     if type(value) is not str:
-        return not_a("A string (xhtml)", value)
+        return not_a("string-expected", value, type="xhtml")
     reading = _Reading()
     try:
         reading.read(_without_named_entities(value).encode())
     except _NotAllowed as refused:
-        return one(refused.code, str(refused))
+        return one(refused.code, refused.message, rule=refused.rule)
     except (expat.ExpatError, UnicodeEncodeError) as error:
-        return one(IssueType.STRUCTURE, f"The narrative is not well-formed XHTML: {_why(error)}.")
+        return one(IssueType.STRUCTURE, told("not-well-formed", why=_why(error)), rule="narrative")
     if not reading.says_something:
-        return one(IssueType.INVARIANT, "txt-2: The narrative must hold some text or an image.")
+        return one(IssueType.INVARIANT, told("says-nothing"), rule="txt-2")
     return None
 
 
 class _NotAllowed(Exception):
     """What no narrative may hold."""
 
-    def __init__(self, code: IssueType, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, code: IssueType, message: Told) -> None:
+        super().__init__(message.en)
         self.code = code
+        self.message = message
+        self.rule = "txt-1" if code is IssueType.INVARIANT else "narrative"
 
 
 class _Reading:
@@ -123,7 +127,7 @@ class _Reading:
 
     def _declaration(self, _: str, encoding: str | None, __: int) -> None:
         if encoding is not None:
-            raise _NotAllowed(IssueType.STRUCTURE, "The narrative is a string: it declares no encoding.")
+            raise _NotAllowed(IssueType.STRUCTURE, told("declares-encoding"))
 
     def _document_type(self, *_: object) -> Never:
         raise _NotAllowed(IssueType.SECURITY, _BEGINS_WITH_DIV)
@@ -131,8 +135,7 @@ class _Reading:
     def _instruction(self, *_: object) -> Never:
         if not self._begun:
             raise _NotAllowed(IssueType.SECURITY, _BEGINS_WITH_DIV)
-        told = "txt-1: A processing instruction may not be used in a narrative."
-        raise _NotAllowed(IssueType.INVARIANT, told)
+        raise _NotAllowed(IssueType.INVARIANT, told("no-instruction"))
 
     def _comment(self, _: str) -> None:
         if not self._begun:
@@ -140,24 +143,20 @@ class _Reading:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         if not self._begun and name != _DIV:
-            raise _NotAllowed(IssueType.STRUCTURE, f"The narrative must be one div of the namespace {XHTML}.")
+            raise _NotAllowed(IssueType.STRUCTURE, told("one-div", namespace=XHTML))
         self._begun = True
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise _NotAllowed(IssueType.STRUCTURE, f"The narrative is nested deeper than {_MAX_DEPTH} elements.")
+            raise _NotAllowed(IssueType.STRUCTURE, told("narrative-too-deep", most=_MAX_DEPTH))
         allowed = _ALLOWED.get(name)
         if allowed is None:
-            told = f"txt-1: The element {shown(_local(name))} may not be used in a narrative."
-            raise _NotAllowed(IssueType.INVARIANT, told)
+            raise _NotAllowed(IssueType.INVARIANT, told("html-element", name=shown(_local(name))))
         for attribute, value in zip(attributes[::2], attributes[1::2], strict=True):
             if attribute not in allowed:
-                told = (
-                    f"txt-1: The attribute {shown(_local(attribute))} may not be used on {_local(name)} in a narrative."
-                )
-                raise _NotAllowed(IssueType.INVARIANT, told)
+                refused = told("html-attribute", name=shown(_local(attribute)), element=_local(name))
+                raise _NotAllowed(IssueType.INVARIANT, refused)
             if attribute in _LOOKED_AT and not _is_harmless(attribute, value, image=name == _IMG):
-                told = f"txt-1: {attribute}={shown(value)} may not be used in a narrative."
-                raise _NotAllowed(IssueType.INVARIANT, told)
+                raise _NotAllowed(IssueType.INVARIANT, told("html-value", name=attribute, value=shown(value)))
         if name == _IMG:
             self.says_something = True
 
@@ -169,7 +168,7 @@ class _Reading:
             self.says_something = True
 
 
-_BEGINS_WITH_DIV: Final = "The narrative must begin with its div: no document type, nothing before it."
+_BEGINS_WITH_DIV: Final = told("begins-with-div")
 
 
 def _without_named_entities(value: str) -> str:
@@ -181,10 +180,10 @@ def _character(entity: re.Match[str]) -> str:
     return entity[0] if name in _OF_XML or name not in name2codepoint else chr(name2codepoint[name])
 
 
-def _why(error: expat.ExpatError | UnicodeEncodeError) -> str:
+def _why(error: expat.ExpatError | UnicodeEncodeError) -> Told:
     if isinstance(error, UnicodeEncodeError):
-        return "it holds half a character (\\uD800 to \\uDFFF)"
-    return f"{expat.ErrorString(error.code)}: line {error.lineno} column {error.offset + 1}"
+        return told("half-a-character")
+    return told("at-line", why=expat.ErrorString(error.code), line=error.lineno, column=error.offset + 1)
 
 
 def _is_harmless(name: str, value: str, *, image: bool) -> bool:

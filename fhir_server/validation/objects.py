@@ -20,11 +20,10 @@ from fhir_server.validation.finding import (
     ObjectCheck,
     are_enough,
     joined,
-    json_kind,
-    not_a,
     one,
     shown,
 )
+from fhir_server.validation.messages import both, kind_of, not_a, told
 from fhir_server.validation.narrative import xhtml
 from fhir_server.validation.predicates import Holds
 from fhir_server.validation.primitives import compile_primitives
@@ -47,9 +46,7 @@ class Form(IntEnum):
 ONE, MANY, MANY_PRIMITIVES = int(Form.ONE), int(Form.MANY), int(Form.MANY_PRIMITIVES)
 ABOUT_ONE = int(Form.ABOUT_ONE)
 
-_NOTHING = one(
-    IssueType.INVARIANT, "ele-1: An element must have a value or children; leave it out if there is nothing to say."
-)
+_NOTHING = one(IssueType.INVARIANT, told("nothing-said"), rule="ele-1")
 
 Member = tuple[int, Check, str]
 """The form, the check of the value or of each item, and the segment of the path."""
@@ -85,12 +82,12 @@ class Objects:
     def resource(self, value: Json, container: Container) -> Findings | None:
         """A resource of whatever type it says it is."""
         if not isinstance(value, dict):
-            return not_a("A resource, which is an object,", value)
+            return not_a("resource-expected", value)
         name = value.get("resourceType")
         if not isinstance(name, str):
-            return one(IssueType.REQUIRED, "resourceType is missing or no string.", ".resourceType")
+            return one(IssueType.REQUIRED, told("no-resource-type"), ".resourceType", rule="min")
         if name not in self._resource_types:
-            return one(IssueType.STRUCTURE, f"{shown(name)} is not a resource type of FHIR R4.", ".resourceType")
+            return one(IssueType.STRUCTURE, told("unknown-type", name=shown(name)), ".resourceType", rule="structure")
         return self.of_type(name)(value, container)
 
     def container(self, value: Json, *, in_transaction: bool = False) -> Findings | None:
@@ -154,12 +151,14 @@ class Objects:
             if element.choice:
                 plan.choices.append((either, element.name))
             if element.min:
-                told = (
-                    f"{plan.name}.{element.name} is required."
-                    if not element.choice
-                    else (f"{plan.name}.{element.name}[x] is required, as one of {_first_of(names)}.")
+                path = f"{plan.name}.{element.name}"
+                missing = (
+                    told("required-choice", element=path, names=_first_of(names))
+                    if element.choice
+                    else told("required", element=path)
                 )
-                plan.required.append((names[0][0], either, one(IssueType.REQUIRED, told, f".{element.name}")))
+                found = one(IssueType.REQUIRED, missing, f".{element.name}", rule="min")
+                plan.required.append((names[0][0], either, found))
 
     def _add_member(self, plan: Plan, element: Element, json_name: str, use: TypeUse) -> None:
         check = self._check_of_use(element, use)
@@ -201,7 +200,7 @@ def object_check(plan: Plan, more: tuple[ObjectCheck, ...]) -> Check:
 
     def check(value: Json, container: Container) -> Findings | None:
         if type(value) is not dict:
-            return not_a(f"An object ({plan.name})", value)
+            return not_a("object-expected", value, type=plan.name)
         found = check_whole(value, container)
         problems: Findings | None
         for name, part in value.items():
@@ -271,7 +270,7 @@ def _says_something(value: JsonObject) -> bool:
 
 def _unknown(name: str, structure: str) -> Findings:
     path = f".{name}" if name.isidentifier() and name.isascii() else ""
-    return one(IssueType.STRUCTURE, f"{structure} has no element {shown(name)}.", path)
+    return one(IssueType.STRUCTURE, told("unknown-element", type=structure, name=shown(name)), path, rule="structure")
 
 
 def _several(chosen: frozenset[str], choice: str) -> Findings:
@@ -279,8 +278,7 @@ def _several(chosen: frozenset[str], choice: str) -> Findings:
     names = sorted({name.removeprefix("_") for name in chosen})
     if len(names) == 1:
         return []
-    told = f"{choice}[x] may be given once, but {' and '.join(names)} are there."
-    return one(IssueType.STRUCTURE, told, f".{choice}")
+    return one(IssueType.STRUCTURE, told("choice-twice", element=choice, names=both(names)), f".{choice}", rule="max")
 
 
 def _first_of(names: Sequence[tuple[str, TypeUse]]) -> str:
@@ -295,9 +293,9 @@ def _unusual(value: JsonObject, name: str, member: Member, container: Container)
     if form == ABOUT_ONE:
         return _about(part, name[1:] in value, check, container)
     if not isinstance(part, list):
-        return one(IssueType.STRUCTURE, f"{name} repeats, so it is written as an array, not as {json_kind(part)}.")
+        return one(IssueType.STRUCTURE, told("array-expected", name=name, found=kind_of(part)), rule="type")
     if not part:
-        return one(IssueType.STRUCTURE, f"An empty array is not allowed: leave {name} out.")
+        return one(IssueType.STRUCTURE, told("empty-array", name=name), rule="structure")
     if form == MANY_PRIMITIVES:
         about = value.get(f"_{name}")
         return _each(part, lambda item, at: _item(item, about, at, check, container))
@@ -307,8 +305,8 @@ def _unusual(value: JsonObject, name: str, member: Member, container: Container)
 def _about_many(part: list[Json], plain: Json, name: str, check: Check, container: Container) -> Findings | None:
     """The array with ``_`` says something about the items of the plain one, each at its place."""
     if isinstance(plain, list) and len(plain) != len(part):
-        told = f"{name[1:]} has {len(plain)} items and {name} {len(part)}; null takes the place of what is missing."
-        return one(IssueType.STRUCTURE, told)
+        lengths = told("other-length", name=name[1:], number=len(plain), about=name, other=len(part))
+        return one(IssueType.STRUCTURE, lengths, rule="structure")
     return _each(part, lambda item, at: _about_item(item, plain, at, check, container))
 
 
@@ -329,7 +327,7 @@ def _item(item: Json, about: Json, position: int, check: Check, container: Conta
         return check(item, container)
     if isinstance(about, list) and position < len(about) and isinstance(about[position], dict):
         return None
-    return one(IssueType.STRUCTURE, "null stands only where the array with '_' says something about the missing value.")
+    return one(IssueType.STRUCTURE, told("null-without-about"), rule="structure")
 
 
 def _about_item(item: Json, plain: Json, position: int, check: Check, container: Container) -> Findings | None:
@@ -338,7 +336,7 @@ def _about_item(item: Json, plain: Json, position: int, check: Check, container:
         return _about(item, beside is not None, check, container)
     if isinstance(plain, list):
         return None  # two nulls at one place: the plain array reports its own
-    return one(IssueType.STRUCTURE, "null stands only where there is a value.")
+    return one(IssueType.STRUCTURE, told("null-without-value"), rule="structure")
 
 
 def _about(part: Json, has_value: bool, check: Check, container: Container) -> Findings | None:  # noqa: FBT001 - a fact

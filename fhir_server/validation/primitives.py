@@ -16,8 +16,10 @@ from typing import TypeAlias
 from fhir_server.definitions.tables import Structure
 from fhir_server.fhir.date import interval
 from fhir_server.fhir.json import Json
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
-from fhir_server.validation.finding import Check, Container, Findings, not_a, one, shown
+from fhir_server.validation.finding import Check, Container, Findings, one, shown
+from fhir_server.validation.messages import not_a, told
 
 MAX_STRING = 1024 * 1024
 """Characters of a string, https://hl7.org/fhir/R4/datatypes.html#string."""
@@ -32,23 +34,13 @@ _NOT_IN_URI = re.compile("[\\s\x00-\x20\x7f\ud800-\udfff]")
 _CODE = re.compile(r"\S+(?:\s\S+)*+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 
-_FORMS: Mapping[str, str] = {
-    "id": "1 to 64 letters, digits, '-' or '.'",
-    "date": "YYYY, YYYY-MM or YYYY-MM-DD",
-    "dateTime": "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz",
-    "instant": "YYYY-MM-DDThh:mm:ss.sss+zz:zz",
-    "time": "hh:mm:ss",
-    "oid": "urn:oid: and numbers separated by dots",
-    "uuid": "urn:uuid: and a UUID in lower case",
-}
-
-Complaint: TypeAlias = Callable[[str], "str | None"]
-"""Looks closer at a text; answers what is wrong with it, as the rest of a sentence that begins with the value."""
+Complaint: TypeAlias = Callable[[str], "Told | None"]
+"""Looks closer at a text; answers what is wrong with it."""
 
 
 def boolean(value: Json, _: Container) -> Findings | None:
     """``true`` or ``false``, never the strings."""
-    return None if value is True or value is False else not_a("A boolean (true or false)", value)
+    return None if value is True or value is False else not_a("boolean-expected", value)
 
 
 def integer_between(name: str, low: int, high: int) -> Check:
@@ -58,10 +50,10 @@ def integer_between(name: str, low: int, high: int) -> Check:
         if type(value) is int:
             if low <= value <= high:
                 return None
-            return one(IssueType.VALUE, f"{shown(value)} is out of bounds: {name} goes from {low} to {high}.")
+            return _wrong(told("out-of-bounds", value=shown(value), type=name, low=low, high=high))
         if type(value) is Decimal:
-            return one(IssueType.VALUE, f"{shown(value)} is not an integer ({name}): no point and no exponent.")
-        return not_a(f"A number ({name})", value)
+            return _wrong(told("no-integer", value=shown(value), type=name))
+        return not_a("number-expected", value, type=name)
 
     return check
 
@@ -75,9 +67,8 @@ def decimal(value: Json, _: Container) -> Findings | None:
         if value.is_finite() and abs(value.adjusted()) <= MAX_EXPONENT and len(value.as_tuple().digits) <= MAX_DIGITS:
             return None
     else:
-        return not_a("A number (decimal)", value)
-    limits = f"{MAX_DIGITS} significant digits, exponents to {MAX_EXPONENT}"
-    return one(IssueType.VALUE, f"This decimal is too long, too large or too small for this server ({limits}).")
+        return not_a("number-expected", value, type="decimal")
+    return _wrong(told("decimal-too-long", digits=MAX_DIGITS, exponent=MAX_EXPONENT))
 
 
 def text(name: str, complaint: Complaint, *, may_hold_spaces: bool) -> Check:
@@ -85,13 +76,13 @@ def text(name: str, complaint: Complaint, *, may_hold_spaces: bool) -> Check:
 
     def check(value: Json, _: Container) -> Findings | None:
         if type(value) is not str:
-            return not_a(f"A string ({name})", value)
+            return not_a("string-expected", value, type=name)
         if value.isprintable() and len(value) <= MAX_STRING and (may_hold_spaces or " " not in value) and value:
             return None
         if not value:
-            return one(IssueType.VALUE, f"An empty string is not allowed ({name}): leave the element out.")
+            return _wrong(told("empty-string", type=name))
         wrong = complaint(value)
-        return None if wrong is None else one(IssueType.VALUE, f"{shown(value)} {wrong}")
+        return None if wrong is None else _wrong(wrong)
 
     return check
 
@@ -99,37 +90,38 @@ def text(name: str, complaint: Complaint, *, may_hold_spaces: bool) -> Check:
 def matching(name: str, pattern: str, complaint: Complaint | None = None) -> Check:
     """The check of a string type by the regular expression the standard gives, then by a closer look."""
     matches = re.compile(pattern).fullmatch
+    form = told(f"form-{name}")
 
     def check(value: Json, _: Container) -> Findings | None:
         if type(value) is not str:
-            return not_a(f"A string ({name})", value)
+            return not_a("string-expected", value, type=name)
         if matches(value):
             wrong = complaint(value) if complaint else None
-            return None if wrong is None else one(IssueType.VALUE, f"{shown(value)} {wrong}")
+            return None if wrong is None else _wrong(wrong)
         if not value:
-            return one(IssueType.VALUE, f"An empty string is not allowed ({name}): leave the element out.")
-        return one(IssueType.VALUE, f"{shown(value)} is not a valid {name}: {_FORMS[name]}.")
+            return _wrong(told("empty-string", type=name))
+        return _wrong(told("not-of-type", value=shown(value), type=name, form=form))
 
     return check
 
 
-def in_calendar(value: str) -> str | None:
+def in_calendar(value: str) -> Told | None:
     """A day that its month has. The regular expression has bounded everything else."""
     if value[8:10] < FIRST_DAY_NOT_IN_EVERY_MONTH or interval(value[:10]) is not None:
         return None
-    return f"is not in the calendar: that month has no day {int(value[8:10])}."
+    return told("not-in-calendar", value=shown(value), day=int(value[8:10]))
 
 
 def base64_binary(value: Json, _: Container) -> Findings | None:
     """Base64 in groups of four, white space between them tolerated. It may be longer than a string."""
     if type(value) is not str:
-        return not_a("A string (base64Binary)", value)
+        return not_a("string-expected", value, type="base64Binary")
     if _BASE64.fullmatch(value) and len(value) % 4 == 0 and value:
         return None
     packed = "".join(value.split())
     if packed and len(packed) % 4 == 0 and _BASE64.fullmatch(packed):
         return None
-    return one(IssueType.VALUE, "This is not base64: groups of four of A-Z a-z 0-9 + /, the last one filled with '='.")
+    return _wrong(told("not-base64"))
 
 
 def compile_primitives(structures: Mapping[str, Structure]) -> dict[str, Check]:
@@ -158,20 +150,24 @@ def compile_primitives(structures: Mapping[str, Structure]) -> dict[str, Check]:
     }
 
 
-def _why_not_string(value: str) -> str | None:
+def _wrong(message: Told) -> Findings:
+    return one(IssueType.VALUE, message, rule="value")
+
+
+def _why_not_string(value: str) -> Told | None:
     if len(value) > MAX_STRING:
-        return f"is too long: a string has at most {MAX_STRING} characters."
+        return told("string-too-long", value=shown(value), most=MAX_STRING)
     found = _FORBIDDEN.search(value)
-    return None if found is None else f"holds the character U+{ord(found[0]):04X}, which no string may hold."
+    return None if found is None else told("forbidden-character", value=shown(value), character=ord(found[0]))
 
 
-def _why_not_code(value: str) -> str | None:
+def _why_not_code(value: str) -> Told | None:
     if _CODE.fullmatch(value) is None:
-        return "is not a code: no white space at either end, and no more than one space between words."
+        return told("no-code", value=shown(value))
     return _why_not_string(value)
 
 
-def _why_not_uri(value: str) -> str | None:
+def _why_not_uri(value: str) -> Told | None:
     if len(value) > MAX_STRING:
         return _why_not_string(value)
-    return None if _NOT_IN_URI.search(value) is None else "is not a URI: it holds white space or control characters."
+    return None if _NOT_IN_URI.search(value) is None else told("no-uri", value=shown(value))

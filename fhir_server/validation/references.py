@@ -12,20 +12,22 @@ from collections.abc import Sequence
 
 from fhir_server.definitions.tables import Invariant
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, Severity
-from fhir_server.validation.finding import Check, Container, Finding, Findings, ObjectCheck, one, shown
+from fhir_server.validation.finding import Check, Container, Findings, ObjectCheck, one, shown
+from fhir_server.validation.messages import either, finding, told
 
 _LITERAL = re.compile(r"(https?://\S+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?\S+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_UNREFERENCED = "dom-3: This contained resource is not referred to from anywhere in the resource."
+_UNREFERENCED = told("unreferenced")
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
 
 def reference_to(targets: Sequence[str], resource_types: frozenset[str]) -> ObjectCheck:
     """What holds between the members of a Reference whose element may point to ``targets`` (none: any type)."""
     allowed = frozenset(targets) & resource_types or resource_types
-    expected = " or ".join(sorted(allowed)) if len(allowed) < len(resource_types) else ""
+    expected = either(sorted(allowed)) if len(allowed) < len(resource_types) else ""
 
     def check(value: JsonObject, container: Container) -> Findings | None:
         reference = value.get("reference")
@@ -35,7 +37,7 @@ def reference_to(targets: Sequence[str], resource_types: frozenset[str]) -> Obje
             if literal is None or (literal[1] and literal[2] not in resource_types):
                 pointed, problem = _other_form(reference, container)
                 if problem is not None:
-                    return one(IssueType.VALUE, problem, ".reference")
+                    return one(IssueType.VALUE, problem, ".reference", rule="reference")
             else:
                 pointed = literal[2]
             if pointed is not None and pointed not in allowed:
@@ -45,39 +47,38 @@ def reference_to(targets: Sequence[str], resource_types: frozenset[str]) -> Obje
     def _declared(declared: Json, pointed: str | None) -> Findings | None:
         name = declared.removeprefix(_DEFINITION) if isinstance(declared, str) else None
         if name and pointed is not None and name != pointed:
-            told = f"The reference points to {pointed}, but its type says {shown(name)}."
-            return one(IssueType.VALUE, told, ".type")
+            contradiction = told("other-target", target=pointed, declared=shown(name))
+            return one(IssueType.VALUE, contradiction, ".type", rule="target")
         return _wrong_target(name, ".type") if name in resource_types and name not in allowed else None
 
     def _wrong_target(pointed: str, path: str) -> Findings:
         if pointed not in resource_types:
-            return one(IssueType.VALUE, f"{shown(pointed)} is not a resource type of FHIR R4.", path)
-        return one(IssueType.VALUE, f"This reference may not point to {pointed}, only to {expected}.", path)
+            return one(IssueType.VALUE, told("unknown-type", name=shown(pointed)), path, rule="target")
+        return one(IssueType.VALUE, told("wrong-target", target=pointed, expected=expected), path, rule="target")
 
     return check
 
 
-def _other_form(reference: str, container: Container) -> tuple[str | None, str | None]:
+def _other_form(reference: str, container: Container) -> tuple[str | None, Told | None]:
     """Of a reference of another form than ``Type/id``: the type it points to, where it tells, and what is wrong."""
     if reference[0] == "#":
         return _fragment(reference[1:], container)
     if conditional := _CONDITIONAL.fullmatch(reference):
         if container.in_transaction:
             return conditional[1], None
-        return None, f"{shown(reference)} is a conditional reference, which only an entry of a transaction may hold."
+        return None, told("conditional", reference=shown(reference))
     if _SCHEME.match(reference):
         return None, None
-    told = "is no reference: Type/id, an absolute URL, urn:uuid:..., urn:oid:... or #id of a contained resource."
-    return None, f"{shown(reference)} {told}"
+    return None, told("no-reference", reference=shown(reference))
 
 
-def _fragment(identifier: str, container: Container) -> tuple[str | None, str | None]:
+def _fragment(identifier: str, container: Container) -> tuple[str | None, Told | None]:
     container.referenced.add(identifier)
     if not identifier:
         return container.type, None
     pointed = container.contained.get(identifier)
     if pointed is None:
-        return None, f"No contained resource has the id {shown(identifier)} (ref-1)."
+        return None, told("not-contained", id=shown(identifier))
     return pointed, None
 
 
@@ -88,7 +89,7 @@ def canonical(otherwise: Check) -> Check:
         found = otherwise(value, container)
         if found is None and isinstance(value, str) and value[0] == "#":
             _, problem = _fragment(value[1:], container)
-            return None if problem is None else one(IssueType.VALUE, problem)
+            return None if problem is None else one(IssueType.VALUE, problem, rule="reference")
         return found
 
     return check
@@ -96,8 +97,8 @@ def canonical(otherwise: Check) -> Check:
 
 def types_by_id(contained: Sequence[Json]) -> dict[str, str]:
     """What a fragment can refer to."""
-    told = [(r.get("id"), r.get("resourceType")) for r in contained if isinstance(r, dict)]
-    return {identifier: name for identifier, name in told if isinstance(identifier, str) and isinstance(name, str)}
+    named = [(r.get("id"), r.get("resourceType")) for r in contained if isinstance(r, dict)]
+    return {identifier: name for identifier, name in named if isinstance(identifier, str) and isinstance(name, str)}
 
 
 def duplicate_ids(contained: Sequence[Json]) -> Findings | None:
@@ -109,8 +110,8 @@ def duplicate_ids(contained: Sequence[Json]) -> Findings | None:
         if not isinstance(identifier, str):
             continue
         if identifier in seen:
-            told = f"Two contained resources have the id {shown(identifier)}."
-            found += one(IssueType.DUPLICATE, told, f".contained[{position}].id")
+            twice = told("contained-twice", id=shown(identifier))
+            found += one(IssueType.DUPLICATE, twice, f".contained[{position}].id", rule="contained")
         seen.add(identifier)
     return found or None
 
@@ -123,7 +124,14 @@ def unreferenced(contained: Sequence[Json], container: Container) -> Findings | 
     if "" in container.referenced:
         return None
     found = [
-        Finding(IssueType.INVARIANT, _UNREFERENCED, f".contained[{position}]", Severity.WARNING)
+        finding(
+            IssueType.INVARIANT,
+            _UNREFERENCED,
+            f".contained[{position}]",
+            severity=Severity.WARNING,
+            rule="dom-3",
+            profile="",
+        )
         for position, resource in enumerate(contained)
         if isinstance(resource, dict) and str(resource.get("id")) not in container.referenced
     ]
@@ -137,20 +145,30 @@ def contained_rules(invariants: Sequence[Invariant]) -> ObjectCheck:
     one). A version or date of its own (dom-4) means nothing and harms nobody; the published example of PDSm has one, so
     that is a warning.
     """
-    human = {invariant.key: f"{invariant.key}: {invariant.human}." for invariant in invariants}
+    by_key = {
+        invariant.key: told("invariant", key=invariant.key, human=invariant.human.rstrip(". "))
+        for invariant in invariants
+    }
 
     def check(value: JsonObject, _: Container) -> Findings | None:
         found: Findings = []
         if "id" not in value:
-            found += one(IssueType.REQUIRED, "A contained resource must have an id, by which it is referred to.", ".id")
+            found += one(IssueType.REQUIRED, told("contained-without-id"), ".id", rule="contained")
         if "contained" in value:
-            found += one(IssueType.INVARIANT, human["dom-2"], ".contained")
+            found += one(IssueType.INVARIANT, by_key["dom-2"], ".contained", rule="dom-2")
         meta = value.get("meta")
         if isinstance(meta, dict):
             if "security" in meta:
-                found += one(IssueType.INVARIANT, human["dom-5"], ".meta.security")
+                found += one(IssueType.INVARIANT, by_key["dom-5"], ".meta.security", rule="dom-5")
             found += [
-                Finding(IssueType.INVARIANT, human["dom-4"], f".meta.{name}", Severity.WARNING)
+                finding(
+                    IssueType.INVARIANT,
+                    by_key["dom-4"],
+                    f".meta.{name}",
+                    severity=Severity.WARNING,
+                    rule="dom-4",
+                    profile="",
+                )
                 for name in ("versionId", "lastUpdated")
                 if name in meta
             ]

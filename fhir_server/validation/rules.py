@@ -9,6 +9,7 @@ from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation import invariants
 from fhir_server.validation.finding import Container, Findings, ObjectCheck, one
+from fhir_server.validation.messages import told
 from fhir_server.validation.predicates import Holds
 
 _BY_KEY = {**invariants.DATA_TYPES, **invariants.RESOURCES, **invariants.CONFORMANCE}
@@ -33,17 +34,18 @@ def rules_of_use(element: Element) -> Iterator[ObjectCheck]:
 def rules_of_profile(profile: str) -> Iterator[ObjectCheck]:
     """What SimpleQuantity asks of a Quantity: https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity."""
     if profile == "SimpleQuantity":
-        told = one(IssueType.INVARIANT, "sqty-1: The comparator is not used on a SimpleQuantity.", ".comparator")
-        yield _as_check(lambda value: "comparator" not in value, told)
+        refused = one(IssueType.INVARIANT, told("no-comparator"), ".comparator", rule="sqty-1")
+        yield _as_check(lambda value: "comparator" not in value, refused)
 
 
 def broken(invariant: Invariant) -> Findings:
     """The report of an invariant that does not hold, in the words of the standard."""
-    return one(IssueType.INVARIANT, f"{invariant.key}: {invariant.human.rstrip('. ')}.")
+    message = told("invariant", key=invariant.key, human=invariant.human.rstrip(". "))
+    return one(IssueType.INVARIANT, message, rule=invariant.key)
 
 
-def _as_check(holds: Holds, told: Findings) -> ObjectCheck:
+def _as_check(holds: Holds, broken: Findings) -> ObjectCheck:
     def check(value: JsonObject, _: Container) -> Findings | None:
-        return None if holds(value) else told
+        return None if holds(value) else broken
 
     return check

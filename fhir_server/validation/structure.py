@@ -9,6 +9,7 @@ from fhir_server.definitions.tables import Definitions
 from fhir_server.fhir.json import Json
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
 from fhir_server.validation.finding import MOST_ISSUES, Finding, most_important
+from fhir_server.validation.messages import told
 from fhir_server.validation.objects import Objects
 
 
@@ -29,18 +30,17 @@ class Validator:
         try:
             found = self._objects.container(resource)
         except RecursionError:
-            return [error(IssueType.TOO_COSTLY, "The resource is nested too deeply.")]
+            return [error(IssueType.TOO_COSTLY, told("nested-too-deeply"))]
         if found is None:
             return []
         name = resource.get("resourceType") if isinstance(resource, dict) else None
         root = name if isinstance(name, str) and self._objects.is_resource_type(name) else "Resource"
-        told = most_important(found)
-        errors = [_issue(root, finding) for finding in told if finding.severity is Severity.ERROR]
-        others = [_issue(root, finding) for finding in told if finding.severity is not Severity.ERROR]
+        most = most_important(found)
+        errors = [_issue(root, finding) for finding in most if finding.severity is Severity.ERROR]
+        others = [_issue(root, finding) for finding in most if finding.severity is not Severity.ERROR]
         issues = errors[:MOST_ISSUES] + others[:MOST_ISSUES]
-        if len(issues) < len(told):
-            more = f"There are more issues than the {len(issues)} told here; mend these first."
-            issues.append(information(IssueType.INFORMATIONAL, more))
+        if len(issues) < len(most):
+            issues.append(information(IssueType.INFORMATIONAL, told("more-issues", number=len(issues))))
         return issues
 
 

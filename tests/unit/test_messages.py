@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fhir_server.fhir.messages import Messages
-from fhir_server.fhir.outcome import IssueType, Language, error, operation_outcome
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.messages import Messages, Told
+from fhir_server.fhir.outcome import RULES, IssueType, Language, error, languages_of, operation_outcome
 from fhir_server.validation.messages import MESSAGES
 
 if TYPE_CHECKING:
@@ -40,6 +42,61 @@ def test_a_key_stands_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text('[a]\nen = "x"\nfr = "x"')
     with pytest.raises(ValueError, match="stands twice"):
         Messages(tmp_path)
+
+
+def test_a_value_that_differs_is_told_in_each_language(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[a]\nen = "not {x}"\nfr = "pas {x}"')
+    told = Messages(tmp_path).told
+    assert told("a", x="1") == ("not 1", "pas 1")
+    assert told("a", x=Told("one", "un")) == ("not one", "pas un")
+    # no sentence is in two languages
+    assert told("a", x=Told("one", "")) == ("not one", "")
+
+
+def test_what_a_client_sent_is_never_a_place(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[a]\nen = "not {x}"\nfr = "pas {x}"')
+    assert Messages(tmp_path).told("a", x="{x.__class__}{y}").fr == "pas {x.__class__}{y}"
+
+
+def test_an_error_is_told_in_both_languages() -> None:
+    refused = Invalid(Told("wrong", "faux"), expression=("Patient.name",))
+    assert str(refused) == "wrong"
+    assert refused.issues == (error(IssueType.INVALID, "wrong", "Patient.name", french="faux"),)
+    assert refused.told == ("wrong", "faux")
+    assert Invalid("wrong", french="faux").told == ("wrong", "faux")
+    assert Invalid("wrong").told == ("wrong", "")
+
+
+@pytest.mark.parametrize(
+    ("french", "asked", "languages"),
+    [
+        ((), Language.FRENCH, ("fr",)),  # that there is nothing to say is said in French too
+        ((), Language.ENGLISH, ("en",)),
+        (("faux", "faux"), Language.FRENCH, ("fr",)),
+        (("faux", ""), Language.FRENCH, ("fr", "en")),
+        (("", ""), Language.FRENCH, ("en",)),
+        (("faux", "faux"), Language.ENGLISH, ("en",)),
+    ],
+)
+def test_an_outcome_says_in_which_languages_it_is(
+    french: tuple[str, ...], asked: Language, languages: tuple[str, ...]
+) -> None:
+    issues = [error(IssueType.VALUE, "wrong", french=one) for one in french]
+    assert languages_of(issues, asked) == languages
+    assert operation_outcome(issues, asked).get("language") == ("fr" if languages == ("fr",) else None)
+
+
+def test_a_rule_is_told_with_who_asks_for_it() -> None:
+    issue = error(IssueType.VALUE, "wrong")
+    of_fhir = replace(issue, rule="min")
+    of_profile = replace(issue, rule="obs-1", profile="https://example.org/StructureDefinition/a|1.2")
+    told = operation_outcome([issue, of_fhir, of_profile])["issue"]
+    assert isinstance(told, list)
+    assert [one.get("details") for one in told] == [
+        None,
+        {"coding": [{"system": RULES, "code": "min"}]},
+        {"coding": [{"system": "https://example.org/StructureDefinition/a", "version": "1.2", "code": "obs-1"}]},
+    ]
 
 
 def test_an_outcome_speaks_the_language_asked_for_where_it_can() -> None:

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from fhir_server.fhir.date import MAX, MIN, Interval, interval
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Compare, Moment, Order, Predicate, all_of, any_of
 from fhir_server.search.types.ordered import Covered, Relation, Wanted, relation, spans
 from fhir_server.search.values import unescape
@@ -45,9 +46,7 @@ def parse(raw: str, now: int) -> Wanted:
     prefix, text = relation(unescape(raw), "date")
     found = interval(text)
     if found is None:
-        hint = " (a plus sign must be sent as %2B)" if " " in text else ""
-        forms = "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][zone]"
-        raise Invalid(f"{text[:80]!r} is not a date of the form {forms}{hint}.")
+        raise Invalid(told("no-date", text=text[:80], hint=told("plus-sign") if " " in text else ""))
     if prefix is Relation.AP:
         found = _widened(found, now)
     return Wanted(prefix, found.low, found.high)

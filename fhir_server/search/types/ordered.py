@@ -29,6 +29,7 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Bound, End, Order, Predicate, Span, any_of
 
 Ends: TypeAlias = "tuple[End, End]"
@@ -78,7 +79,7 @@ def relation(text: str, kind: str) -> tuple[Relation, str]:
     try:
         return Relation(text[:2]), text[2:]
     except ValueError:
-        raise Invalid(f"The prefix of the {kind} {text[:80]!r} is none of {', '.join(Relation)}.") from None
+        raise Invalid(told("prefix", kind=told(kind), text=text[:80], allowed=", ".join(Relation))) from None
 
 
 def spans(parameter: str, wanted: Wanted, longest: int | None = None) -> Predicate:

@@ -17,6 +17,7 @@ from typing import Final
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import decimals, terms
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Predicate, any_of
 from fhir_server.search.types import number
 from fhir_server.search.types.ordered import Covered, Wanted, relation, spans
@@ -56,7 +57,7 @@ def parse(raw: str) -> Wanted:
             return number.wanted(prefix, text)
         case [system, code] if code:
             return number.wanted(prefix, text, f"{terms.system(system)}|{terms.bounded(code)}")
-    raise Invalid("A quantity is `number`, `number|system|code` or `number||code`; a unit needs its code.")
+    raise Invalid(told("no-quantity"))
 
 
 def predicate(parameter: str, wanted: Sequence[Wanted]) -> Predicate:

@@ -21,6 +21,7 @@ from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.reference import ID, LocalReference, local
 from fhir_server.record import pointers
 from fhir_server.search import terms
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Field, Predicate, any_of, one_of
 from fhir_server.search.types import token, uri
 from fhir_server.search.values import unescape
@@ -111,12 +112,12 @@ def parse(raw: str, targets: Sequence[str], base_url: str, modifier: str | None 
         return tuple(LocalReference(type, text) for type in ((modifier,) if modifier else targets))
     literal, bar, _ = text.partition("|")
     if _VERSION.search(literal):
-        raise Invalid("References are searched whatever version they name: ask without `/_history/`.")
+        raise Invalid(told("reference-version"))
     found = local(literal, base_url)
     if found is None:
         if modifier is None and _ABSOLUTE.fullmatch(text):
             return (text,)
-        raise Invalid(f"{_shown(text)} is not a reference: `id`, `Type/id` or an absolute URL is expected.")
+        raise Invalid(told("no-reference", text=_shown(text)))
     if found.type not in targets or (modifier is not None and found.type != modifier):
         raise Invalid(f"The parameter points to {modifier or _listed(targets)}, not to {_shown(found.type)}.")
     return (_canonical(text, base_url),) if bar else (found,)

@@ -26,6 +26,7 @@ from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json
 from fhir_server.record.elements import DIRECTORY
 from fhir_server.search import terms
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Contains, Field, Predicate, Prefix, all_of, any_of, one_of
 from fhir_server.search.values import unescape
 
@@ -116,7 +117,7 @@ def parse(raw: str, modifier: str | None = None) -> str:
     text = unescape(raw)
     folded = fold(text)
     if not folded:
-        raise Invalid("A string to search must have at least one letter, digit or sign.")
+        raise Invalid(told("string-empty"))
     if modifier == "exact":
         return text
     if len(folded) > LONGEST:

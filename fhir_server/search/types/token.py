@@ -27,6 +27,7 @@ from typing import Final
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import terms
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Field, Predicate, Prefix, any_of, negate, one_of
 from fhir_server.search.types import string
 from fhir_server.search.values import split, unescape
@@ -81,8 +82,8 @@ def parse(raw: str) -> Token:
         case [system, code] if system or code:
             return Token(system, code or None)
         case [_] | [_, _]:
-            raise Invalid("A token must have a code or a system: `code`, `system|code`, `|code` or `system|`.")
-    raise Invalid("A token has at most one bar between system and code; a bar within either is written `\\|`.")
+            raise Invalid(told("token-empty"))
+    raise Invalid(told("token-bars"))
 
 
 def parse_of_type(raw: str) -> OfType:

@@ -19,6 +19,7 @@ from typing import Final
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json
 from fhir_server.search import terms
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Field, Predicate, Prefix, any_of, one_of
 from fhir_server.search.values import unescape
 
@@ -46,7 +47,7 @@ def parse(raw: str) -> str:
     """Read one value, its escapes still in it."""
     text = unescape(raw)
     if not text:
-        raise Invalid("A uri to search must not be empty.")
+        raise Invalid(told("uri-empty"))
     return text
 
 

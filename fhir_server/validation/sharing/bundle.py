@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fhir_server.fhir.outcome import Issue, IssueType, error
+from fhir_server.fhir.outcome import Issue, IssueType, Severity
+from fhir_server.validation.messages import told
 from fhir_server.validation.sharing.profiles import (
     FOLDER,
     PDSM_PROVIDE,
@@ -24,6 +25,7 @@ from fhir_server.validation.sharing.profiles import (
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.messages import Told
 
 SUPERSEDED_PATH: Final = "DocumentReference.status"
 
@@ -56,12 +58,12 @@ def provide_of(bundle: JsonObject, entries: Sequence[Provided], *, is_publisher:
     What it declares; in care, whatever shares documents is of PDSm. A publisher's transaction with a submission set is
     one of MHD, whether it says so or not.
     """
-    told = [PROVIDES[url] for url in declared(bundle) if url in PROVIDES]
+    named = [PROVIDES[url] for url in declared(bundle) if url in PROVIDES]
     shares = any(one.is_document for one in entries)
-    if is_care and (shares or told):
+    if is_care and (shares or named):
         return PDSM_PROVIDE
-    if told:
-        return max(told, key=lambda one: one.is_french)
+    if named:
+        return max(named, key=lambda one: one.is_french)
     submits = any(one.list_type == SUBMISSION_SET for one in entries)
     return PROVIDE_MINIMAL if is_publisher and submits else None
 
@@ -85,31 +87,33 @@ def issues_of_bundle(bundle: JsonObject, entries: Sequence[Provided], provide: P
     ]
 
 
+def _broken(provide: Provide, rule: str, code: IssueType, sentence: Told, where: str) -> Issue:
+    return Issue(Severity.ERROR, code, sentence.en, (where,), sentence.fr, rule, provide.url)
+
+
 def _of_profile(bundle: JsonObject, provide: Provide) -> Iterator[Issue]:
     if provide.is_french and provide.url not in declared(bundle):
-        yield error(IssueType.REQUIRED, f"Bundle.meta.profile must name {provide.url}.", "Bundle.meta.profile")
+        sentence = told("bundle-profile", url=provide.url)
+        yield _broken(provide, "min", IssueType.REQUIRED, sentence, "Bundle.meta.profile")
 
 
 def _of_submission(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
     sets = [one for one in entries if one.list_type == SUBMISSION_SET]
     if len(sets) != 1:
-        told = "no submission set" if not sets else f"{len(sets)} submission sets"
-        yield error(
-            IssueType.REQUIRED,
-            f"The Bundle holds {told}; {provide.name} asks for one List with the code submissionset.",
-            "Bundle.entry",
+        sentence = (
+            told("several-submission-sets", number=len(sets), profile=provide.name)
+            if sets
+            else told("no-submission-set", profile=provide.name)
         )
+        yield _broken(provide, "max" if sets else "min", IssueType.REQUIRED, sentence, "Bundle.entry")
     for one in sets:
         if one.method != "POST":
-            yield error(
-                IssueType.VALUE,
-                f"A submission set is created by POST, not by {one.method} ({provide.name}).",
-                f"Bundle.entry[{one.position}].request.method",
-            )
+            sentence = told("submission-by-post", method=one.method, profile=provide.name)
+            where = f"Bundle.entry[{one.position}].request.method"
+            yield _broken(provide, "value", IssueType.VALUE, sentence, where)
     if provide.is_french and not any(one.is_document for one in entries):
-        yield error(
-            IssueType.REQUIRED, f"The Bundle holds no DocumentReference ({provide.name}: 1..*).", "Bundle.entry"
-        )
+        sentence = told("no-document", profile=provide.name)
+        yield _broken(provide, "min", IssueType.REQUIRED, sentence, "Bundle.entry")
 
 
 def _of_entries(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
@@ -118,11 +122,9 @@ def _of_entries(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue
         if one.type == "DocumentReference" and one.method == "PATCH":
             yield from _of_patch(one, provide)
         elif provide.is_french and not _belongs(one):
-            yield error(
-                IssueType.BUSINESS_RULE,
-                f"{one.method} of {one.type or 'this URL'} is no part of {provide.name}.",
-                f"Bundle.entry[{one.position}].request",
-            )
+            sentence = told("no-part", method=one.method, type=one.type or told("this-url"), profile=provide.name)
+            where = f"Bundle.entry[{one.position}].request"
+            yield _broken(provide, "slicing", IssueType.BUSINESS_RULE, sentence, where)
 
 
 def _belongs(entry: Provided) -> bool:
@@ -147,12 +149,8 @@ def _of_patch(entry: Provided, provide: Provide) -> Iterator[Issue]:
         "path": SUPERSEDED_PATH,
         "value": "superseded",
     }:
-        yield error(
-            IssueType.BUSINESS_RULE,
-            f"A document is patched here to make it superseded, and for nothing else: Parameters with one operation, "
-            f"replace {SUPERSEDED_PATH} by superseded (IHE.MHD.Patch.Parameters).",
-            f"Bundle.entry[{entry.position}].resource",
-        )
+        where = f"Bundle.entry[{entry.position}].resource"
+        yield _broken(provide, "patch", IssueType.BUSINESS_RULE, told("patch", path=SUPERSEDED_PATH), where)
 
 
 def _operation(parameters: JsonObject) -> dict[str, Json]:
@@ -161,11 +159,11 @@ def _operation(parameters: JsonObject) -> dict[str, Json]:
     if not isinstance(operations, list) or len(operations) != 1 or not isinstance(operations[0], dict):
         return {}
     parts = operations[0].get("part")
-    told: dict[str, Json] = {}
+    named: dict[str, Json] = {}
     for part in parts if isinstance(parts, list) else []:
         if isinstance(part, dict) and isinstance(name := part.get("name"), str):
-            told[name] = next((value for member, value in part.items() if member.startswith("value")), None)
-    return told
+            named[name] = next((value for member, value in part.items() if member.startswith("value")), None)
+    return named
 
 
 def _of_links(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
@@ -181,19 +179,14 @@ def _of_links(entries: Sequence[Provided], provide: Provide) -> Iterator[Issue]:
         if not one.is_document or one.resource is None:
             continue
         if one.full_url is None or one.full_url not in items:
-            yield error(
-                IssueType.BUSINESS_RULE,
-                f"This DocumentReference is not in the submission set ({provide.name}): List.entry.item must name its "
-                "fullUrl.",
-                f"Bundle.entry[{one.position}].fullUrl",
-            )
+            where = f"Bundle.entry[{one.position}].fullUrl"
+            sentence = told("not-submitted", profile=provide.name)
+            yield _broken(provide, "submission", IssueType.BUSINESS_RULE, sentence, where)
         for position, url in _contents(one.resource):
             if url.startswith("urn:") and url not in names:
-                yield error(
-                    IssueType.NOT_FOUND,
-                    f"{url[:100]} is the fullUrl of no entry: the document is not in the Bundle.",
-                    f"Bundle.entry[{one.position}].resource.content[{position}].attachment.url",
-                )
+                where = f"Bundle.entry[{one.position}].resource.content[{position}].attachment.url"
+                sentence = told("content-not-in-bundle", url=url[:100])
+                yield _broken(provide, "reference", IssueType.NOT_FOUND, sentence, where)
 
 
 def _literals(resource: JsonObject | None, element: str, member: str) -> Iterator[str]:

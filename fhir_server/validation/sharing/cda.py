@@ -11,11 +11,13 @@ from xml.parsers import expat
 
 from fhir_server.fhir.outcome import Issue, IssueType, error, warning
 from fhir_server.record.actors import actor_key, author_keys
+from fhir_server.validation.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.messages import Told
 
 NAMESPACE: Final = "urn:hl7-org:v3"
 MEDIA_TYPES: Final = frozenset({"text/xml", "application/xml"})
@@ -29,6 +31,11 @@ _DAY: Final = len("20261129")
 
 class NotWellFormed(ValueError):
     """It is no XML document, or one with a document type."""
+
+    def __init__(self, why: Told) -> None:
+        """Say why, and where."""
+        super().__init__(why.en)
+        self.why = why
 
 
 @dataclass(slots=True)
@@ -55,8 +62,9 @@ def read(data: bytes) -> Header:
     try:
         parser.Parse(data, True)  # noqa: FBT003 - there is no more to come
     except expat.ExpatError as failure:
-        told = expat.ErrorString(failure.code)
-        raise NotWellFormed(f"line {failure.lineno}, column {failure.offset + 1}: {told}") from None
+        why = expat.ErrorString(failure.code)
+        place = told("at-place", line=failure.lineno, column=failure.offset + 1, why=why)
+        raise NotWellFormed(place) from None
     finally:
         parser.StartElementHandler = parser.EndElementHandler = parser.StartDoctypeDeclHandler = None
     return reading.header
@@ -71,7 +79,7 @@ class _Reading:
         self._depth = 0
 
     def document_type(self, *_: object) -> None:
-        raise NotWellFormed("a document type (DOCTYPE) is not allowed")
+        raise NotWellFormed(told("document-type"))
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -115,29 +123,28 @@ def issues_of_content(data: bytes, document: JsonObject, persons: Collection[str
     try:
         header = read(data)
     except NotWellFormed as failure:
-        return [error(IssueType.STRUCTURE, f"The document is not well-formed XML: {failure}.", where)]
+        return [error(IssueType.STRUCTURE, told("document-not-xml", why=failure.why), where)]
     if not header.is_cda:
         return []
     issues = []
     ins = {person for person in persons if person.startswith("ins|")}
     if ins and header.patients and not header.patients & ins:
-        issues.append(_differs("the INS of recordTarget is not that of the patient", "DocumentReference.subject"))
+        issues.append(_differs(told("cda-patient"), "DocumentReference.subject"))
     types = set(_codes(document.get("type")))
     if header.code is not None and types and header.code not in types:
-        told = f"its code is {header.code[:40]}, the type of the DocumentReference is {', '.join(sorted(types))[:80]}"
-        issues.append(_differs(told, "DocumentReference.type"))
+        declared = ", ".join(sorted(types))[:80]
+        issues.append(_differs(told("cda-type", found=header.code[:40], declared=declared), "DocumentReference.type"))
     authors = set(author_keys(document))
     if header.authors and authors and not header.authors & authors:
-        issues.append(_differs("none of its authors is an author of the DocumentReference", "DocumentReference.author"))
+        issues.append(_differs(told("cda-author"), "DocumentReference.author"))
     created = _creation(document)
     if header.day is not None and created is not None and header.day != created:
-        told = f"it was made on {header.day}, by attachment.creation on {created}"
-        issues.append(_differs(told, f"{where}.creation"))
+        issues.append(_differs(told("cda-day", found=header.day, declared=created), f"{where}.creation"))
     return issues
 
 
-def _differs(what: str, where: str) -> Issue:
-    return warning(IssueType.BUSINESS_RULE, f"The CDA document says otherwise: {what}.", where)
+def _differs(sentence: Told, where: str) -> Issue:
+    return warning(IssueType.BUSINESS_RULE, sentence, where)
 
 
 def _codes(concept: Json) -> list[str]:
@@ -154,7 +161,7 @@ def _creation(document: JsonObject) -> str | None:
     contents = document.get("content")
     for content in contents if isinstance(contents, list) else []:
         attachment = content.get("attachment") if isinstance(content, dict) else None
-        told = attachment.get("creation") if isinstance(attachment, dict) else None
-        if isinstance(told, str) and len(told) >= len("2026-11-29"):
-            return told[:10].replace("-", "")
+        created = attachment.get("creation") if isinstance(attachment, dict) else None
+        if isinstance(created, str) and len(created) >= len("2026-11-29"):
+            return created[:10].replace("-", "")
     return None

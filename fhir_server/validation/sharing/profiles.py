@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
+from fhir_server.validation.messages import told
 
 MHD: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
 PDSM: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
@@ -57,11 +59,14 @@ class Profile:
     """The code of a List."""
     is_french: bool = False
     """One of PDSm: the code lists of the DMP bind."""
+    is_stored: bool = False
+    """It is asked of what is there already."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> Told:
         """As a sentence names it."""
-        return self.url.rpartition("/")[2]
+        name = self.url.rpartition("/")[2]
+        return told("stored", profile=name) if self.is_stored else Told(name, name)
 
     def of_stored(self) -> Profile:
         """What it asks of a document that is there: what was brought along lies beside it now."""
@@ -70,7 +75,7 @@ class Profile:
         counts = {path: most for path, most in self.counts.items() if path != "identifier:official"}
         counts |= {"content.attachment.data": NONE, "content.attachment.url": ONE}
         codes = {**self.codes, "status": MINIMAL.codes["status"]}
-        return replace(self, url=f"{self.url} (stored)", counts=counts, codes=codes)
+        return replace(self, is_stored=True, counts=counts, codes=codes)
 
 
 def _of(
@@ -321,8 +326,8 @@ PATCH_PARAMETERS: Final = f"{MHD}IHE.MHD.Patch.Parameters"
 def declared(resource: JsonObject) -> Iterator[str]:
     """The profiles that a resource says it follows, without versions."""
     meta = resource.get("meta")
-    told = meta.get("profile") if isinstance(meta, dict) else None
-    for one in told if isinstance(told, list) else []:
+    named = meta.get("profile") if isinstance(meta, dict) else None
+    for one in named if isinstance(named, list) else []:
         if isinstance(one, str):
             yield one.partition("|")[0]
 
@@ -333,8 +338,8 @@ def list_type(resource: JsonObject) -> str | None:
     codings = code.get("coding") if isinstance(code, dict) else None
     for coding in codings if isinstance(codings, list) else []:
         if isinstance(coding, dict) and coding.get("system") == LIST_TYPES:
-            told = coding.get("code")
-            return told if isinstance(told, str) else None
+            type = coding.get("code")
+            return type if isinstance(type, str) else None
     return None
 
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from fhir_server.fhir.outcome import Issue, IssueType, error, warning
+from fhir_server.fhir.outcome import Issue, IssueType, Severity
+from fhir_server.validation.messages import either, told
 from fhir_server.validation.sharing.profiles import EXTENSIONS, LIST_TYPES, MANY, VALUES, Profile, list_type
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.messages import Told
     from fhir_server.terminology import Terminology
 
 _NOS: Final = "https://mos.esante.gouv.fr/NOS/"
@@ -69,23 +71,32 @@ def _of_profile(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
         yield from _of_list(resource, profile)
 
 
+def _broken(profile: Profile, rule: str, code: IssueType, sentence: Told, where: str) -> Issue:
+    return Issue(Severity.ERROR, code, sentence.en, (where,), sentence.fr, rule, profile.url)
+
+
+def _of_dmp(rule: str, code: IssueType, sentence: Told, where: str, severity: Severity = Severity.ERROR) -> Issue:
+    """What no profile states, but the DMP."""
+    return Issue(severity, code, sentence.en, (where,), sentence.fr, rule)
+
+
 def _of_counts(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
     for path, (least, most) in profile.counts.items():
         for where, number in _counted(resource, path, profile.type):
             if number < least:
-                told = f"{where} is missing" if number == 0 else f"{where} stands {number} times"
-                yield error(IssueType.REQUIRED, f"{told}; {profile.name} asks for {_range(least, most)}.", where)
+                sentence = _count("too-few" if number else "missing", where, number, profile, (least, most))
+                yield _broken(profile, "min", IssueType.REQUIRED, sentence, where)
             elif number > most:
-                told = f"{where} may not be given" if most == 0 else f"{where} stands {number} times"
-                yield error(IssueType.STRUCTURE, f"{told}; {profile.name} allows {_range(least, most)}.", where)
+                sentence = _count("too-many" if most else "not-allowed", where, number, profile, (least, most))
+                yield _broken(profile, "max", IssueType.STRUCTURE, sentence, where)
 
 
 def _of_values(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
     for path, codes in profile.codes.items():
         for where, value in _values(resource, path, profile.type):
             if value not in codes:
-                expected = " or ".join(sorted(codes))
-                yield error(IssueType.CODE_INVALID, f"{where} must be {expected} ({profile.name}).", where)
+                sentence = told("must-be", element=where, expected=either(sorted(codes)), profile=profile.name)
+                yield _broken(profile, "value", IssueType.CODE_INVALID, sentence, where)
     yield from _of_contained(resource, profile)
     yield from _of_extensions(resource, profile)
 
@@ -101,12 +112,17 @@ def _of_contained(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
         for where, value in _values(resource, path, profile.type):
             literal = value.get("reference") if isinstance(value, dict) else None
             if not isinstance(literal, str) or not literal.startswith("#"):
-                sentence = f"{where} must refer to a resource that is contained ({profile.name})."
-                yield error(IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
+                sentence = told("must-be-contained", element=where, profile=profile.name)
+                yield _broken(profile, "aggregation", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
             elif allowed and literal in types and types[literal] not in allowed:
-                expected = " or ".join(sorted(allowed))
-                sentence = f"{where} refers to a contained {types[literal]}; {profile.name} asks for {expected}."
-                yield error(IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
+                sentence = told(
+                    "contained-of-another-type",
+                    element=where,
+                    found=types[literal],
+                    profile=profile.name,
+                    expected=either(sorted(allowed)),
+                )
+                yield _broken(profile, "target", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
 
 
 def _of_extensions(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
@@ -114,27 +130,22 @@ def _of_extensions(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
         expected = VALUES.get(str(value.get("url"))) if isinstance(value, dict) else None
         if expected is not None and isinstance(value, dict) and expected not in value:
             name = str(value["url"]).rpartition("/")[2]
-            yield error(IssueType.STRUCTURE, f"{where}: {name} holds a {expected} ({profile.name}).", where)
+            sentence = told("extension-value", element=where, name=name, expected=expected, profile=profile.name)
+            yield _broken(profile, "type", IssueType.STRUCTURE, sentence, where)
 
 
 def _of_list(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
     if list_type(resource) != profile.list_type:
-        yield error(
-            IssueType.CODE_INVALID,
-            f"List.code must be {profile.list_type} of {LIST_TYPES} ({profile.name}).",
-            "List.code",
-        )
+        sentence = told("list-code", code=profile.list_type, system=LIST_TYPES, profile=profile.name)
+        yield _broken(profile, "value", IssueType.CODE_INVALID, sentence, "List.code")
     for where, value in _values(resource, "entry.item", "List"):
         literal = value.get("reference") if isinstance(value, dict) else None
         if isinstance(literal, str) and "/" in literal:
             referred = literal.rstrip("/").split("/")[-2]
             if referred[:1].isupper() and referred not in profile.items:
-                allowed = " or ".join(sorted(profile.items))
-                yield error(
-                    IssueType.BUSINESS_RULE,
-                    f"{where} refers to a {referred}; {profile.name} holds {allowed}.",
-                    f"{where}.reference",
-                )
+                allowed = either(sorted(profile.items))
+                sentence = told("list-item", element=where, found=referred, profile=profile.name, expected=allowed)
+                yield _broken(profile, "target", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
 
 
 def _of_the_dmp(document: JsonObject, terminology: Terminology) -> Iterator[Issue]:
@@ -143,16 +154,22 @@ def _of_the_dmp(document: JsonObject, terminology: Terminology) -> Iterator[Issu
         for where, value in _values(document, path, "DocumentReference"):
             codings = list(_codings(value))
             if not any(terminology.member(value_set, system, code) for system, code in codings):
-                told = ", ".join(f"{system}|{code}" for system, code in codings)[:200] or "no code"
+                codes = ", ".join(f"{system}|{code}" for system, code in codings)[:200]
                 name = value_set.rpartition("/")[2]
-                yield error(IssueType.CODE_INVALID, f"{where}: {told} is not in {name}.", where)
+                sentence = (
+                    told("not-in-value-set", element=where, codes=codes, value_set=name)
+                    if codes
+                    else told("without-code", element=where, value_set=name)
+                )
+                yield _of_dmp("binding", IssueType.CODE_INVALID, sentence, where)
     yield from _of_labels(document, terminology)
     yield from _of_class(document, terminology)
     for where, value in _values(document, "content.attachment.contentType", "DocumentReference"):
         media = value.partition(";")[0].strip().lower() if isinstance(value, str) else ""
         if media not in MEDIA_TYPES:
             allowed = ", ".join(sorted(MEDIA_TYPES))
-            yield error(IssueType.NOT_SUPPORTED, f"{where}: {value!r} is not shared; allowed are {allowed}.", where)
+            sentence = told("media-type", element=where, found=value, allowed=allowed)
+            yield _of_dmp("media-type", IssueType.NOT_SUPPORTED, sentence, where)
     yield from _of_names(document)
 
 
@@ -161,14 +178,14 @@ def _of_names(document: JsonObject) -> Iterator[Issue]:
     for where, value in _values(document, "masterIdentifier", "DocumentReference"):
         master: JsonObject = value if isinstance(value, dict) else {}
         if "system" in master and master["system"] != URI:
-            yield error(IssueType.VALUE, f"{where}.system must be {URI} (PDSm).", f"{where}.system")
+            sentence = told("master-identifier-system", element=where, expected=URI)
+            yield _of_dmp("value", IssueType.VALUE, sentence, f"{where}.system")
         elif "value" in master and not _is_urn(master["value"]):
-            sentence = f"{where}.value must begin with urn:oid: or urn:uuid: (PDSm)."
-            yield error(IssueType.VALUE, sentence, f"{where}.value")
+            sentence = told("master-identifier-value", element=where)
+            yield _of_dmp("value", IssueType.VALUE, sentence, f"{where}.value")
     for where, value in _values(document, "content.attachment.url", "DocumentReference"):
         if not isinstance(value, str) or not _PLACE.fullmatch(value):
-            sentence = f"{where} must be Binary/[id] or Bundle/[id] of this server, or an absolute http(s) URL."
-            yield error(IssueType.VALUE, sentence, where)
+            yield _of_dmp("value", IssueType.VALUE, told("place", element=where), where)
 
 
 def _is_urn(value: Json) -> bool:
@@ -183,15 +200,12 @@ def _of_labels(document: JsonObject, terminology: Terminology) -> Iterator[Issue
             if terminology.member(CONFIDENTIALITY, system, code):
                 continue
             if _is_mistyped(system):
-                yield warning(
-                    IssueType.CODE_INVALID,
-                    f"{at}: {system} is not a code system; the visibility codes are those of "
-                    "TRE_A07-StatutVisibiliteDocument, and N, R and V those of TRE_A08-HL7Confidentiality. This label "
-                    "is kept as it is, and says nothing.",
-                    f"{at}.system",
-                )
+                sentence = told("mistyped-system", element=at, system=system)
+                yield _of_dmp("binding", IssueType.CODE_INVALID, sentence, f"{at}.system", Severity.WARNING)
             elif is_confidentiality(system, terminology):
-                yield error(IssueType.CODE_INVALID, f"{at}: {code} is not in {CONFIDENTIALITY.rpartition('/')[2]}.", at)
+                name = CONFIDENTIALITY.rpartition("/")[2]
+                sentence = told("not-in-value-set", element=at, codes=code, value_set=name)
+                yield _of_dmp("binding", IssueType.CODE_INVALID, sentence, at)
 
 
 def _is_mistyped(system: str) -> bool:
@@ -216,15 +230,12 @@ def _of_class(document: JsonObject, terminology: Terminology) -> Iterator[Issue]
         if (found := terminology.translate(CLASS_OF_TYPE, system, code)) is not None
     }
     for where, value in _values(document, "category", "DocumentReference"):
-        told = {(terminology.system(system), code) for system, code in _codings(value)}
+        given = {(terminology.system(system), code) for system, code in _codings(value)}
         wanted = {(terminology.system(one.system), one.code) for one in expected}
-        if wanted and not told & wanted:
+        if wanted and not given & wanted:
             codes = ", ".join(sorted(one.code for one in expected))
-            yield error(
-                IssueType.BUSINESS_RULE,
-                f"{where}: a document of this type is of category {codes} ({CLASS_OF_TYPE.rpartition('/')[2]}).",
-                where,
-            )
+            sentence = told("category-of-type", element=where, codes=codes, map=CLASS_OF_TYPE.rpartition("/")[2])
+            yield _of_dmp("category-of-type", IssueType.BUSINESS_RULE, sentence, where)
 
 
 def _codings(value: Json) -> Iterator[tuple[str, str]]:
@@ -237,6 +248,11 @@ def _codings(value: Json) -> Iterator[tuple[str, str]]:
             system, code = coding.get("system"), coding.get("code")
             if isinstance(code, str):
                 yield (system if isinstance(system, str) else "", code)
+
+
+def _count(key: str, where: str, number: int, profile: Profile, bounds: tuple[int, int]) -> Told:
+    values = {"number": number} if key in ("too-few", "too-many") else {}
+    return told(key, element=where, profile=profile.name, range=_range(*bounds), **values)
 
 
 def _range(least: int, most: int) -> str:

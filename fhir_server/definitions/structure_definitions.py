@@ -78,8 +78,8 @@ class StructureDefinitions:
     def __init__(self, base: Mapping[str, JsonObject], own: Iterable[JsonObject] = ()) -> None:
         """``own`` come on top of those of the standard.
 
-        :class:`BadProfile` where one is no StructureDefinition, or where two have the same URL and version: one of them
-        would silently not be used.
+        :class:`BadProfile` where one is no StructureDefinition or has the URL of a type of the standard, or where two
+        have the same URL and version: one of them would silently not be used.
         """
         self._base = base
         self._own: dict[str, JsonObject] = {}
@@ -89,16 +89,21 @@ class StructureDefinitions:
         """By canonical of a made tree: the URLs that were looked up for it."""
         self._making: dict[str, set[str]] = {}
         """Those being made now, outermost first, with what was looked up for them so far."""
+        given: set[str] = set()
         for definition in own:
             canonical = canonical_of(definition)
-            if canonical in self._own:
+            if canonical in given:
                 raise BadProfile(canonical, "", "two definitions have this URL and version.")
+            given.add(canonical)
             self._add(definition)
 
     def _add(self, definition: JsonObject) -> None:
-        canonical = canonical_of(definition)
+        canonical, url = canonical_of(definition), str(definition["url"])
+        if url in self._base and self._base[url].get("derivation") != "constraint":
+            # Everything builds on the types: who could define Patient anew could lift what any profile asks.
+            raise BadProfile(canonical, "", "it is a type of the standard, which cannot be defined anew.")
         self._own[canonical] = definition
-        self._own[str(definition["url"])] = definition
+        self._own[url] = definition
 
     def extended(self, more: Iterable[JsonObject]) -> StructureDefinitions:
         """The same with others on top: one that has a known URL and version takes its place, a new version is added.

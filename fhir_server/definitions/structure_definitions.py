@@ -15,7 +15,6 @@ import msgspec
 
 from fhir_server.definitions import rows, snapshots
 from fhir_server.definitions.bad_profile import BadProfile
-from fhir_server.definitions.constraining import Contradiction
 from fhir_server.definitions.differentials import objects
 from fhir_server.definitions.load import committed
 from fhir_server.definitions.snapshot_tree import Node, elements_of, planted
@@ -205,24 +204,19 @@ def canonical_of(definition: JsonObject) -> str:
 
 def _grown(definition: JsonObject, known: snapshots.Known) -> Node:
     """A type has its snapshot; of a profile it is made, for what is published may be made by other rules."""
-    constraint = definition.get("derivation") == "constraint"
+    canonical, constraint = canonical_of(definition), definition.get("derivation") == "constraint"
     published = definition.get("snapshot")
     try:
         if constraint and "differential" in definition:
-            return snapshots.grown(definition, known)
+            return snapshots.grown(canonical, definition, known)
         if isinstance(published, dict):
             return planted(objects(published.get("element")), str(definition["url"]))
-    except Contradiction as wrong:
-        raise BadProfile(canonical_of(definition), "", str(wrong)) from None
     except BadProfile:
         raise
     except ValueError as wrong:
-        raise BadProfile(canonical_of(definition), "", str(wrong)) from None
-    raise BadProfile(
-        canonical_of(definition),
-        "",
-        "it has no differential." if constraint else "it is no constraint on a type, and has no snapshot.",
-    )
+        raise BadProfile(canonical, "", str(wrong)) from None
+    lacking = "it has no differential." if constraint else "it is no constraint on a type, and has no snapshot."
+    raise BadProfile(canonical, "", lacking)
 
 
 def _snapshot(definition: JsonObject, tree: Node) -> Snapshot:

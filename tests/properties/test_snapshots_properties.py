@@ -94,7 +94,9 @@ NAMES = [
     "x",
 ]
 STEPS = st.tuples(st.sampled_from(NAMES), st.sampled_from(["", "", ":a", ":a/b", ":valueQuantity"])).map("".join)
-ODD = st.sampled_from([None, 0, 1, "", "1", "*", [], {}, [{}], [{"code": "Quantity"}], {"rules": "open"}, ["a"], True])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 0, 1, "", "1", "*", [], {}, [{}], [{"code": "Quantity"}], {"rules": "open"}, ["a"], True]
+)
 MEMBERS = st.sampled_from(
     [
         "min",

@@ -219,6 +219,10 @@ def test_a_base_that_cannot_be_one(changed: dict[str, Any], why: str) -> None:
     assert (refusal.path, refusal.why) == ("", why)
 
 
+def test_the_version_of_what_is_wrong_is_told() -> None:
+    assert refused(profile("Patient", {"id": "Patient.surname"}, version="2")).profile == OURS + "p|2"
+
+
 def test_bases_in_a_circle() -> None:
     a, b = profile("Patient", name="a", base=OURS + "b"), profile("Patient", name="b", base=OURS + "a")
     refusal = refused(a, b)

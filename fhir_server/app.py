@@ -33,9 +33,11 @@ from fhir_server.audit.journal import Journal
 from fhir_server.consent import acts, habilitation
 from fhir_server.consent.circumstances import Law
 from fhir_server.consent.complete import must_be_complete
+from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.load import load
 from fhir_server.definitions.operations import read_operations
 from fhir_server.definitions.profiles import read_definitions, search_parameter
+from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions, canonical_of
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability
@@ -47,6 +49,7 @@ from fhir_server.http.shortcut import Shortcut
 from fhir_server.identity.development import DevelopmentIssuer
 from fhir_server.identity.keys import TrustedIssuer
 from fhir_server.identity.token import Verifier
+from fhir_server.interactions.definitional import Profiles
 from fhir_server.interactions.directory import Directory
 from fhir_server.interactions.exchange import Server
 from fhir_server.interactions.paging import PageTokens
@@ -73,6 +76,7 @@ from fhir_server.store.trail import Trail
 from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import Writing
 from fhir_server.terminology import Terminology
+from fhir_server.validation.profiles.checks import ProfileChecks
 from fhir_server.validation.structure import Validator
 
 if TYPE_CHECKING:
@@ -113,6 +117,7 @@ class _Declared:
     terminology: Terminology
     law: Law
     capability: capability.Capability
+    profiles: Profiles
     published: tuple[JsonObject, ...]
     """The definitions that are served as resources."""
 
@@ -211,7 +216,45 @@ def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Decl
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         profiles=_profiles([*shipped, *installed]),
     )
-    return _Declared(definitions, parameters, terminology, law, promised, _published([*shipped, *installed]))
+    profiles = _checked([*shipped, *installed], definitions, terminology)
+    _must_be_known(settings, profiles.definitions)
+    return _Declared(definitions, parameters, terminology, law, promised, profiles, _published([*shipped, *installed]))
+
+
+def _checked(known: Sequence[Definition], definitions: Definitions, terminology: Terminology) -> Profiles:
+    """The profiles, compiled; one that cannot be stops the start, with its file and the element."""
+    # what is shipped comes last: it is meant where no version is named, and of two with one version it is taken
+    listed = [one for one in reversed(known) if one.type == "StructureDefinition"]
+    files = {_canonical(one): one for one in listed}
+    checks = ProfileChecks(
+        StructureDefinitions(base_definitions(), [one.resource for one in files.values()]), definitions, terminology
+    )
+    for canonical, one in files.items():
+        if one.resource.get("derivation") == "constraint":
+            try:
+                checks.check(canonical)
+            except BadProfile as wrong:
+                message = f"{one.file} is not a profile that can be used: {wrong}"
+                raise ValueError(message) from None
+    return Profiles(checks, lambda wider: ProfileChecks(wider, definitions, terminology))
+
+
+def _canonical(one: Definition) -> str:
+    try:
+        return canonical_of(one.resource)
+    except BadProfile as wrong:
+        message = f"{one.file} is not a profile that can be used: {wrong}"
+        raise ValueError(message) from None
+
+
+def _must_be_known(settings: Settings, known: StructureDefinitions) -> None:
+    """Raise for a profile that is demanded and not there, or of another type: nobody could satisfy it."""
+    for type, urls in settings.required_profiles.items():
+        for url in urls:
+            found = known.get(url)
+            if found is None or found.get("type") != type:
+                message = f"The setting required_profiles is wrong: {url} is no profile of {type} that is known here."
+                raise ValueError(message)
 
 
 def _search_parameters(known: Sequence[Definition]) -> list[SearchParameter]:
@@ -320,6 +363,8 @@ async def _server(
         definitions=declared.definitions,
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
+        profiles=declared.profiles,
+        required_profiles=settings.required_profiles,
         redaction=Redaction(declared.definitions, settings.base_url),
         subsetter=Subsetter(declared.definitions),
         terminology=declared.terminology,

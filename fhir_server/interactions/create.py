@@ -32,8 +32,9 @@ from fhir_server.interactions.prepare import (
 )
 from fhir_server.interactions.publishing import Beside, announced, compared, replaced_by, take_documents
 from fhir_server.interactions.read import read
-from fhir_server.interactions.sharing import found_by_profiles, make_labels_regular, must_have_passed
+from fhir_server.interactions.sharing import make_labels_regular, must_have_passed
 from fhir_server.interactions.shown import as_shown
+from fhir_server.interactions.validating import found_wrong
 from fhir_server.record.elements import ELEMENTS
 from fhir_server.record.facts import UNKNOWN_RECORD
 from fhir_server.store.document import bucket_of, document, keeps_records, new_id, stamp
@@ -113,7 +114,7 @@ async def store_new(
         records = [owned["record"]] if owned["record"] is not None else []
     else:
         # under an id of the client's nothing is published: a test client puts there what it likes (ADR 0032)
-        wrong = found_by_profiles(exchange, draft, binding=id is None)
+        wrong = await found_wrong(exchange, draft, binding=id is None)
         carried = take_documents(exchange, draft) if id is None else ()
         facts, records = await place(exchange, draft, id or "", act)
         mask_by_default(exchange, draft, facts)

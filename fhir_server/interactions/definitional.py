@@ -93,9 +93,7 @@ async def with_definition(exchange: Exchange, definition: JsonObject) -> tuple[P
     return profiles.beside({**beside, canonical: definition}), canonical
 
 
-async def _stored(
-    exchange: Exchange, canonicals: Iterable[str], known: StructureDefinitions
-) -> dict[str, JsonObject]:
+async def _stored(exchange: Exchange, canonicals: Iterable[str], known: StructureDefinitions) -> dict[str, JsonObject]:
     """The stored definitions of what is not known, and of what these rest on in turn."""
     found: dict[str, JsonObject] = {}
     sought: set[str] = set()

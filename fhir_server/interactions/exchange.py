@@ -23,7 +23,7 @@ from fhir_server.record.labels import INVISIBLE, INVISIBLE_PATIENT
 from fhir_server.store.document import records_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import timedelta, tzinfo
 
     from fhir_server.audit.access import Agent
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fhir_server.consent.circumstances import Circumstances, Law
     from fhir_server.definitions.tables import Definitions
     from fhir_server.identity.requester import Requester
+    from fhir_server.interactions.definitional import Profiles
     from fhir_server.interactions.directory import Directory
     from fhir_server.interactions.natively import Natively, Raw
     from fhir_server.interactions.paging import PageTokens
@@ -70,6 +71,7 @@ class Server:
     definitions: Definitions
     parameters: Parameters
     validator: Validator
+    profiles: Profiles
     redaction: Redaction
     subsetter: Subsetter
     terminology: Terminology
@@ -86,6 +88,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    required_profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By type, profiles of which one must be declared (`settings.required_profiles`)."""
     deletes_several: bool = False
     """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True

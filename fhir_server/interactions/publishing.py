@@ -32,7 +32,7 @@ from fhir_server.store.document import bucket_of, document, new_id, stamp
 from fhir_server.store.keys import Scope
 from fhir_server.validation.sharing.cda import MEDIA_TYPES as XML
 from fhir_server.validation.sharing.cda import issues_of_content
-from fhir_server.validation.sharing.profiles import SIMPLIFIED, carries_data
+from fhir_server.validation.sharing.profiles import PDSM_SIMPLIFIED, SIMPLIFIED, carries_data
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -112,8 +112,7 @@ def take_documents(exchange: Exchange, draft: Draft) -> tuple[Carried, ...]:
 
 
 def _publishes(exchange: Exchange, draft: Draft) -> bool:
-    asked = {SIMPLIFIED.counts["content.attachment.data"]}
-    return any(one.counts.get("content.attachment.data") in asked for one in profiles_of(exchange, draft.resource))
+    return any(one in (SIMPLIFIED, PDSM_SIMPLIFIED) for one in profiles_of(exchange, draft.resource))
 
 
 def _decoded(encoded: Json, where: str) -> bytes:

@@ -8,12 +8,11 @@ is written with a document, its content and the document it replaces, is in `int
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import NotAllowed, Unprocessable
-from fhir_server.fhir.outcome import IssueType, Severity, fails, information
+from fhir_server.fhir.outcome import IssueType, fails, information
 from fhir_server.identity.requester import Realm
 from fhir_server.interactions.messages import told
 from fhir_server.validation.sharing.profiles import (
@@ -30,7 +29,7 @@ from fhir_server.validation.sharing.profiles import (
     declared,
     list_type,
 )
-from fhir_server.validation.sharing.rules import is_confidentiality, issues_of
+from fhir_server.validation.sharing.rules import is_confidentiality
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -73,32 +72,6 @@ def _in_care(resource: JsonObject) -> Iterator[Profile]:
 def is_of_the_dmp(exchange: Exchange, resource: JsonObject) -> bool:
     """Whether the rules of PDSm bind it."""
     return any(one.is_french for one in profiles_of(exchange, resource))
-
-
-def found_by_profiles(exchange: Exchange, draft: Draft, *, binding: bool = True) -> list[Issue]:
-    """Everything that the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
-    profiles = profiles_of(exchange, draft.resource)
-    found = issues_of(draft.resource, profiles, exchange.server.terminology) if profiles else []
-    return found if binding else _as_warnings(found)
-
-
-def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, binding: bool) -> list[Issue]:
-    """What the profiles of a resource find wrong that was not wrong ``before``.
-
-    What was stored by other rules can still be masked, archived, or mended piece by piece.
-    """
-    profiles = profiles_of(exchange, draft.resource) or profiles_of(exchange, before)
-    profiles = tuple(one.of_stored() for one in profiles)
-    if not profiles:
-        return []
-    terminology = exchange.server.terminology
-    known = set(issues_of(before, profiles, terminology))
-    found = [one for one in issues_of(draft.resource, profiles, terminology) if one not in known]
-    return found if binding else _as_warnings(found)
-
-
-def _as_warnings(found: Sequence[Issue]) -> list[Issue]:
-    return [replace(one, severity=Severity.WARNING) if one.severity is Severity.ERROR else one for one in found]
 
 
 def must_have_passed(draft: Draft, found: Sequence[Issue]) -> None:

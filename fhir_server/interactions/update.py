@@ -48,12 +48,12 @@ from fhir_server.interactions.prepare import (
 from fhir_server.interactions.publishing import compared
 from fhir_server.interactions.sharing import (
     is_deletion,
-    made_wrong,
     make_labels_regular,
     must_be_metadata,
     must_have_passed,
 )
 from fhir_server.interactions.shown import as_shown, unseen, with_data
+from fhir_server.interactions.validating import made_wrong
 from fhir_server.interactions.withdrawing import must_be_his_to_delete, withdraw
 from fhir_server.record.closure import CLOSING
 from fhir_server.record.consents import ConsentFact, policy_of
@@ -271,7 +271,7 @@ async def prepared(exchange: Exchange, draft: Draft, facts: Facts, old: Stored, 
     if draft.type == "Binary" and not await is_same_data(exchange, draft, old):
         changed.add("data")
     if changed:
-        found = made_wrong(exchange, draft, before, binding=not exchange.is_conformance)
+        found = await made_wrong(exchange, draft, before, binding=not exchange.is_conformance)
         if "content" in changed and not exchange.is_conformance:
             found += await compared(exchange, draft, facts, ())
         must_have_passed(draft, found)

@@ -1,14 +1,16 @@
-"""Looks at one resource by its profiles, and tells everything that is wrong, each with the profile that says so."""
+"""What the DMP asks of a DocumentReference beside the profiles of the guides: its code lists, labels and media types.
+
+The guides only prefer the lists; the DMP demands them (ADR 0032). What profiles state is in `validation.profiles`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import Issue, IssueType, Severity
-from fhir_server.validation.messages import either, told
-from fhir_server.validation.sharing.profiles import EXTENSIONS, LIST_TYPES, MANY, VALUES, Profile, list_type
+from fhir_server.validation.messages import told
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
@@ -52,100 +54,14 @@ _PLACE: Final = re.compile(
 """Where a document may lie: TD3.2; within a Bundle, under the name of another entry."""
 
 
-def issues_of(resource: JsonObject, profiles: Sequence[Profile], terminology: Terminology) -> list[Issue]:
-    """What is wrong with a resource by these profiles; each defect once."""
-    found: dict[tuple[str, tuple[str, ...]], Issue] = {}
-    for profile in sorted(profiles, key=lambda one: not one.is_french):
-        for issue in _of_profile(resource, profile):
-            found.setdefault((issue.code, issue.expression), issue)
-    if any(profile.is_french for profile in profiles) and resource.get("resourceType") == "DocumentReference":
-        for issue in _of_the_dmp(resource, terminology):
-            found.setdefault((issue.code, issue.expression), issue)
-    return list(found.values())
-
-
-def _of_profile(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    yield from _of_counts(resource, profile)
-    yield from _of_values(resource, profile)
-    if profile.list_type is not None:
-        yield from _of_list(resource, profile)
-
-
-def _broken(profile: Profile, rule: str, code: IssueType, sentence: Told, where: str) -> Issue:
-    return Issue(Severity.ERROR, code, sentence.en, (where,), sentence.fr, rule, profile.url)
+def issues_of_the_dmp(document: JsonObject, terminology: Terminology) -> list[Issue]:
+    """What is wrong with a DocumentReference by the rules of the DMP, which no profile of the guides states."""
+    return list(_of_the_dmp(document, terminology))
 
 
 def _of_dmp(rule: str, code: IssueType, sentence: Told, where: str, severity: Severity = Severity.ERROR) -> Issue:
     """What no profile states, but the DMP."""
     return Issue(severity, code, sentence.en, (where,), sentence.fr, rule)
-
-
-def _of_counts(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    for path, (least, most) in profile.counts.items():
-        for where, number in _counted(resource, path, profile.type):
-            if number < least:
-                sentence = _count("too-few" if number else "missing", where, number, profile, (least, most))
-                yield _broken(profile, "min", IssueType.REQUIRED, sentence, where)
-            elif number > most:
-                sentence = _count("too-many" if most else "not-allowed", where, number, profile, (least, most))
-                yield _broken(profile, "max", IssueType.STRUCTURE, sentence, where)
-
-
-def _of_values(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    for path, codes in profile.codes.items():
-        for where, value in _values(resource, path, profile.type):
-            if value not in codes:
-                sentence = told("must-be", element=where, expected=either(sorted(codes)), profile=profile.name)
-                yield _broken(profile, "value", IssueType.CODE_INVALID, sentence, where)
-    yield from _of_contained(resource, profile)
-    yield from _of_extensions(resource, profile)
-
-
-def _of_contained(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    parts = resource.get("contained")
-    types = {
-        f"#{part.get('id')}": part.get("resourceType")
-        for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict)
-    }
-    for path, allowed in sorted(profile.contained.items()):
-        for where, value in _values(resource, path, profile.type):
-            literal = value.get("reference") if isinstance(value, dict) else None
-            if not isinstance(literal, str) or not literal.startswith("#"):
-                sentence = told("must-be-contained", element=where, profile=profile.name)
-                yield _broken(profile, "aggregation", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
-            elif allowed and literal in types and types[literal] not in allowed:
-                sentence = told(
-                    "contained-of-another-type",
-                    element=where,
-                    found=types[literal],
-                    profile=profile.name,
-                    expected=either(sorted(allowed)),
-                )
-                yield _broken(profile, "target", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
-
-
-def _of_extensions(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    for where, value in _values(resource, "extension", profile.type):
-        expected = VALUES.get(str(value.get("url"))) if isinstance(value, dict) else None
-        if expected is not None and isinstance(value, dict) and expected not in value:
-            name = str(value["url"]).rpartition("/")[2]
-            sentence = told("extension-value", element=where, name=name, expected=expected, profile=profile.name)
-            yield _broken(profile, "type", IssueType.STRUCTURE, sentence, where)
-
-
-def _of_list(resource: JsonObject, profile: Profile) -> Iterator[Issue]:
-    if list_type(resource) != profile.list_type:
-        sentence = told("list-code", code=profile.list_type, system=LIST_TYPES, profile=profile.name)
-        yield _broken(profile, "value", IssueType.CODE_INVALID, sentence, "List.code")
-    for where, value in _values(resource, "entry.item", "List"):
-        literal = value.get("reference") if isinstance(value, dict) else None
-        if isinstance(literal, str) and "/" in literal:
-            referred = literal.rstrip("/").split("/")[-2]
-            if referred[:1].isupper() and referred not in profile.items:
-                allowed = either(sorted(profile.items))
-                sentence = told("list-item", element=where, found=referred, profile=profile.name, expected=allowed)
-                yield _broken(profile, "target", IssueType.BUSINESS_RULE, sentence, f"{where}.reference")
 
 
 def _of_the_dmp(document: JsonObject, terminology: Terminology) -> Iterator[Issue]:
@@ -250,39 +166,7 @@ def _codings(value: Json) -> Iterator[tuple[str, str]]:
                 yield (system if isinstance(system, str) else "", code)
 
 
-def _count(key: str, where: str, number: int, profile: Profile, bounds: tuple[int, int]) -> Told:
-    values = {"number": number} if key in ("too-few", "too-many") else {}
-    return told(key, element=where, profile=profile.name, range=_range(*bounds), **values)
-
-
-def _range(least: int, most: int) -> str:
-    return f"{least}..{'*' if most >= MANY else most}"
-
-
 # Paths
-
-
-def _counted(resource: JsonObject, path: str, type: str) -> Iterator[tuple[str, int]]:
-    """How often the last element of a path stands, below each of those before it that are there."""
-    before, _, last = path.rpartition(".")
-    name, _, slice = last.partition(":")
-    holders = _values(resource, before, type) if before else iter([(type, resource)])
-    counts = _counting(name, slice)
-    for where, holder in holders:
-        if isinstance(holder, dict):
-            yield f"{where}.{name}", counts(holder.get(name))
-
-
-def _counting(name: str, slice: str) -> Callable[[Json], int]:
-    if not slice:
-        return lambda value: len(value) if isinstance(value, list) else int(value is not None)
-    member, wanted = ("url", EXTENSIONS[slice]) if name == "extension" else ("use", slice)
-
-    def count(value: Json) -> int:
-        elements = value if isinstance(value, list) else []
-        return sum(isinstance(one, dict) and one.get(member) == wanted for one in elements)
-
-    return count
 
 
 def _values(resource: JsonObject, path: str, type: str) -> Iterator[tuple[str, Json]]:

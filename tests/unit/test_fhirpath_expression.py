@@ -73,7 +73,7 @@ def values(text: str) -> list[Json]:
 PATHS: Final[list[tuple[str, list[Json]]]] = [
     ("id", ["p"]),
     ("Patient.id", ["p"]),
-    ("Practitioner.id", []),
+    ("Resource.id | DomainResource.id", ["p"]),
     ("name.family", ["Martin", "Durand"]),
     ("name.given", ["Anne", None, "Anne"]),
     ("name.given.where(hasValue())", ["Anne", "Anne"]),
@@ -121,7 +121,7 @@ def test_a_path_gives_the_elements(text: str, expected: list[Json]) -> None:
 
 def test_the_whole_resource_has_all_its_descendants() -> None:
     """Nothing is left out, and the type of the resource is no element."""
-    assert values("descendants().count()") == [45]
+    assert values("descendants().count()") == [60]
 
 
 def test_decimals_are_exact() -> None:

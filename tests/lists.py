@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_server.terminology import Terminology
+from fhir_server.terminology.catalogue import Catalogue, nothing
 from fhir_server.terminology.resources import read
-from fhir_server.terminology.terminology import _index
+from fhir_server.terminology.terminology import index
 
 
-def terminology_of(*resources: dict[str, Any]) -> Terminology:
-    """A terminology of these resources, as a folder of their files would give it."""
-    return _index([read(json.dumps(each).encode()) for each in resources])
+def terminology_of(*resources: dict[str, Any], others: Catalogue | None = None) -> Terminology:
+    """A terminology of these resources, as a folder of their files would give it, and of no others."""
+    return index([read(json.dumps(each).encode()) for each in resources], others or Catalogue(nothing))
 
 
 def code_system(url: str, *concepts: dict[str, Any] | str, **more: Any) -> dict[str, Any]:

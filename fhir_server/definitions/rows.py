@@ -16,6 +16,8 @@ COMPARTMENTS = "compartments.json"
 ELEMENTS = "elements.json.gz"
 """StructureDefinitions as FHIR JSON, one a line, ordered by URL. The first line is the list of the URLs, so that one
 definition is decoded without the others. Types have a snapshot, profiles and extensions a differential."""
+TERMINOLOGY = "terminology.json.gz"
+"""The code systems and value sets of the package: a JSON array of resources, one a line. `terminology` reads it."""
 MANIFEST = "manifest.json"
 
 SEARCH_PARAMETER_URL = "http://hl7.org/fhir/SearchParameter/"

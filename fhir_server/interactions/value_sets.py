@@ -2,14 +2,14 @@
 
 https://hl7.org/fhir/R4/search.html#modifiers: ``:in``, ``:not-in``, ``:above``, ``:below``
 
-A stored ValueSet is found by its URL or its id, through the gate; what it imports, and the CodeSystem of a code, in the
-same way.
+The server's own lists come first. A stored ValueSet is found by its URL or its id, through the gate; what it imports,
+and the CodeSystem of a code, in the same way.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
@@ -17,8 +17,9 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.search.types import token
 from fhir_server.store.ordering import BY_ID
-from fhir_server.terminology import NotExpandable, expand
+from fhir_server.terminology import Codes, NotExpandable, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.search.types.token import Token
     from fhir_server.search.visible import Visible
-    from fhir_server.terminology import Codes, Lookup
+    from fhir_server.terminology import Lookup
+
+_Told = TypeVar("_Told")
 
 _MOST_IMPORTED: Final = 50
 """Resources that one value set or hierarchy may rest on."""
@@ -36,26 +39,29 @@ _MOST_IMPORTED: Final = 50
 async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
     """What the value set of this URL holds, or of this ``ValueSet/id``; 400 for one that is unknown or too large."""
     terminology = exchange.server.terminology
-    known = terminology.expansion(url)
-    if known is not None:
-        return known
+    if terminology.held(url) is not None:
+        told = await answered(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
+        return told or Codes()
     named = local(url, exchange.server.base_url)
-    asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else _of_url(url)
-    value_set = await _stored(exchange, asked, visible)
+    asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else of_url(url)
+    value_set = await stored(exchange, asked, visible)
     if value_set is None:
         raise Invalid(f"The value set {url[:200]!r} is not known here.", code=IssueType.NOT_FOUND)
-    return await _told(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
+    return await answered(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
 
 
 async def around(exchange: Exchange, wanted: Token, visible: Visible, *, below: bool) -> Codes:
     """What lies under a code, or over it. Without a system it is looked for in the server's own alone."""
     terminology, code = exchange.server.terminology, wanted.code or ""
     walk = terminology.below if below else terminology.above
-    return await _told(exchange, visible, lambda _, systems: walk(wanted.system, code, systems))
+    return await answered(exchange, visible, lambda _, systems: walk(wanted.system, code, systems))
 
 
-async def _told(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], Codes]) -> Codes:
-    """What is told, fetching the value sets and code systems it turns out to need, until no more are asked for."""
+async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], _Told]) -> _Told:
+    """What is told, fetching the value sets and code systems it turns out to need, until no more are asked for.
+
+    What cannot be told is a 400 that says why.
+    """
     fetched: dict[tuple[str, str], JsonObject | None] = {}
     while len(fetched) <= _MOST_IMPORTED:
         missing: list[tuple[str, str]] = []
@@ -75,15 +81,21 @@ async def _told(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lo
             if not missing:
                 return found
         for type, url in missing:
-            fetched[type, url] = await _stored(exchange, _of_url(url), visible, type)
+            fetched[type, url] = await stored(exchange, of_url(url), visible, type)
     raise Invalid(f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY)
 
 
-def _of_url(url: str) -> Predicate:
-    return one_of(Field.TERMS, f"url={terms.bounded(url.partition('|')[0])}")
+def of_url(canonical: str) -> Predicate:
+    """What has this canonical URL, and this version where it names one."""
+    url, _, version = canonical.partition("|")
+    named = one_of(Field.TERMS, f"url={terms.bounded(url)}")
+    if not version:
+        return named
+    return all_of([named, token.predicate("version", [token.Token(None, version.casefold())])])
 
 
-async def _stored(exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet") -> JsonObject | None:
+async def stored(exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet") -> JsonObject | None:
+    """The one that is asked for, as far as it is seen; of several the first by id."""
     whole = all_of([one_of(Field.TYPE, type), asked])
     page = await exchange.server.finding.search(whole, visible=visible, order=BY_ID, limit=1)
     body = page.resources[0].body if page.resources else None

@@ -7,11 +7,11 @@ spelling of a system; what is counted, listed or cut from another set must name 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from fhir_server.fhir.errors import Unprocessable
 from fhir_server.fhir.json import JsonObject
+from fhir_server.terminology.resources import Designation, Property
 
 Lookup: TypeAlias = "Callable[[str], JsonObject | None]"
 """The stored resource of a canonical, ``url`` or ``url|version`` as it was written; nothing where there is none."""
@@ -19,10 +19,6 @@ Lookup: TypeAlias = "Callable[[str], JsonObject | None]"
 
 def nowhere(_: str) -> None:
     """The look-up of who has nothing stored."""
-
-
-class NotExpandable(Unprocessable):
-    """Which codes are meant cannot be told here; the sentence says why. Never are fewer given instead."""
 
 
 class Coding(NamedTuple):
@@ -41,6 +37,45 @@ class Concept:
     display: str
     ended: str | None = None
     """The date from which the code is no longer to be written; it stays readable."""
+    language: str = ""
+    """Of the display, where it is known."""
+    withdrawn: bool = False
+    """Its system calls it inactive, whatever the date."""
+    abstract: bool = False
+    """It stands for those below it, and is not written itself."""
+    definition: str = ""
+    designations: tuple[Designation, ...] = ()
+    properties: tuple[Property, ...] = ()
+
+    def inactive(self, day: str) -> bool:
+        """Tell whether it is not to be written on this day (``2026-01-31``)."""
+        return self.withdrawn or (self.ended is not None and self.ended[: len(day)] <= day)
+
+    def called(self, language: str) -> str:
+        """Its display in this language; in the language it has where it has none in that one."""
+        if not language or _speaks(self.language, language):
+            return self.display
+        told = (each.value for each in self.designations if _speaks(each.language or "", language))
+        return next(told, self.display)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return (self.display, *(each.value for each in self.designations))
+
+    def as_listed(self, system: str, code: str, display: str, designations: tuple[Designation, ...]) -> Concept:
+        """The same as a list spells it: its display comes first, that of the system stays a designation."""
+        if not display or display == self.display:
+            told = self.designations + designations if designations else self.designations
+            return replace(self, system=system, code=code, designations=told)
+        own = (Designation(self.display, self.language or None), *self.designations)
+        return replace(self, system=system, code=code, display=display, language="", designations=designations + own)
+
+
+def _speaks(spoken: str, asked: str) -> bool:
+    """Tell whether what is in one language serves who asks for the other: ``fr-FR`` serves ``fr``, and ``fr`` it."""
+    one, other = spoken.lower(), asked.lower()
+    return one == other or one.startswith(f"{other}-") or other.startswith(f"{one}-") if one else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +96,33 @@ class Members:
     concepts: Mapping[Coding, Concept]
     systems: frozenset[str] = frozenset()
     """The one URL of each system of which every code counts, whether its content is known or not."""
+    listed: frozenset[str] = frozenset()
+    """The one URL of each system of which some codes were named one by one: they keep the order they were named in."""
 
     @staticmethod
     def joined(parts: Iterable[Members]) -> Members:
         """What is in one of them, in their order; what several name is spelled as the first spells it."""
         concepts: dict[Coding, Concept] = {}
         systems: set[str] = set()
+        listed: set[str] = set()
         for part in parts:
             systems |= part.systems
+            listed |= part.listed
             for key, concept in part.concepts.items():
                 concepts.setdefault(key, concept)
-        return Members({key: each for key, each in concepts.items() if key.system not in systems}, frozenset(systems))
+        by_code = {key: each for key, each in concepts.items() if key.system not in systems}
+        return Members(by_code, frozenset(systems), frozenset(listed))
 
     def shared(self, other: Members) -> Members:
         """What is in both."""
         mine = {key: concept for key, concept in self.concepts.items() if other.holds(key)}
         theirs = {key: concept for key, concept in other.concepts.items() if key.system in self.systems}
-        return Members(mine | theirs, self.systems & other.systems)
+        return Members(mine | theirs, self.systems & other.systems, self.listed | other.listed)
 
     def without(self, other: Members) -> Members:
         """What is in the first and not in the second. A whole system of the first must not be named there by codes."""
         mine = {key: concept for key, concept in self.concepts.items() if not other.holds(key)}
-        return Members(mine, self.systems - other.systems)
+        return Members(mine, self.systems - other.systems, self.listed)
 
     def holds(self, key: Coding) -> bool:
         """Tell whether the code is in it."""

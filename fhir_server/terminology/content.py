@@ -11,29 +11,48 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fhir_server.terminology import resources
-from fhir_server.terminology.codes import Concept, NotExpandable, Spelling
+from fhir_server.terminology.codes import Concept, Spelling
+from fhir_server.terminology.refused import NotExpandable
+from fhir_server.terminology.resources import Designation
 
-_UP: Final = frozenset({"parent", "subsumedBy", "http://hl7.org/fhir/concept-properties#parent"})
-_DOWN: Final = frozenset({"child", "http://hl7.org/fhir/concept-properties#child"})
-_ENDED: Final = "dateFin"
+_OF_CONCEPTS: Final = "http://hl7.org/fhir/concept-properties#"
+_UP: Final = frozenset({"parent", "subsumedBy", f"{_OF_CONCEPTS}parent"})
+_DOWN: Final = frozenset({"child", f"{_OF_CONCEPTS}child"})
+_ENDED: Final = frozenset({"dateFin", "retirementDate", f"{_OF_CONCEPTS}retirementDate"})
+_ABSTRACT: Final = frozenset({"notSelectable", "abstract", f"{_OF_CONCEPTS}notSelectable"})
+_INACTIVE: Final = frozenset({"inactive", f"{_OF_CONCEPTS}inactive"})
+_STATUS: Final = frozenset({"status", f"{_OF_CONCEPTS}status"})
+_WITHDRAWN: Final = frozenset({"retired", "inactive", "withdrawn"})
+"""Values of the status of a concept that is not to be written any more; `deprecated` still is, though better not."""
+
+_ALWAYS: Final = frozenset({"concept", "code", "display", "definition", "parent", "child", "inactive", "status"})
+"""Properties that any system may be asked by, be they declared or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """One code system, by the key of each code (:meth:`Spelling.coding`)."""
 
+    url: str
+    """As the first resource that publishes it writes it."""
+    name: str
     concepts: Mapping[str, Concept]
     written: Mapping[str, str]
     """How the resource writes each code, those included that it only names as a parent or child."""
     children: Mapping[str, frozenset[str]]
     parents: Mapping[str, frozenset[str]]
-    versions: frozenset[str]
+    versions: tuple[str, ...]
+    """Of the resources that publish it; the first is the one it is answered by."""
     complete: bool
     """Every code of the system is here: no fragment, no example, no codes that are put together by a grammar."""
+    declared: frozenset[str]
+    """The properties and filters that it declares."""
+    descriptions: Mapping[str, str]
+    """Of the properties."""
 
     def below(self, key: str) -> frozenset[str]:
         """The code itself and what is beneath it, at any depth."""
@@ -47,31 +66,52 @@ class Content:
         """Tell whether this is the version asked for, if one is."""
         return version is None or version in self.versions
 
+    @property
+    def version(self) -> str | None:
+        """The version it is answered by, where it has one."""
+        return self.versions[0] if self.versions else None
+
+    def concept(self, key: str) -> Concept:
+        """The concept; a code that is only named as somebody's child has no display."""
+        written = self.written[key]
+        return self.concepts.get(key) or Concept(self.url, written, written)
+
 
 def content(published: Sequence[resources.CodeSystem], spelling: Spelling) -> Content:
-    """The content of one code system from the resources that publish it: one, or one under each of its URLs."""
+    """The content of one code system from the resources that publish it: one, or one under each of its URLs.
+
+    What several say of one code is joined: the display of the first is its display, others are designations.
+    """
     concepts: dict[str, Concept] = {}
     written: dict[str, str] = {}
     children: defaultdict[str, set[str]] = defaultdict(set)
     parents: defaultdict[str, set[str]] = defaultdict(set)
     for system in published:
+        meaning = _Meaning(system)
         for concept in every(system.concept):
             key = spelling.coding(system.url, concept.code).code
-            concepts.setdefault(key, defined(system.url, concept))
+            found = meaning.defined(concept)
+            concepts[key] = joined(concepts[key], found) if key in concepts else found
             written.setdefault(key, concept.code)
-        for upper, lower in _edges(system):
+        for upper, lower in meaning.edges():
             above, below = (spelling.coding(system.url, code).code for code in (upper, lower))
             written.setdefault(above, upper)
             written.setdefault(below, lower)
             children[above].add(below)
             parents[below].add(above)
     return Content(
+        published[0].url,
+        next((told for each in published for told in (each.title, each.name) if told), published[0].url),
         concepts,
         written,
         {key: frozenset(found) for key, found in children.items()},
         {key: frozenset(found) for key, found in parents.items()},
-        frozenset(system.version for system in published if system.version is not None),
-        any(system.content == "complete" and not system.compositional for system in published),
+        tuple(dict.fromkeys(each.version for each in published if each.version is not None)),
+        any(each.content == "complete" and not each.compositional for each in published),
+        _ALWAYS
+        | {one.code for each in published for one in each.property}
+        | {one.code for each in published for one in each.filter},
+        {one.code: one.description for each in published for one in each.property if one.description},
     )
 
 
@@ -82,36 +122,81 @@ def every(concepts: Sequence[resources.Defined]) -> Iterator[resources.Defined]:
         yield from every(concept.concept)
 
 
-def defined(system: str, concept: resources.Defined) -> Concept:
-    """The concept as the system spells it."""
-    ended = next((each.value_date_time for each in concept.property if each.code == _ENDED), None)
-    return Concept(system, concept.code, concept.display or concept.code, ended)
+def joined(first: Concept, second: Concept) -> Concept:
+    """What two lists say of one concept."""
+    named = (*first.designations, Designation(second.display, second.language or None), *second.designations)
+    known = {(first.display, first.language or None)}
+    others: list[Designation] = []
+    for each in named:
+        if (each.value, each.language) not in known and each.value != second.code:
+            known.add((each.value, each.language))
+            others.append(each)
+    return replace(
+        first,
+        ended=first.ended or second.ended,
+        withdrawn=first.withdrawn or second.withdrawn,
+        abstract=first.abstract or second.abstract,
+        definition=first.definition or second.definition,
+        designations=tuple(others),
+        properties=tuple(dict.fromkeys((*first.properties, *second.properties))),
+    )
 
 
-def _edges(system: resources.CodeSystem) -> Iterator[tuple[str, str]]:
-    """Each code with one right below it."""
-    up, down = (_named(system, meant) for meant in (_UP, _DOWN))
-    for concept in every(system.concept):
-        for nested in concept.concept:
-            yield concept.code, nested.code
-        for property in concept.property:
-            if property.code in up:
-                yield _code(system, concept, property), concept.code
-            elif property.code in down:
-                yield concept.code, _code(system, concept, property)
+class _Meaning:
+    """What the properties of one code system mean, by their name or by the URI they are declared with."""
 
+    def __init__(self, system: resources.CodeSystem) -> None:
+        self._system = system
+        self._up, self._down = self._named(_UP), self._named(_DOWN)
+        self._ended, self._abstract = self._named(_ENDED), self._named(_ABSTRACT)
+        self._inactive, self._status = self._named(_INACTIVE), self._named(_STATUS)
 
-def _named(system: resources.CodeSystem, meant: frozenset[str]) -> frozenset[str]:
-    """The properties of this system that mean this direction, by their name or by the URI they are declared with."""
-    return meant | {each.code for each in system.property if each.uri in meant}
+    def _named(self, meant: frozenset[str]) -> frozenset[str]:
+        return meant | {each.code for each in self._system.property if each.uri in meant}
 
-
-def _code(system: resources.CodeSystem, concept: resources.Defined, property: resources.Property) -> str:
-    if property.value_code is None:
-        raise NotExpandable(
-            f"The property {property.code} of {concept.code} in the code system {system.url} must be a valueCode."
+    def defined(self, concept: resources.Defined) -> Concept:
+        """The concept as the system spells it."""
+        ended = withdrawn = abstract = None
+        for each in concept.property:
+            if each.code in self._ended:
+                ended = each.value_date_time
+            elif each.code in self._abstract:
+                abstract = each.value_boolean
+            elif each.code in self._inactive:
+                withdrawn = withdrawn or each.value_boolean
+            elif each.code in self._status:
+                withdrawn = withdrawn or each.text in _WITHDRAWN
+        return Concept(
+            self._system.url,
+            concept.code,
+            concept.display or concept.code,
+            ended,
+            self._system.language or "",
+            withdrawn is True,
+            abstract is True,
+            concept.definition,
+            concept.designation,
+            concept.property,
         )
-    return property.value_code
+
+    def edges(self) -> Iterator[tuple[str, str]]:
+        """Each code with one right below it."""
+        for concept in every(self._system.concept):
+            for nested in concept.concept:
+                yield concept.code, nested.code
+            for property in concept.property:
+                if property.code in self._up:
+                    yield self._code(concept, property), concept.code
+                elif property.code in self._down:
+                    yield concept.code, self._code(concept, property)
+
+    def _code(self, concept: resources.Defined, property: resources.Property) -> str:
+        if property.value_code is None:
+            raise NotExpandable(
+                f"The property {property.code} of {concept.code} in the code system {self._system.url} must be a "
+                "valueCode."
+            )
+        return property.value_code
 
 
 def _reached(edges: Mapping[str, frozenset[str]], start: str) -> frozenset[str]:

@@ -1,11 +1,11 @@
-"""Which codes a stored ValueSet means. What cannot be told is refused with a sentence: never are fewer codes given.
+"""Which codes a ValueSet means. What cannot be told is refused with a sentence: never are fewer codes given.
 
-Evaluated are lists of codes, whole systems, imports of other value sets, and the filters `is-a`, `descendent-of`, `=`
-and `in` on `concept`. Conditions of one `include` must all be fulfilled. An expansion that the resource brings along is
-taken where it has no `compose` or one that is not evaluated here, provided that nothing says it is only a part.
+Evaluated are lists of codes, whole systems, imports of other value sets, and filters (`filters.py`). Conditions of one
+`include` must all be fulfilled. An expansion that the resource brings along is taken where it has no `compose` or one
+that is not evaluated here, provided that nothing says it is only a part.
 
-Value sets and code systems are sought in `terminology/` first, then with look-ups, which are asked for a canonical as
-it was written. They must answer at once. Who has to wait for a database notes what was asked for, answers nothing,
+Value sets and code systems are sought among the server's own first, then with look-ups, which are asked for a canonical
+as it was written. They must answer at once. Who has to wait for a database notes what was asked for, answers nothing,
 fetches it whatever came out, and begins again until nothing new is asked for.
 
 https://hl7.org/fhir/R4/valueset.html#compositions, https://hl7.org/fhir/R4/valueset.html#expansion
@@ -13,17 +13,21 @@ https://hl7.org/fhir/R4/valueset.html#compositions, https://hl7.org/fhir/R4/valu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.outcome import IssueType
-from fhir_server.terminology import stored
-from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, NotExpandable, nowhere
-from fhir_server.terminology.content import Content
-from fhir_server.terminology.terminology import Terminology
+from fhir_server.terminology import resources
+from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, nowhere
+from fhir_server.terminology.filters import chosen
+from fhir_server.terminology.refused import NotExpandable
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import JsonObject
+    from fhir_server.terminology.content import Content
+    from fhir_server.terminology.terminology import Terminology
 
 MOST_CODES: Final = 10_000
 """Codes that a value set or a condition of it may come to, whole systems apart. A query compares with each."""
@@ -51,6 +55,26 @@ _PARTIAL: Final = frozenset(
 """Extensions of an expansion that is not the whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How it is evaluated."""
+
+    day: str = ""
+    """On which codes count as inactive, where a value set leaves these out; nothing for all that ever end."""
+    most: int = MOST_CODES
+    detailed: bool = False
+    """What is known of each listed code is wanted too, also of systems that are stored."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By URL of a system, the version where the value set says none."""
+    forced: Mapping[str, str] = field(default_factory=dict)
+    """The same, whatever the value set says."""
+    checked: Mapping[str, str] = field(default_factory=dict)
+    """The only version that may be used."""
+
+
+PLAIN: Final = Wanted()
+
+
 def expand(
     value_set: JsonObject, terminology: Terminology, others: Lookup = nowhere, code_systems: Lookup = nowhere
 ) -> Codes:
@@ -59,10 +83,26 @@ def expand(
 
 
 def members(
-    value_set: JsonObject, terminology: Terminology, others: Lookup = nowhere, code_systems: Lookup = nowhere
+    value_set: JsonObject,
+    terminology: Terminology,
+    others: Lookup = nowhere,
+    code_systems: Lookup = nowhere,
+    wanted: Wanted = PLAIN,
 ) -> Members:
     """The same, each code once and with its display."""
-    return _Expander(terminology, others, code_systems).value_set(value_set, "", ())
+    name = f"The value set {value_set.get('url', '')}".rstrip()
+    return evaluated(resources.value_set(value_set, name), terminology, others, code_systems, wanted)
+
+
+def evaluated(
+    value_set: resources.ValueSet,
+    terminology: Terminology,
+    others: Lookup = nowhere,
+    code_systems: Lookup = nowhere,
+    wanted: Wanted = PLAIN,
+) -> Members:
+    """The same of one that is read already."""
+    return _Expander(terminology, others, code_systems, wanted).value_set(value_set, "", ())
 
 
 @dataclass(slots=True)
@@ -72,14 +112,14 @@ class _Expander:
     terminology: Terminology
     others: Lookup
     code_systems: Lookup
+    wanted: Wanted
     done: dict[str, Members] = field(default_factory=dict)
     read: dict[str, Content | None] = field(default_factory=dict)
 
-    def value_set(self, resource: JsonObject, canonical: str, way: tuple[str, ...]) -> Members:
+    def value_set(self, found: resources.ValueSet, canonical: str, way: tuple[str, ...]) -> Members:
         """``canonical`` is what it was imported by, ``way`` the value sets that led here."""
         url, _, version = canonical.partition("|")
-        name = f"The value set {canonical or resource.get('url', '')}".rstrip()
-        found = stored.value_set(resource, name)
+        name = f"The value set {canonical or found.url or ''}".rstrip()
         if version and found.version != version:
             raise NotExpandable(f"{name} is stored in another version.")
         key = f"{found.url or url}|{found.version or ''}"
@@ -88,10 +128,10 @@ class _Expander:
         if len(way) >= DEEPEST_IMPORT:
             raise NotExpandable(f"{name} is imported over more than {DEEPEST_IMPORT} others.")
         if key not in self.done:
-            self.done[key] = _limited(self._evaluated(found, name, (*way, key)), name)
+            self.done[key] = self._limited(self._evaluated(found, name, (*way, key)), name)
         return self.done[key]
 
-    def _evaluated(self, found: stored.StoredValueSet, name: str, way: tuple[str, ...]) -> Members:
+    def _evaluated(self, found: resources.ValueSet, name: str, way: tuple[str, ...]) -> Members:
         if found.compose is None:
             if found.expansion is None:
                 raise NotExpandable(f"{name} has neither a compose nor an expansion.")
@@ -106,30 +146,32 @@ class _Expander:
             except NotExpandable:
                 raise why from None
 
-    def _composed(self, compose: stored.Composition, name: str, way: tuple[str, ...]) -> Members:
-        parts = (*compose.include, *compose.exclude)
-        if not compose.include:
-            raise NotExpandable(f"{name} includes nothing.")
-        if sum(1 + len(part.filter) + len(part.value_set) for part in parts) > MOST_CONDITIONS:
-            raise NotExpandable(
-                f"{name} has more than {MOST_CONDITIONS} lists, filters and imports.", code=IssueType.TOO_COSTLY
-            )
-        if compose.inactive is False:
-            raise NotExpandable(f"{name} leaves out inactive codes, which this server does not tell from others.")
-        if compose.locked_date is not None and any(part.concept is None or part.value_set for part in parts):
-            raise NotExpandable(f"{name} has a locked date, and this server does not keep what was in force then.")
+    def _composed(self, compose: resources.Composition, name: str, way: tuple[str, ...]) -> Members:
+        must_be_understood(compose, name)
         included = Members.joined(self._part(part, name, way) for part in compose.include)
         excluded = Members.joined(self._part(part, name, way) for part in compose.exclude)
-        return self._without(included, excluded)
+        found = self._without(included, excluded)
+        return self._active(found) if compose.inactive is False else found
 
-    def _part(self, part: stored.Part, name: str, way: tuple[str, ...]) -> Members:
-        conditions = [_limited(each, name) for each in self._of_system(part, name)]
+    def _active(self, found: Members) -> Members:
+        """Without inactive codes. Of whole systems it must be known which of their codes are so."""
+        by_code = Members.joined([Members(found.concepts), *map(self._whole, sorted(found.systems))])
+        active = {key: each for key, each in by_code.concepts.items() if not self._inactive(key, each)}
+        return Members(active, listed=found.listed)
+
+    def _inactive(self, key: Coding, listed: Concept) -> bool:
+        content = self._content(key.system, None)
+        known = content.concepts.get(key.code) if content is not None else None
+        return (known or self.terminology.described(*key) or listed).inactive(self.wanted.day)
+
+    def _part(self, part: resources.Part, name: str, way: tuple[str, ...]) -> Members:
+        conditions = [self._limited(each, name) for each in self._of_system(part, name)]
         conditions += [self._imported(canonical, way) for canonical in part.value_set]
         if not conditions:
             raise NotExpandable(f"{name} has an include or exclude with neither a system nor a value set.")
         return reduce(Members.shared, conditions)
 
-    def _of_system(self, part: stored.Part, name: str) -> Iterator[Members]:
+    def _of_system(self, part: resources.Part, name: str) -> Iterator[Members]:
         """What the part says of its system, one condition after the other."""
         if part.system is None:
             if part.concept is not None or part.filter:
@@ -137,112 +179,153 @@ class _Expander:
             return
         if part.concept is not None and part.filter:
             raise NotExpandable(f"{name} has both codes and filters in one include or exclude.")
+        one = self.terminology.system(part.system)
+        version = self._version(one, part.version, listed=part.concept is not None)
         if part.concept is not None:
-            yield self._enumerated((part.system, each.code, each.display) for each in part.concept)
+            yield self._enumerated((part.system, each.code, each.display, each.designation) for each in part.concept)
         elif part.filter:
             for each in part.filter:
-                yield self._filtered(part.system, part.version, each)
-        elif part.version is not None:
-            yield self._whole(part.system, part.version)
+                yield self._filtered(part.system, version, each)
+        elif version is not None:
+            yield self._whole(part.system, version)
         else:
-            yield Members({}, frozenset({self.terminology.system(part.system)}))
+            yield Members({}, frozenset({one}))
+
+    def _version(self, system: str, told: str | None, *, listed: bool) -> str | None:
+        """The version of a system that counts; of what is listed code by code, only one that was asked for."""
+        wanted = self.wanted
+        version = wanted.forced.get(system) or told or wanted.versions.get(system)
+        checked = wanted.checked.get(system)
+        if checked is not None:
+            content = self._content(system, version)
+            there = version or (content.version if content is not None else None)
+            if there != checked:
+                sentence = f"The version {checked} of {system} is asked for, and {there or 'no known one'} is used."
+                raise NotExpandable(sentence, code=IssueType.NOT_FOUND)
+        if listed and version is not None and version != told and self._content(system, version) is None:
+            raise unknown(f"{system}|{version}")
+        return version
 
     def _imported(self, canonical: str, way: tuple[str, ...]) -> Members:
-        held = self.terminology.members(canonical)
+        held = self.terminology.held(canonical)
         if held is not None:
-            return held
+            if self.wanted == PLAIN and self.code_systems is nowhere:
+                return self.terminology.own_members(held)
+            return self.value_set(held, canonical, way)
         resource = self.others(canonical)
         if resource is None:
-            raise NotExpandable(f"The value set {canonical} is imported and not known here.")
-        return self.value_set(resource, canonical, way)
+            sentence = f"The value set {canonical} is imported and not known here."
+            raise NotExpandable(sentence, code=IssueType.NOT_FOUND)
+        return self.value_set(resources.value_set(resource, f"The value set {canonical}"), canonical, way)
 
-    def _filtered(self, system: str, version: str | None, asked: stored.Filter) -> Members:
-        if asked.property == "concept":
-            match asked.op:
-                case "=":
-                    return self._enumerated([(system, asked.value, "")])
-                case "in":
-                    codes = [each.strip() for each in asked.value.split(",")]
-                    return self._enumerated((system, each, "") for each in codes if each)
-                case "is-a" | "descendent-of":
-                    return self._beneath(system, version, asked)
-        raise NotExpandable(
-            f"The filter {asked.property} {asked.op} {asked.value} on {system} is not evaluated by this server."
-        )
-
-    def _beneath(self, system: str, version: str | None, asked: stored.Filter) -> Members:
+    def _filtered(self, system: str, version: str | None, asked: resources.Filter) -> Members:
+        if asked.property in ("concept", "code") and asked.op in ("=", "in"):
+            listed = [asked.value] if asked.op == "=" else [each.strip() for each in asked.value.split(",")]
+            return self._enumerated((system, each, "", ()) for each in listed if each)
         content = self._complete(system, version)
-        key = self.terminology.spelling.coding(system, asked.value)
-        if key.code not in content.concepts:
-            raise NotExpandable(f"The code system {system} has no code {asked.value} to filter by.")
-        kept = content.below(key.code) - (set() if asked.op == "is-a" else {key.code})
-        return Members({Coding(key.system, each): _concept(content, system, each) for each in sorted(kept)})
+        one = self.terminology.system(system)
+        kept = chosen(content, asked, lambda code: self.terminology.coding(system, code).code)
+        return Members({Coding(one, each): content.concept(each) for each in kept})
 
     def _whole(self, system: str, version: str | None = None) -> Members:
         """The system code by code."""
         one = self.terminology.system(system)
         return Members({Coding(one, key): each for key, each in self._complete(system, version).concepts.items()})
 
-    def _complete(self, system: str, version: str | None) -> Content:
+    def _content(self, system: str, version: str | None) -> Content | None:
         canonical = f"{system}|{version}" if version else system
         if canonical not in self.read:
             self.read[canonical] = self.terminology.content(system, version, self.code_systems)
-        content = self.read[canonical]
+        return self.read[canonical]
+
+    def _complete(self, system: str, version: str | None) -> Content:
+        content = self._content(system, version)
+        canonical = f"{system}|{version}" if version else system
         if content is None:
-            raise NotExpandable(f"The content of the code system {canonical} is not known here.")
+            raise unknown(canonical)
         if not content.complete:
-            raise NotExpandable(f"The content of the code system {canonical} is known here in part only.")
+            sentence = f"The content of the code system {canonical} is known here in part only."
+            raise NotExpandable(sentence, code=IssueType.NOT_SUPPORTED)
         return content
 
     def _without(self, included: Members, excluded: Members) -> Members:
         """A whole system of which some codes are left out is counted code by code."""
         touched = included.systems & {key.system for key in excluded.concepts}
-        by_code = Members.joined([Members(included.concepts), *map(self._whole, sorted(touched))])
-        return Members(by_code.concepts, included.systems - touched).without(excluded)
+        by_code = Members.joined(
+            [Members(included.concepts, listed=included.listed), *map(self._whole, sorted(touched))]
+        )
+        return Members(by_code.concepts, included.systems - touched, by_code.listed).without(excluded)
 
-    def _enumerated(self, listed: Iterable[tuple[str, str, str]]) -> Members:
+    def _enumerated(self, listed: Iterable[tuple[str, str, str, tuple[resources.Designation, ...]]]) -> Members:
         """Systems, codes and displays as listed; a display that the list lacks is that of the system."""
         found: dict[Coding, Concept] = {}
-        for system, code, display in listed:
-            shown = display or self.terminology.display(system, code) or code
-            found.setdefault(self.terminology.spelling.coding(system, code), Concept(system, code, shown))
-        return Members(found)
+        for system, code, display, designations in listed:
+            key = self.terminology.coding(system, code)
+            if key not in found:
+                known = self._known(system, key)
+                found[key] = (
+                    known.as_listed(system, code, display, designations)
+                    if known is not None
+                    else Concept(system, code, display or code, designations=designations)
+                )
+        return Members(found, listed=frozenset(key.system for key in found))
 
-    def _listed(self, expansion: stored.Expanded, name: str) -> Members:
+    def _known(self, system: str, key: Coding) -> Concept | None:
+        if not self.wanted.detailed:
+            return self.terminology.concept(system, key.code)
+        content = self._content(system, None)
+        found = content.concepts.get(key.code) if content is not None else None
+        return found or self.terminology.described(system, key.code)
+
+    def _listed(self, expansion: resources.Expanded, name: str) -> Members:
         """An expansion somebody else made, headings apart. A code marked abstract counts: it is there to search by."""
-        entries = list(_entries(expansion.contains))
-        if _in_part(expansion, len(entries)):
+        entries = list(entries_of(expansion.contains))
+        if in_part(expansion, len(entries)):
             raise NotExpandable(f"{name} brings along an expansion that is, or may be, only a part of it.")
         if any(entry.code is not None and entry.system is None for entry in entries):
             raise NotExpandable(f"{name} brings along an expansion with a code that has no system.")
-        return self._enumerated((each.system, each.code, each.display) for each in entries if each.system and each.code)
-
-
-def _limited(found: Members, name: str) -> Members:
-    if len(found.concepts) > MOST_CODES:
-        raise NotExpandable(
-            f"{name} comes to {len(found.concepts)} codes; this server compares with {MOST_CODES} at most.",
-            code=IssueType.TOO_COSTLY,
+        return self._enumerated(
+            (each.system, each.code, each.display, each.designation) for each in entries if each.system and each.code
         )
-    return found
+
+    def _limited(self, found: Members, name: str) -> Members:
+        if len(found.concepts) > self.wanted.most:
+            raise NotExpandable(
+                f"{name} comes to {len(found.concepts)} codes; this server compares with {self.wanted.most} at most.",
+                code=IssueType.TOO_COSTLY,
+            )
+        return found
 
 
-def _entries(contains: tuple[stored.Entry, ...]) -> Iterator[stored.Entry]:
+def must_be_understood(compose: resources.Composition, name: str) -> None:
+    """Refuse a composition of which something is not evaluated here, whatever it includes."""
+    parts = (*compose.include, *compose.exclude)
+    if not compose.include:
+        raise NotExpandable(f"{name} includes nothing.")
+    if sum(1 + len(part.filter) + len(part.value_set) for part in parts) > MOST_CONDITIONS:
+        raise NotExpandable(
+            f"{name} has more than {MOST_CONDITIONS} lists, filters and imports.", code=IssueType.TOO_COSTLY
+        )
+    if compose.locked_date is not None and any(part.concept is None or part.value_set for part in parts):
+        raise NotExpandable(f"{name} has a locked date, and this server does not keep what was in force then.")
+
+
+def unknown(canonical: str) -> NotExpandable:
+    """The refusal of a code system, or a version of one, of which nothing is known."""
+    return NotExpandable(f"The content of the code system {canonical} is not known here.", code=IssueType.NOT_SUPPORTED)
+
+
+def entries_of(contains: tuple[resources.Entry, ...]) -> Iterator[resources.Entry]:
+    """The entries of an expansion, at any depth."""
     for entry in contains:
         yield entry
-        yield from _entries(entry.contains)
+        yield from entries_of(entry.contains)
 
 
-def _in_part(expansion: stored.Expanded, here: int) -> bool:
+def in_part(expansion: resources.Expanded, here: int) -> bool:
     """Tell whether anything says that the expansion lacks codes, or something that may mean it."""
     of_parameters = any(each.name not in _HARMLESS and each.value_boolean is not False for each in expansion.parameter)
     of_extensions = any(each.url in _PARTIAL and each.value_boolean is not False for each in expansion.extension)
     paged = any(each.name in {"count", "offset"} for each in expansion.parameter)
     short = paged if expansion.total is None else expansion.total > here
     return of_parameters or of_extensions or short or expansion.offset > 0
-
-
-def _concept(content: Content, system: str, key: str) -> Concept:
-    """A code that is only named as somebody's child has no display."""
-    written = content.written[key]
-    return content.concepts.get(key, Concept(system, written, written))

@@ -3,21 +3,28 @@
 A code system published under several URLs (`http://loinc.org`, TRE_A04, an OID) is one system here; the resources of
 `terminology/NamingSystem` say which. Systems that declare `caseSensitive: false` compare codes without case.
 
+The lists of the project (`terminology/`) are read at start. Those of HL7 (`catalogue.py`) are decoded when something is
+asked that the project's do not have.
+
 https://hl7.org/fhir/R4/terminology-service.html
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fhir_server.terminology import resources, stored
+from fhir_server.terminology import catalogue, resources
+from fhir_server.terminology.catalogue import Catalogue
 from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, Spelling, nowhere
-from fhir_server.terminology.content import Content, content
+from fhir_server.terminology.content import Content, content, joined
+from fhir_server.terminology.expansion import evaluated
+from fhir_server.terminology.membership import Judge, either, systems_of
+from fhir_server.terminology.refused import NotExpandable, UnknownList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,9 +34,19 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 """`terminology/` next to the package."""
 
+LANGUAGE: Final = "fr"
+"""Of the displays of the folder, where a file says nothing else."""
 
-class UnknownList(LookupError):
-    """A value set or concept map that is not among the files: a mistake in our own data, seldom in a request."""
+_EMPTY: Final = Members({})
+
+
+@dataclass(slots=True)
+class _Worked:
+    """What was worked out once: it follows from files, and these do not change while the server runs."""
+
+    contents: dict[str, Content | None] = field(default_factory=dict)
+    members: dict[str, Members | NotExpandable] = field(default_factory=dict)
+    codes: dict[str, Mapping[str, tuple[Coding, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,61 +55,94 @@ class Terminology:
 
     spelling: Spelling
     concepts: Mapping[Coding, Concept]
-    value_sets: Mapping[str, Mapping[Coding, Concept]]
-    versions: Mapping[str, str | None]
-    """The version of each value set."""
+    """Of the folder, those that a code system defines and those that only a value set names."""
+    value_sets: Mapping[str, resources.ValueSet]
+    """Of the folder, by URL."""
+    concept_maps: Mapping[str, resources.ConceptMap]
     maps: Mapping[str, Mapping[Coding, Coding]]
     contents: Mapping[str, Content]
-    """What is defined of each system, by its one URL."""
+    """What the folder defines of each system, by its one URL."""
+    published: Mapping[str, tuple[resources.CodeSystem, ...]]
+    """The code systems of the folder, by the one URL of the system."""
     systems: frozenset[str]
+    named: Mapping[str, str]
+    """By the one URL of a system, what its NamingSystem calls it."""
+    catalogue: Catalogue
+    _worked: _Worked = field(default_factory=_Worked)
 
     @staticmethod
-    def load(folder: Path = FOLDER) -> Terminology:
-        """Read every resource of the folder; a file that cannot be honoured stops the start-up."""
-        return _index([_read(path) for path in sorted(folder.glob("*/*.json"))])
+    def load(folder: Path = FOLDER, others: Catalogue | None = None) -> Terminology:
+        """Read every resource of the folder; a file that cannot be read stops the start-up."""
+        return index([_read(path) for path in sorted(folder.glob("*/*.json"))], others or Catalogue())
+
+    # Systems and codes
 
     def system(self, url: str) -> str:
         """The one URL of a code system; an unknown one is itself."""
-        return self.spelling.system(url)
+        one = self.spelling.aliases.get(url)
+        if one is not None:
+            return one
+        return self.catalogue.aliases.get(url, url) if url.startswith("urn:oid:") else url
+
+    def coding(self, system: str, code: str) -> Coding:
+        """The key of a code."""
+        return self.spelling.coding(self.system(system), code)
 
     def known_system(self, url: str) -> bool:
-        """Tell whether any list defines codes of this system or takes codes from it."""
+        """Tell whether any list of the folder defines codes of this system or takes codes from it."""
         return self.spelling.system(url) in self.systems
 
     def concept(self, system: str, code: str) -> Concept | None:
-        """The concept, whichever list names it."""
-        return self.concepts.get(self.spelling.coding(system, code))
+        """The concept, whichever list names it: the folder's as it stands there, else that of HL7."""
+        found = self.concepts.get(self.spelling.coding(system, code))
+        return found if found is not None else self.described(system, code)
+
+    def described(self, system: str, code: str) -> Concept | None:
+        """All that the server's own lists say of a code, joined."""
+        key = self.coding(system, code)
+        defined = self.content(key.system)
+        found = defined.concepts.get(key.code) if defined is not None else None
+        if found is not None:
+            return found
+        mine = self.concepts.get(key)
+        listed = None
+        for name in self.spellings(key.system):
+            listed = listed or self.catalogue.listed.get((name, code))
+        if listed is None:
+            return mine
+        theirs = Concept(system, code, listed.display or code, language=catalogue.LANGUAGE)
+        return joined(mine, theirs) if mine is not None else theirs
 
     def display(self, system: str, code: str) -> str | None:
-        """What the code means, in French."""
+        """What the code means, in French where a list of the folder names it."""
         found = self.concept(system, code)
         return found.display if found is not None else None
 
-    def member(self, value_set: str, system: str, code: str) -> bool:
-        """Tell whether the value set holds the code."""
-        return self.spelling.coding(system, code) in self._value_set(value_set)
-
-    def codes(self, value_set: str) -> Sequence[Concept]:
-        """What the value set holds, in its order and with its displays."""
-        return tuple(self._value_set(value_set).values())
-
-    def translate(self, concept_map: str, system: str, code: str) -> Coding | None:
-        """Where the map leads from this code, or nothing. https://hl7.org/fhir/R4/conceptmap-operation-translate.html"""
-        rows = self.maps.get(concept_map.partition("|")[0])
-        if rows is None:
-            raise UnknownList(f"The concept map {concept_map} is not in the terminology folder.")
-        return rows.get(self.spelling.coding(system, code))
-
     def spellings(self, system: str) -> tuple[str, ...]:
         """Every URL and OID (``urn:oid:…``) under which resources may write the system, the one used here first."""
-        return self.spelling.systems(system)
+        one = self.system(system)
+        found = self.spelling.names.get(one)
+        if found is not None:
+            return found
+        return self.catalogue.names.get(one, (one,)) if catalogue.may_hold(one) or one != system else (one,)
+
+    # Code systems
+
+    def content(self, system: str, version: str | None = None, code_systems: Lookup = nowhere) -> Content | None:
+        """What is known of a code system: the server's own, or as stored where that is not all of it."""
+        part = None
+        for found in self._contents(system, version, code_systems):
+            if found.complete:
+                return found
+            part = part or found
+        return part
 
     def below(self, system: str | None, code: str, code_systems: Lookup = nowhere) -> Codes:
         """The code with those that are a kind of it. https://hl7.org/fhir/R4/search.html#modifiers, ``:below``
 
-        Without a system: the code in whatever system, and what is below it in each system of the folder that has it.
+        Without a system: the code in whatever system, and what is below it in each of the server's own that has it.
         A code or system that nobody defines here is just itself. ``code_systems`` gives stored CodeSystems, for systems
-        that the folder has not all of; one that is not understood raises :class:`NotExpandable`.
+        that the server has not all of; one that is not understood raises :class:`NotExpandable`.
         """
         return self._related(system, code, code_systems, Content.below)
 
@@ -100,17 +150,83 @@ class Terminology:
         """The code with those that it is a kind of, as :meth:`below`."""
         return self._related(system, code, code_systems, Content.above)
 
-    def expansion(self, value_set: str) -> Codes | None:
-        """The codes of a value set of the folder, ``url`` or ``url|version``; nothing where that is not there."""
-        found = self.members(value_set)
+    # Value sets
+
+    def held(self, value_set: str) -> resources.ValueSet | None:
+        """The server's own value set of this canonical, ``url`` or ``url|version``."""
+        url, _, version = value_set.partition("|")
+        found = self.value_sets.get(url) or self.catalogue.value_sets.get(url)
+        return found if found is not None and (not version or found.version == version) else None
+
+    def own_members(self, held: resources.ValueSet) -> Members:
+        """The codes of one of the server's own, worked out once; raises :class:`NotExpandable`."""
+        url = held.url or ""
+        if url not in self._worked.members:
+            try:
+                self._worked.members[url] = evaluated(held, self)
+            except NotExpandable as why:
+                self._worked.members[url] = why
+        found = self._worked.members[url]
+        if isinstance(found, NotExpandable):
+            raise NotExpandable(issues=found.issues)
+        return found
+
+    def members(self, value_set: str, others: Lookup = nowhere, code_systems: Lookup = nowhere) -> Members | None:
+        """The codes of one of the server's own, each once and with its display; nothing where it is not there."""
+        held = self.held(value_set)
+        if held is None:
+            return None
+        try:
+            return self.own_members(held)
+        except NotExpandable:
+            if code_systems is nowhere:
+                raise
+        return evaluated(held, self, others, code_systems)
+
+    def expansion(self, value_set: str, others: Lookup = nowhere, code_systems: Lookup = nowhere) -> Codes | None:
+        """The same, as a search compares them."""
+        found = self.members(value_set, others, code_systems)
         return self.spelled(found) if found is not None else None
 
-    def members(self, value_set: str) -> Members | None:
-        """The same, each code once and with its display."""
-        url, _, version = value_set.partition("|")
-        if url not in self.value_sets or (version and version != self.versions[url]):
+    def validate(
+        self,
+        value_set: str,
+        system: str | None,
+        code: str,
+        others: Lookup = nowhere,
+        code_systems: Lookup = nowhere,
+        day: str = "",
+    ) -> bool | None:
+        """Tell whether the value set (``url`` or ``url|version``) holds the code; nothing where that is not known here.
+
+        Not known is a value set, or a version of it, that is not here, and a code of a system of which the content is
+        not. Without a system (of an element that is a ``code``) any system of the value set counts.
+        """
+        held = self.held(value_set)
+        if held is not None and (held.compose is None or held.compose.inactive is not False):
+            quick = self._quick(held)
+            if quick is not None:
+                told = self._in_members(held, quick, system, code)
+                if told is not None or code_systems is nowhere:
+                    return told
+        if held is None:
+            held = _stored(value_set, others)
+        if held is None:
             return None
-        return Members(self.value_sets[url])
+        judge = Judge(self, others, code_systems, day)
+        if system is not None:
+            return judge.holds(held, self.coding(system, code))
+        candidates = systems_of(held, self, others)
+        return either(judge.holds(held, self.coding(one, code)) for one in candidates) if candidates else None
+
+    def member(self, value_set: str, system: str, code: str) -> bool:
+        """Tell whether the value set is known to hold the code."""
+        self._must_hold(value_set)
+        return self.validate(value_set.partition("|")[0], system, code) is True
+
+    def codes(self, value_set: str) -> Sequence[Concept]:
+        """What the value set holds, in its order and with its displays."""
+        return tuple(self.own_members(self._must_hold(value_set)).concepts.values())
 
     def spelled(self, members: Members) -> Codes:
         """The set as resources may write it: each name of the systems; a code as the list and as its system have it."""
@@ -124,43 +240,100 @@ class Terminology:
             frozenset(name for system in members.systems for name in self.spellings(system)),
         )
 
-    def content(self, system: str, version: str | None = None, code_systems: Lookup = nowhere) -> Content | None:
-        """What is known of a code system: from the folder, or as stored where the folder has not all of it."""
-        part = None
-        for found in self._contents(system, version, code_systems):
-            if found.complete:
-                return found
-            part = part or found
-        return part
+    # Maps
+
+    def translate(self, concept_map: str, system: str, code: str) -> Coding | None:
+        """Where the map of the folder leads from this code, or nothing."""
+        rows = self.maps.get(concept_map.partition("|")[0])
+        if rows is None:
+            raise UnknownList(f"The concept map {concept_map} is not in the terminology folder.")
+        return rows.get(self.spelling.coding(system, code))
+
+    # What these rest on
 
     def _contents(self, system: str, version: str | None, code_systems: Lookup) -> Iterator[Content]:
-        held = self.contents.get(self.system(system))
+        held = self._own_content(self.system(system))
         if held is not None and held.of_version(version):
             yield held
         for name in dict.fromkeys((system, *self.spellings(system))):
             resource = code_systems(f"{name}|{version}" if version else name)
             if resource is not None:
-                found = content([stored.code_system(resource, name)], self.spelling)
+                found = content([resources.code_system(resource, name)], self.spelling)
                 if found.of_version(version):
                     yield found
+
+    def _own_content(self, one: str) -> Content | None:
+        """Of the folder and of HL7 together."""
+        names = self.spelling.names.get(one, (one,))
+        mine = self.contents.get(one)
+        if mine is not None and not any(map(catalogue.may_hold, names)):
+            return mine
+        if one not in self._worked.contents:
+            theirs = [self.catalogue.code_systems[name] for name in names if name in self.catalogue.code_systems]
+            published = [*self.published.get(one, ()), *theirs]
+            self._worked.contents[one] = content(published, self.spelling) if published else None
+        return self._worked.contents[one]
 
     def _related(
         self, system: str | None, code: str, code_systems: Lookup, walk: Callable[[Content, str], frozenset[str]]
     ) -> Codes:
         if system is None:
             having = [each for each in self.systems if self.spelling.coding(each, code) in self.concepts]
+            having += [each for each in self.catalogue.ranked.get(code, ()) if self.system(each) not in having]
             related = [self._related(each, code, code_systems, walk) for each in having]
             return Codes(frozenset().union(*(each.codings for each in related)), anywhere=frozenset({code}))
-        key = self.spelling.coding(system, code)
+        key = self.coding(system, code)
         known = self.content(system, code_systems=code_systems)
         codes = {known.written.get(each, code) for each in walk(known, key.code)} if known is not None else set()
         return Codes(frozenset(Coding(name, each) for name in self.spellings(system) for each in codes | {code}))
 
-    def _value_set(self, url: str) -> Mapping[Coding, Concept]:
-        found = self.value_sets.get(url.partition("|")[0])
+    def _quick(self, held: resources.ValueSet) -> Members | None:
+        try:
+            return self.own_members(held)
+        except NotExpandable:
+            return None
+
+    def _in_members(self, held: resources.ValueSet, members: Members, system: str | None, code: str) -> bool | None:
+        if system is None:
+            if code in self._codes_of(held, members):
+                return True
+            return either(self._in_whole(each, code) for each in members.systems)
+        key = self.coding(system, code)
+        if key in members.concepts:
+            return True
+        return self._in_whole(key.system, code) if key.system in members.systems else False
+
+    def _in_whole(self, system: str, code: str) -> bool | None:
+        return Judge(self).in_whole(system, None, self.coding(system, code).code)
+
+    def _codes_of(self, held: resources.ValueSet, members: Members) -> Mapping[str, tuple[Coding, ...]]:
+        """By code as written, the codings of a value set."""
+        url = held.url or ""
+        if url not in self._worked.codes:
+            found: defaultdict[str, list[Coding]] = defaultdict(list)
+            for key, concept in members.concepts.items():
+                found[concept.code].append(key)
+            self._worked.codes[url] = {code: tuple(keys) for code, keys in found.items()}
+        return self._worked.codes[url]
+
+    def _must_hold(self, url: str) -> resources.ValueSet:
+        found = self.held(url.partition("|")[0])
         if found is None:
             raise UnknownList(f"The value set {url} is not in the terminology folder.")
         return found
+
+
+def _stored(canonical: str, others: Lookup) -> resources.ValueSet | None:
+    """The stored value set, where there is one of this version that is understood."""
+    resource = others(canonical)
+    if resource is None:
+        return None
+    try:
+        found = resources.value_set(resource, f"The value set {canonical}")
+    except NotExpandable:
+        return None
+    version = canonical.partition("|")[2]
+    return found if not version or found.version == version else None
 
 
 def _read(path: Path) -> TerminologyResource:
@@ -171,8 +344,9 @@ def _read(path: Path) -> TerminologyResource:
         raise ValueError(message) from None
 
 
-def _index(found: Sequence[TerminologyResource]) -> Terminology:
-    code_systems = [each for each in found if isinstance(each, resources.CodeSystem)]
+def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminology:
+    """A terminology of these resources, beside those of HL7."""
+    code_systems = [_in_french(each) for each in found if isinstance(each, resources.CodeSystem)]
     naming_systems = [each for each in found if isinstance(each, resources.NamingSystem)]
     spelling = _spelling(naming_systems, code_systems)
     published: defaultdict[str, list[resources.CodeSystem]] = defaultdict(list)
@@ -180,27 +354,32 @@ def _index(found: Sequence[TerminologyResource]) -> Terminology:
         published[spelling.system(system.url)].append(system)
     contents = {one: content(systems, spelling) for one, systems in published.items()}
     known = {Coding(one, key): concept for one, each in contents.items() for key, concept in each.concepts.items()}
-    lists = [each for each in found if isinstance(each, resources.ValueSet)]
-    value_sets = {each.url: _members(each, spelling, known) for each in lists}
-    listed = {key: concept for members in value_sets.values() for key, concept in members.items()}
-    concepts = listed | known
-    maps = {each.url: _rows(each, spelling) for each in found if isinstance(each, resources.ConceptMap)}
+    value_sets = {each.url: each for each in found if isinstance(each, resources.ValueSet) and each.url}
+    concepts = _named(value_sets.values(), spelling, known) | known
+    concept_maps = {each.url: each for each in found if isinstance(each, resources.ConceptMap) and each.url}
     return Terminology(
         spelling=spelling,
         concepts=concepts,
         value_sets=value_sets,
-        versions={each.url: each.version for each in lists},
-        maps=maps,
+        concept_maps=concept_maps,
+        maps={url: _rows(each, spelling) for url, each in concept_maps.items()},
         contents=contents,
+        published={one: tuple(systems) for one, systems in published.items()},
         systems=frozenset(key.system for key in concepts),
+        named={_first_uri(each): each.name for each in naming_systems if each.name},
+        catalogue=others,
     )
+
+
+def _in_french(system: resources.CodeSystem) -> resources.CodeSystem:
+    return system if system.language else msgspec.structs.replace(system, language=LANGUAGE)
 
 
 def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[resources.CodeSystem]) -> Spelling:
     """The first URI of a NamingSystem is the one; an OID leads to the system that bears it."""
     aliases: dict[str, str] = {}
     for each in naming:
-        one = next(name.value for name in each.unique_id if name.type == "uri")
+        one = _first_uri(each)
         for name in each.unique_id:
             aliases[f"urn:oid:{name.value}" if name.type == "oid" else name.value] = one
     for system in code_systems:
@@ -214,22 +393,32 @@ def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[r
     return Spelling(aliases, frozenset(insensitive), every_name)
 
 
-def _members(
-    value_set: resources.ValueSet, spelling: Spelling, known: Mapping[Coding, Concept]
-) -> Mapping[Coding, Concept]:
-    members: dict[Coding, Concept] = {}
-    for include in value_set.compose.include:
-        for listed in include.concept:
-            key = spelling.coding(include.system, listed.code)
-            ended = known[key].ended if key in known else None
-            members[key] = Concept(include.system, listed.code, listed.display or listed.code, ended)
-    return members
+def _first_uri(naming: resources.NamingSystem) -> str:
+    return next(name.value for name in naming.unique_id if name.type == "uri")
+
+
+def _named(
+    value_sets: Iterable[resources.ValueSet], spelling: Spelling, known: Mapping[Coding, Concept]
+) -> dict[Coding, Concept]:
+    """What the value sets name code by code."""
+    found: dict[Coding, Concept] = {}
+    for value_set in value_sets:
+        for part in value_set.compose.include if value_set.compose is not None else ():
+            for listed in part.concept or () if part.system is not None else ():
+                system = part.system or ""
+                key = spelling.coding(system, listed.code)
+                ended = known[key].ended if key in known else None
+                language = value_set.language or LANGUAGE
+                display = listed.display or listed.code
+                found[key] = Concept(system, listed.code, display, ended, language, designations=listed.designation)
+    return found
 
 
 def _rows(concept_map: resources.ConceptMap, spelling: Spelling) -> Mapping[Coding, Coding]:
+    """By source, the first code that each leads to."""
     return {
         spelling.coding(group.source, row.code): Coding(group.target, row.target[0].code)
         for group in concept_map.group
         for row in group.element
-        if row.target
+        if group.source and group.target and row.code and row.target and row.target[0].code
     }

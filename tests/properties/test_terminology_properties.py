@@ -101,9 +101,12 @@ MEANT = {
     "u:mixed": {Coding(S, "A"), Coding(S, "B"), Coding(FAR, "C")},
     "u:whole": {each for each in UNIVERSE if each.system != T} | {Coding(T, "A")},
 }
-TERMINOLOGY = terminology_of(
-    published(S, HIERARCHY, "parent"), published(T, HIERARCHY, "child"), naming_system(*NAMES[:2], oid="1.2.3")
+SYSTEMS = (
+    published(S, HIERARCHY, "parent"),
+    published(T, HIERARCHY, "child"),
+    naming_system(*NAMES[:2], oid="1.2.3"),
 )
+TERMINOLOGY = terminology_of(*SYSTEMS)
 
 letters = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=4, unique=True)
 imported = st.lists(st.sampled_from(sorted(IMPORTED)), max_size=2)
@@ -162,6 +165,31 @@ def test_a_value_set_comes_to_what_its_definition_means_or_is_refused(
         assert {Coding(name, coding.code) for name in TERMINOLOGY.spellings(coding.system)} <= found.codings
     for system in found.systems:
         assert set(TERMINOLOGY.spellings(system)) <= found.systems
+
+
+@given(include=st.lists(parts, min_size=1, max_size=3), exclude=st.lists(parts, max_size=2))
+def test_what_is_told_of_one_code_is_what_the_definition_means_or_nothing(
+    include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+) -> None:
+    """Also where the value set cannot be listed. Nothing is told only of codes of the system that is not known."""
+    wanted = set().union(*map(meant, include)) - set().union(*map(meant, exclude))
+    stored = looked_up(*IMPORTED.values(), value_set(*include, exclude=exclude, url="u:asked"))
+    for coding in UNIVERSE:
+        told = TERMINOLOGY.validate("u:asked", coding.system, coding.code, stored)
+        assert told == (coding in wanted) or (told is None and coding.system == FAR)
+
+
+@given(include=st.lists(parts, min_size=1, max_size=3), exclude=st.lists(parts, max_size=2))
+def test_a_file_and_a_stored_resource_tell_the_same(
+    include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+) -> None:
+    """One is answered from what was worked out once, the other is judged code by code."""
+    resource = value_set(*include, exclude=exclude, url="u:asked")
+    held = terminology_of(*SYSTEMS, *IMPORTED.values(), resource)
+    for coding in UNIVERSE:
+        mine = held.validate("u:asked", coding.system, coding.code)
+        theirs = TERMINOLOGY.validate("u:asked", coding.system, coding.code, looked_up(*IMPORTED.values(), resource))
+        assert mine == theirs or (coding.system == FAR and None in (mine, theirs))
 
 
 @given(links=st.lists(st.lists(st.integers(0, 5), max_size=3), min_size=6, max_size=6))

@@ -15,7 +15,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from fhir_server.identity.systems import A00, PROFESSIONS, R260, ROLES
 from fhir_server.record.consents import CHOIX_URGENCE, PARTICIPATION_FUNCTION
 from fhir_server.record.labels import TRE_A07, VISIBILITY
-from fhir_server.terminology import Terminology, UnknownList
+from fhir_server.terminology import NotExpandable, Terminology, UnknownList
 from fhir_server.terminology.terminology import FOLDER
 
 NOS = "https://mos.esante.gouv.fr/NOS/"
@@ -112,7 +112,7 @@ def test_every_type_has_one_class_at_most_and_it_is_of_j57(terminology: Terminol
 
 
 def test_value_sets_hold_what_was_published(terminology: Terminology) -> None:
-    counts = {url.removeprefix(NOS).partition("-")[0]: len(members) for url, members in terminology.value_sets.items()}
+    counts = {url.removeprefix(NOS).partition("-")[0]: len(terminology.codes(url)) for url in terminology.value_sets}
     assert counts == {
         "JDV_J01": 396,
         "JDV_J02": 69,
@@ -141,15 +141,32 @@ def test_every_file_is_a_valid_resource(path: Path) -> None:
     get_fhir_model_class(resource["resourceType"]).model_validate(resource)
 
 
-def test_a_file_that_cannot_be_honoured_stops_the_start(tmp_path: Path) -> None:
+def written(folder: Path, resource: dict[str, Any]) -> Path:
+    (folder / "ValueSet").mkdir()
+    (folder / "ValueSet" / "x.json").write_text(json.dumps({"resourceType": "ValueSet", "url": "u", **resource}))
+    return folder
+
+
+def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    """What changes the meaning of a value set must not be overlooked."""
+    include = {"system": LOINC, "modifierExtension": [{"url": "u:x", "valueBoolean": True}]}
+    with pytest.raises(ValueError, match=r"x\.json: It has a modifier extension or implicit rules"):
+        Terminology.load(written(tmp_path, {"compose": {"include": [include]}}))
+
+
+def test_a_file_may_choose_by_what_is_not_here_and_then_nothing_is_told_of_the_rest(tmp_path: Path) -> None:
     """A filter that is overlooked would make a value set hold more or less than it says."""
-    include = {"system": LOINC, "filter": [{"property": "CLASS", "op": "=", "value": "DOC"}]}
-    (tmp_path / "ValueSet").mkdir()
-    (tmp_path / "ValueSet" / "x.json").write_text(
-        json.dumps({"resourceType": "ValueSet", "url": "u", "compose": {"include": [include]}})
-    )
-    with pytest.raises(ValueError, match=r"x\.json: Object contains unknown field `filter`"):
-        Terminology.load(tmp_path)
+    include = [
+        {"system": LOINC, "filter": [{"property": "CLASS", "op": "=", "value": "DOC"}]},
+        {"system": LOINC, "concept": [{"code": "34112-3"}]},
+    ]
+    terminology = Terminology.load(written(tmp_path, {"compose": {"include": include}}))
+    assert terminology.validate("u", LOINC, "34112-3") is True
+    assert terminology.validate("u", LOINC, "11488-4") is None
+    assert terminology.validate("u", "urn:other", "34112-3") is False
+    assert not terminology.member("u", LOINC, "11488-4")
+    with pytest.raises(NotExpandable, match=r"The content of the code system http://loinc.org is not known here"):
+        terminology.codes("u")
 
 
 # The tool

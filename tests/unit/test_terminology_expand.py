@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.outcome import IssueType
-from fhir_server.terminology import Codes, Coding, NotExpandable, Terminology, expand, members
+from fhir_server.terminology import Codes, Coding, NotExpandable, Terminology, Wanted, expand, members
 from fhir_server.terminology.expansion import DEEPEST_IMPORT, MOST_CODES, MOST_CONDITIONS
 from tests.lists import code_system, codes, filtered, looked_up, naming_system, terminology_of, value_set
 
@@ -129,12 +129,50 @@ def test_every_filter_of_an_include_must_be_fulfilled() -> None:
     "include",
     [
         filtered(S, "regex", "A.*"),
-        filtered(S, "generalizes", "C"),
-        filtered(S, "=", "DOC", property="CLASS"),
+        filtered(S, "sounds-like", "A"),
+        filtered(S, "exists", "perhaps", property="display"),
+        filtered(S, "is-a", "A", property="display"),
     ],
 )
 def test_a_filter_that_is_not_evaluated_is_refused(include: dict[str, Any]) -> None:
     assert "is not evaluated by this server" in refusal(value_set(include))
+
+
+def test_a_filter_by_a_property_that_nobody_declares_is_refused() -> None:
+    assert f"{S} declares no property CLASS" in refusal(value_set(filtered(S, "=", "DOC", property="CLASS")))
+
+
+COLOURS = code_system(
+    FAR,
+    {"code": "A", "property": [{"code": "colour", "valueCode": "red"}, {"code": "weight", "valueInteger": 3}]},
+    {"code": "B", "property": [{"code": "colour", "valueCoding": {"system": "u:c", "code": "blue"}}]},
+    {"code": "C", "display": "Sea", "concept": [{"code": "D"}]},
+    property=[{"code": "colour"}, {"code": "weight"}],
+)
+
+
+@pytest.mark.parametrize(
+    ("property", "op", "value", "found"),
+    [
+        ("colour", "=", "red", "A"),
+        ("colour", "=", "blue", "B"),
+        ("colour", "in", "red, blue", "AB"),
+        ("colour", "not-in", "red", "BCD"),
+        ("colour", "exists", "true", "AB"),
+        ("colour", "exists", "false", "CD"),
+        ("weight", "=", "3", "A"),
+        ("display", "=", "Sea", "C"),
+        ("parent", "=", "C", "D"),
+        ("child", "=", "D", "C"),
+        ("concept", "not-in", "A,B", "CD"),
+        ("concept", "is-not-a", "C", "AB"),
+        ("concept", "generalizes", "D", "CD"),
+        ("code", "is-a", "C", "CD"),
+    ],
+)
+def test_filters_on_properties_and_the_hierarchy(property: str, op: str, value: str, found: str) -> None:
+    resource = value_set(filtered(FAR, op, value, property=property))
+    assert expanded(resource, systems=(COLOURS,)) == named(FAR, *found)
 
 
 def test_a_filter_by_a_code_that_does_not_exist_is_refused() -> None:
@@ -365,12 +403,33 @@ def test_what_cannot_be_told_is_refused_with_a_sentence(resource: dict[str, Any]
     assert why in refusal(resource)
 
 
-def test_a_value_set_that_leaves_out_inactive_codes_is_refused() -> None:
-    resource = value_set(codes(S, "A"))
+ENDING = code_system(
+    FAR,
+    {"code": "A"},
+    {"code": "B", "property": [{"code": "dateFin", "valueDateTime": "2024-03-29"}]},
+    {"code": "C", "property": [{"code": "status", "valueCode": "retired"}]},
+    {"code": "D", "property": [{"code": "gone", "valueBoolean": True}]},
+    {"code": "E", "property": [{"code": "status", "valueCode": "deprecated"}]},
+    property=[{"code": "gone", "uri": "http://hl7.org/fhir/concept-properties#inactive"}],
+)
+
+
+@pytest.mark.parametrize(("day", "found"), [("2024-03-28", "ABE"), ("2024-03-29", "AE"), ("2026-01-01", "AE")])
+@pytest.mark.parametrize("include", [{"system": FAR}, codes(FAR, *"ABCDE")])
+def test_a_value_set_may_leave_out_inactive_codes(day: str, found: str, include: dict[str, Any]) -> None:
+    """What ended is inactive from that day on; what is deprecated may still be written."""
+    resource = value_set(include)
     resource["compose"]["inactive"] = False
-    assert "leaves out inactive codes" in refusal(resource)
-    resource["compose"]["inactive"] = True
-    assert expanded(resource) == named(S, "A")
+    left = members(resource, terminology_of(ENDING), wanted=Wanted(day=day))
+    assert [each.code for each in left.concepts.values()] == list(found)
+    stored = members(resource, TERMINOLOGY, code_systems=looked_up(ENDING), wanted=Wanted(day=day))
+    assert [each.code for each in stored.concepts.values()] == list(found)
+
+
+def test_what_is_inactive_of_an_unknown_system_is_not_told() -> None:
+    resource = value_set({"system": "u:nowhere"})
+    resource["compose"]["inactive"] = False
+    assert "u:nowhere is not known here" in refusal(resource)
 
 
 @pytest.mark.parametrize(

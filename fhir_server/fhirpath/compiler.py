@@ -115,8 +115,12 @@ class Compiler:
         return replace(THIS, types=self.types)
 
     def _beginning(self, name: str) -> Code:
-        """A name at the beginning of a path: the type of what is looked at, or an element of it."""
-        if name in self.types or (name[:1].isupper() and self.model.knows(name)):
+        """A name at the beginning of a path: the type of what is looked at, or an element of it.
+
+        An element goes first: in ``value.where(code = 'x')`` the value may be a code, and what is meant is Coding.code.
+        """
+        is_type = name in self.types and not (self._are_known(self.types) and self.model.members(self.types, name))
+        if is_type or (name[:1].isupper() and self.model.knows(name)):
             if self._are_known(self.types) and not self._narrower(self.types, name):
                 raise NotUnderstood(f"What is looked at is never of the type {name}.")
             return self.narrowed(self.this, name)

@@ -119,6 +119,11 @@ def test_a_path_gives_the_elements(text: str, expected: list[Json]) -> None:
     assert values(text) == expected
 
 
+def test_an_element_goes_before_the_type_of_the_same_name() -> None:
+    """A value may be of the type code; ``code`` is the element of the Quantity all the same."""
+    assert values("extension.value.where(code = 'mg').unit") == ["mg"]
+
+
 def test_the_whole_resource_has_all_its_descendants() -> None:
     """Nothing is left out, and the type of the resource is no element."""
     assert values("descendants().count()") == [60]

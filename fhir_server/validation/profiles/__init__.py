@@ -23,3 +23,9 @@ https://hl7.org/fhir/R4/profiling.html · https://hl7.org/fhir/R4/elementdefinit
 As in structural validation, a check answers ``None`` for what is right. Findings travel upwards and every level puts
 its own segment before their path; sentences are made at the end, of those that are told.
 """
+
+from fhir_server.validation.profiles.bundled import Bundled
+from fhir_server.validation.profiles.checks import ProfileChecks
+from fhir_server.validation.profiles.profile import ProfileCheck
+
+__all__ = ["Bundled", "ProfileCheck", "ProfileChecks"]

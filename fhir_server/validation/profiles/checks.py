@@ -16,7 +16,7 @@ from fhir_server.fhirpath.effort import Effort
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.refused import TooMuch
 from fhir_server.validation.profiles.bundled import Bundled
-from fhir_server.validation.profiles.coded import Codes, ListedCodes
+from fhir_server.validation.profiles.coded import Codes
 from fhir_server.validation.profiles.compiling import Compiling
 from fhir_server.validation.profiles.everywhere import NOBODY, Everywhere
 from fhir_server.validation.profiles.expressions import Expressions
@@ -29,7 +29,6 @@ from fhir_server.validation.profiles.scope import Run, Scope
 if TYPE_CHECKING:
     from fhir_server.definitions import tables
     from fhir_server.fhir.json import JsonObject
-    from fhir_server.terminology.terminology import Terminology
 
 MOST_CHECKED: Final = 2_000_000
 """Steps of one validation: elements looked at, slices tried, codes asked for. A document takes some hundreds."""
@@ -49,7 +48,7 @@ class ProfileChecks:
         self,
         structure_definitions: Definitions,
         definitions: tables.Definitions,
-        terminology: Terminology | Codes,
+        terminology: Codes,
         *,
         now: Callable[[], str] = _now,
         most: int = MOST_CHECKED,
@@ -57,7 +56,7 @@ class ProfileChecks:
         """Nothing is compiled yet. ``now`` tells invariants the time, ``most`` bounds the steps of one validation."""
         self.definitions = structure_definitions
         self.reading = Reading(definitions)
-        self.codes: Codes = terminology if isinstance(terminology, Codes) else ListedCodes(terminology)
+        self.codes = terminology
         self.expressions = Expressions(self, Model(definitions), now)
         self._most = most
         self._checks: dict[str, ProfileCheck] = {}

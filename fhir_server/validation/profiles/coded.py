@@ -6,10 +6,9 @@ https://hl7.org/fhir/R4/terminologies.html#strength
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from fhir_server.fhir.outcome import IssueType, Severity
-from fhir_server.terminology import Terminology, UnknownList
 from fhir_server.validation.profiles.found import Found, Founds, Profile
 from fhir_server.validation.profiles.values import written
 
@@ -27,7 +26,6 @@ _SEVERITIES: Final = {
 _QUANTITIES: Final = frozenset({"Quantity", "Age", "Count", "Distance", "Duration", "Money"})
 
 
-@runtime_checkable
 class Codes(Protocol):
     """Who knows value sets."""
 
@@ -37,23 +35,6 @@ class Codes(Protocol):
 
 Member: TypeAlias = Callable[["str | None", str], "bool | None"]
 """Whether a code of a system, or of whatever system the value set has, is one of it; nothing where unknown."""
-
-
-class ListedCodes:
-    """The value sets of the terminology folder, asked as :class:`Codes`."""
-
-    def __init__(self, terminology: Terminology) -> None:
-        """Ask this one."""
-        self._terminology = terminology
-
-    def validate(self, value_set: str, system: str | None, code: str) -> bool | None:
-        """Whether the code is in it; nothing where the list is not in the folder."""
-        try:
-            if system is not None:
-                return self._terminology.member(value_set, system, code)
-            return any(one.code == code for one in self._terminology.codes(value_set))
-        except UnknownList:
-            return None
 
 
 def binding_of(definition: JsonObject) -> tuple[str, str, str] | None:
@@ -109,7 +90,8 @@ def bound(
 ) -> ItemCheck | None:
     """The check of a binding; nothing where the strength asks for nothing.
 
-    Of one that FHIR has and the profile leaves as it is (``is_own`` is false), it is not told that it was not checked.
+    Of one that FHIR has and the profile leaves as it is (``is_own`` is false), only a code outside is told of: that it
+    was not checked, or that there is a text and no code, would be said of every other element.
     """
     severity = _SEVERITIES.get(strength)
     if severity is None or not value_set:
@@ -134,7 +116,7 @@ def _check(
         if told:
             return None
         what = {"element": element, "value_set": value_set, "found": _shown(value, type)}
-        if told is None and not is_own:
+        if not is_own and (told is None or not any(True for _ in codings(value, type))):
             return None
         if told is None:
             unknown = "binding-unknown"

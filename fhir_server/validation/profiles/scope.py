@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/references.html
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -34,36 +34,44 @@ class Run:
     conforming: dict[tuple[int, str], bool] = field(default_factory=dict)
     """The answers of trials."""
     _places: dict[int, Scope] = field(default_factory=dict)
+    _is_searched: bool = False
 
     def scope(self, resource: JsonObject) -> Scope:
         """Where a resource within the whole stands."""
         if not self._places:
-            self._locate()
-        found = self._places.get(id(resource))
-        return found if found is not None else Scope(self, resource, resource, "")
+            self._note(Scope(self, self.whole, self.whole, ""))
+        known = self._places.get(id(resource))
+        if known is None and not self._is_searched:
+            self._is_searched = True
+            self._search()
+            known = self._places.get(id(resource))
+        return known if known is not None else Scope(self, resource, resource, "")
 
-    def _locate(self) -> None:
-        todo = [Scope(self, self.whole, self.whole, "")]
+    def _note(self, scope: Scope) -> None:
+        """A resource, what it contains, and the entries of a Bundle: where most resources are."""
+        self._places[id(scope.resource)] = scope
+        for index, one in enumerate(_objects(scope.resource.get("contained"))):
+            if one is not None:
+                inside = Scope(self, one, scope.root, f"{scope.path}.contained[{index}]", scope.full_url)
+                self._places[id(one)] = inside
+        for index, entry in enumerate(_objects(scope.resource.get("entry"))):
+            resource = entry.get("resource") if entry is not None else None
+            if entry is not None and isinstance(resource, dict):
+                told = entry.get("fullUrl")
+                full_url = told if isinstance(told, str) else ""
+                self._note(Scope(self, resource, resource, f"{scope.path}.entry[{index}].resource", full_url))
+
+    def _search(self) -> None:
+        """The others: those of Parameters, of Bundles in Bundles, and what a wrong shape hides."""
+        todo: list[tuple[str, Json]] = [("", self.whole)]
         while todo:
-            scope = todo.pop()
-            self._places[id(scope.resource)] = scope
-            parts: list[tuple[str, Json]] = [(f".{name}", part) for name, part in scope.resource.items()]
-            while parts:
-                path, part = parts.pop()
-                if isinstance(part, list):
-                    parts += [(f"{path}[{index}]", one) for index, one in enumerate(part) if type(one) is not str]
-                elif isinstance(part, dict):
-                    if isinstance(part.get("resourceType"), str):
-                        is_contained = path.startswith(".contained")
-                        root = scope.root if is_contained else part
-                        todo.append(Scope(self, part, root, scope.path + path, scope.full_url))
-                        continue
-                    full_url = part.get("fullUrl")
-                    resource = part.get("resource")
-                    if isinstance(resource, dict) and isinstance(full_url, str):
-                        todo.append(Scope(self, resource, resource, f"{scope.path}{path}.resource", full_url))
-                    else:
-                        parts += [(f"{path}.{name}", one) for name, one in part.items()]
+            path, part = todo.pop()
+            if isinstance(part, list):
+                todo += [(f"{path}[{index}]", one) for index, one in enumerate(part) if type(one) is not str]
+            elif isinstance(part, dict):
+                if isinstance(part.get("resourceType"), str) and id(part) not in self._places:
+                    self._note(Scope(self, part, part, path))
+                todo += [(f"{path}.{name}", one) for name, one in part.items() if type(one) is not str]
 
 
 @dataclass(slots=True)
@@ -96,11 +104,16 @@ class Scope:
     def _contained(self, identifier: str) -> Target | None:
         if not identifier:
             return self.run.scope(self.root)
-        listed = self.root.get("contained")
-        for one in listed if isinstance(listed, list) else []:
-            if isinstance(one, dict) and one.get("id") == identifier:
+        for one in _objects(self.root.get("contained")):
+            if one is not None and one.get("id") == identifier:
                 return self.run.scope(one)
         return None
+
+
+def _objects(value: Json) -> Iterator[JsonObject | None]:
+    """The objects of an array; nothing in the place of what is none."""
+    for one in value if isinstance(value, list) else ():
+        yield one if isinstance(one, dict) else None
 
 
 Target: TypeAlias = Scope

@@ -18,7 +18,8 @@ def observation(**members: Any) -> dict[str, Any]:
     return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **members}
 
 
-MARRIED = {"coding": [{"system": "urn:s", "code": "M"}]}
+MARITAL = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
+MARRIED = {"coding": [{"system": MARITAL, "code": "M"}]}
 
 
 @pytest.mark.parametrize(
@@ -115,11 +116,11 @@ MARRIED = {"coding": [{"system": "urn:s", "code": "M"}]}
             [element("Patient.maritalStatus", patternCodeableConcept=MARRIED)],
             patient(
                 maritalStatus={
-                    "coding": [{"code": "x"}, {"system": "urn:s", "code": "M", "display": "y"}],
+                    "coding": [{"code": "x"}, {"system": MARITAL, "code": "M", "display": "y"}],
                     "text": "married",
                 }
             ),
-            patient(maritalStatus={"coding": [{"system": "urn:s"}, {"code": "M"}]}),
+            patient(maritalStatus={"coding": [{"system": MARITAL, "code": "S"}]}),
             "maritalStatus",
             "pattern",
         ),

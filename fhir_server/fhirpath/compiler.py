@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 DEEPEST: Final = 100
 """Steps of a path, and of what is within its conditions, one after the other."""
 
+_FEW: Final = 8
+"""Elements of one name that are paid for with the step to them."""
+
 _CONSTANTS: Final = {
     "%ucum": "http://unitsofmeasure.org",
     "%sct": "http://snomed.info/sct",
@@ -126,19 +129,31 @@ class Compiler:
         """The elements of this name."""
         types = self._child_types(of.types, name)
         step = places.named(name, self.model)
-        if of.run is THIS.run:
-            there = places.there(name, self.model)
-            return collection(lambda this, _: step(this), types, some=lambda this, _: there(this))
+        there = places.there(name, self.model)
         before = of.run
+
+        def of_this(this: Node, scope: Scope) -> list[Node]:
+            found = step(this)
+            if len(found) > _FEW:
+                scope.effort.spend(len(found))
+            return found
 
         def run(this: Node, scope: Scope) -> list[Node]:
             nodes = before(this, scope)
             if len(nodes) == 1:
-                return step(nodes[0])
-            scope.effort.spend(len(nodes))
-            return [child for node in nodes for child in step(node)]
+                return of_this(nodes[0], scope)
+            found = [child for node in nodes for child in step(node)]
+            scope.effort.spend(len(nodes) + len(found))
+            return found
 
-        return collection(run, types, of.weight + 1)
+        def some(this: Node, scope: Scope) -> bool:
+            nodes = before(this, scope)
+            scope.effort.spend(len(nodes))
+            return any(there(node) for node in nodes)
+
+        if before is THIS.run:
+            return collection(of_this, types, some=lambda this, _: there(this))
+        return collection(run, types, of.weight + 1, some)
 
     def _child_types(self, types: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Those its elements may have; a name that none of the types has is refused."""

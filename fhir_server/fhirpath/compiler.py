@@ -13,13 +13,25 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from fhir_server.fhirpath import code as codes
 from fhir_server.fhirpath import operators, places, system
-from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant
+from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant, remembered
 from fhir_server.fhirpath.functions import FUNCTIONS, REFUSED
 from fhir_server.fhirpath.grammar import shortened
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.path import no_element
 from fhir_server.fhirpath.refused import NotUnderstood
-from fhir_server.fhirpath.tree import Call, Index, Literal, Name, Negative, Nothing, Operation, Tree, Typed, Variable
+from fhir_server.fhirpath.tree import (
+    Call,
+    Index,
+    Literal,
+    Name,
+    Negative,
+    Nothing,
+    Operation,
+    Tree,
+    Typed,
+    Variable,
+    is_fixed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,22 +63,28 @@ _SURROUNDINGS: Final[dict[str, Callable[[codes.Environment], Node]]] = {
 class Compiler:
     """Compiles what is looked up in elements of some types."""
 
-    def __init__(self, model: Model, types: tuple[str, ...], depth: int = 0) -> None:
+    def __init__(self, model: Model, types: tuple[str, ...], depth: int = 0, *, in_loop: bool = False) -> None:
         """``types`` are those that ``$this`` may have; none, where they are not known."""
         self.model = model
         self.types = types
         self._depth = depth
+        self._in_loop = in_loop
 
     def within(self, types: tuple[str, ...]) -> Compiler:
         """For the condition or the projection of a loop over elements of these types."""
-        return Compiler(self.model, types, self._depth)
+        return Compiler(self.model, types, self._depth, in_loop=True)
 
     def code(self, tree: Tree) -> Code:
         """Compile one part."""
         self._depth += 1
         if self._depth > DEEPEST:
             raise NotUnderstood(f"The expression is deeper than {DEEPEST} steps and operators.")
-        made = self._made(tree)
+        if self._in_loop and isinstance(tree, (Name, Call, Index, Operation)) and is_fixed(tree):
+            self._in_loop = False
+            made = remembered(self._made(tree))
+            self._in_loop = True
+        else:
+            made = self._made(tree)
         self._depth -= 1
         return made
 

@@ -146,7 +146,7 @@ def contained_rules(invariants: Sequence[Invariant]) -> ObjectCheck:
     that is a warning.
     """
     by_key = {
-        invariant.key: told("invariant", key=invariant.key, human=invariant.human.rstrip(". "))
+        invariant.key: told("invariant-of-fhir", key=invariant.key, human=invariant.human.rstrip(". "))
         for invariant in invariants
     }
 

@@ -40,7 +40,7 @@ def rules_of_profile(profile: str) -> Iterator[ObjectCheck]:
 
 def broken(invariant: Invariant) -> Findings:
     """The report of an invariant that does not hold, in the words of the standard."""
-    message = told("invariant", key=invariant.key, human=invariant.human.rstrip(". "))
+    message = told("invariant-of-fhir", key=invariant.key, human=invariant.human.rstrip(". "))
     return one(IssueType.INVARIANT, message, rule=invariant.key)
 
 

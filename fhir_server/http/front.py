@@ -160,10 +160,7 @@ class Front:
                 _logger.exception("unavailable", request=request_id, interaction=interaction)
         except Exception:
             _logger.exception("failed", request=request_id, interaction=interaction)
-            response = self._refused(
-                Internal(told("failed")),
-                spoken,
-            )
+            response = self._refused(Internal(told("failed")), spoken)
         metrics.count(interaction, response.status, began)
         _logger.info(
             "answered",

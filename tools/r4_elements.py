@@ -66,31 +66,35 @@ def archive(definitions: Iterable[Json]) -> bytes:
         (facts(one) for one in definitions if one["kind"] != "logical"), key=lambda definition: str(definition["url"])
     )
     lines = [[definition["url"] for definition in kept], *kept]
+    return zipped(b"".join(json.dumps(o, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for o in lines))
+
+
+def zipped(content: bytes) -> bytes:
+    """The same bytes for the same content: the header has no time and no file name."""
     written = io.BytesIO()
-    # No time and no file name in the header, so that the same definitions give the same bytes.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=written, mtime=0) as file:
-        file.write(b"".join(json.dumps(o, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for o in lines))
+        file.write(content)
     return written.getvalue()
 
 
 def facts(definition: Json) -> Json:
     """What is kept of a StructureDefinition."""
-    # The package says that the id of a resource is a string, the page of Resource says id.
-    resource_id = f"{definition['type']}.id" if definition["kind"] == "resource" else ""
     view = "differential" if definition.get("derivation") == "constraint" else "snapshot"
     return {
         "resourceType": "StructureDefinition",
         **{name: definition[name] for name in OF_A_DEFINITION if name in definition},
-        view: {"element": [facts_of_element(e, e["path"] == resource_id) for e in definition[view]["element"]]},
+        view: {"element": [facts_of_element(element) for element in definition[view]["element"]]},
     }
 
 
-def facts_of_element(element: Json, is_resource_id: bool) -> Json:  # noqa: FBT001 - a fact about the element
+def facts_of_element(element: Json) -> Json:
     """What is kept of an ElementDefinition."""
     kept = {name: element[name] for name in OF_AN_ELEMENT if name in element}
     kept |= {name: value for name, value in element.items() if name.startswith(BY_TYPE)}
     if "type" in kept:
-        kept["type"] = [{"code": "id"}] if is_resource_id else [facts_of_type(use) for use in kept["type"]]
+        # The package says that the id of a resource is a string, the page of Resource says id.
+        is_id = element.get("base", {}).get("path") == "Resource.id"
+        kept["type"] = [{"code": "id"}] if is_id else [facts_of_type(use) for use in kept["type"]]
     if "constraint" in kept:
         kept["constraint"] = [
             {name: constraint[name] for name in OF_A_CONSTRAINT if name in constraint}

@@ -17,6 +17,9 @@ UNBOUNDED = 1 << 31
 ANY_OF = {"Resource", "DomainResource", "Element", "BackboneElement"}
 """Abstract types that a type derived from them may narrow."""
 
+BY_TYPE: JsonObject = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
+"""How a choice is sliced."""
+
 _PLACED = {"id", "path", "sliceName", "base"}
 """Members that follow from where an element stands."""
 
@@ -113,6 +116,9 @@ def slicing(base: Json, told: Json) -> Json:
     if base.get("ordered") and told.get("ordered") is False:
         raise Contradiction("its slices are ordered in the base.")
     if _RULES.index(told["rules"]) < _RULES.index(str(base.get("rules", "open"))):
+        if asked == known == BY_TYPE["discriminator"]:
+            # Authoring tools repeat that a choice is sliced by type, openly, over whatever the base says.
+            return base
         raise Contradiction(f"its slicing is {base['rules']} in the base and cannot become {told['rules']}.")
     return {**base, **told}
 

@@ -25,7 +25,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
     """Empty where the element is not unfolded."""
     slices: list[Node] = field(default_factory=list)
-    """In their order; slices of a slice (``a/b``) come after it."""
+    """In their order. Slices of a slice (``a/b``) are slices of its node."""
 
     def copy(self) -> Node:
         """The same tree, to be changed apart."""
@@ -41,9 +41,11 @@ class Node:
         """The child of this name."""
         return next((child for child in self.children if child.name == name), None)
 
-    def slice(self, name: str) -> Node | None:
-        """The slice of this name."""
-        return next((slice for slice in self.slices if slice.slice_name == name), None)
+    def all_slices(self) -> Iterator[Node]:
+        """Its slices, and theirs."""
+        for slice in self.slices:
+            yield slice
+            yield from slice.all_slices()
 
     def size(self) -> int:
         """How many elements there are in it."""
@@ -65,7 +67,8 @@ def planted(elements: list[JsonObject], source: str) -> Node:
         if root is None:
             root = node
         else:
-            around = by_id.get(f"{parent_id}.{name}" if slice_name else parent_id)
+            sliced, whole = f"{parent_id}.{name}", slice_name.rpartition("/")[0]
+            around = by_id.get(f"{sliced}:{whole}" if whole else sliced if slice_name else parent_id)
             if around is None:
                 raise ValueError(f"the element {id} of its snapshot comes before what it is a part of.")
             (around.slices if slice_name else around.children).append(node)
@@ -88,15 +91,16 @@ def elements_of(node: Node, id: str = "", path: str = "") -> Iterator[JsonObject
 
     ``id`` and ``path`` are those of the parent.
     """
-    own_path = f"{path}.{node.name}" if path else node.name
     own_id = f"{id}.{node.name}" if id else node.name
-    yield from _from(node, own_id, own_path)
-    for slice in node.slices:
-        yield from _from(slice, f"{own_id}:{slice.slice_name}", own_path)
+    yield from _from(node, own_id, f"{path}.{node.name}" if path else node.name)
 
 
 def _from(node: Node, id: str, path: str) -> Iterator[JsonObject]:
+    """``id`` is that of the element, or of the element it is a slice of."""
+    own_id = f"{id}:{node.slice_name}" if node.slice_name else id
     slice_name: JsonObject = {"sliceName": node.slice_name} if node.slice_name else {}
-    yield {"id": id, "path": path, **slice_name, **node.element}
+    yield {"id": own_id, "path": path, **slice_name, **node.element}
     for child in node.children:
-        yield from elements_of(child, id, path)
+        yield from elements_of(child, own_id, path)
+    for slice in node.slices:
+        yield from _from(slice, id, path)

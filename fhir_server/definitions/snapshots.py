@@ -14,6 +14,7 @@ from typing import Protocol
 
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.constraining import (
+    BY_TYPE,
     STRUCTURE_DEFINITION,
     Contradiction,
     constrained,
@@ -30,7 +31,6 @@ MAX_ELEMENTS = 20_000
 
 EXTENSIONS = ("extension", "modifierExtension")
 BY_URL: JsonObject = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
-BY_TYPE: JsonObject = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
 BY_SHORTCUT: JsonObject = {**BY_TYPE, "rules": "closed"}
 
 
@@ -39,6 +39,9 @@ class Known(Protocol):
 
     def tree(self, canonical: str) -> Node | None:
         """The snapshot of a definition, not to be changed; nothing where it is not known."""
+
+    def whole(self, canonical: str) -> JsonObject | None:
+        """The first element of that snapshot; nothing where it is not known, or is just being made."""
 
     def chain(self, canonical: str) -> list[str]:
         """The URLs of a definition and of what it derives from, nearest first; empty where it is not known."""
@@ -55,7 +58,7 @@ def grown(profile: JsonObject, known: Known) -> Node:
     differential = profile.get("differential")
     elements = objects(differential.get("element")) if isinstance(differential, dict) else []
     told_of = told(url, type, elements)
-    growing = _Growing(url, known, base, base.copy())
+    growing = _Growing(url, known, base, base.copy(), elements=base.size())
     growing.constrain(growing.root, told_of, is_root=True)
     return growing.root
 
@@ -71,10 +74,12 @@ class _Growing:
     last: int = -1
     """Position of the element that was met last: they must be told in the order of the snapshot."""
     elements: int = 0
-    """How many elements were unfolded or copied into slices."""
+    """How many elements it has, those of the base included."""
 
     def constrain(self, node: Node, told_of: Told, *, is_root: bool = False) -> None:
         """Apply what is told of an element, of its children and of its slices."""
+        if "contentReference" in node.element and told_of.element and "type" in told_of.element:
+            self._follow(node, told_of)
         before = node.copy() if told_of.slices else node
         if told_of.element is not None:
             self._in_order(told_of)
@@ -95,18 +100,18 @@ class _Growing:
             raise BadProfile(self.profile, told_of.id, str(wrong)) from None
 
     def _of_profiled_type(self, base: JsonObject, told_of: JsonObject) -> JsonObject:
-        """The element of the base with what the profile of its type asks of the whole (its constraints, its words).
+        """The element of the base with what the profile of its data type asks of the whole, and its words.
 
-        A profile that is not known here asks nothing: who validates says that he cannot check it.
+        A profile that is not known here asks nothing: who validates says that he cannot check it. Neither does the one
+        that is being made (an extension within itself): the element names it, and who validates goes on with it.
         """
         uses = objects(told_of.get("type"))
         profiles = texts(uses[0].get("profile")) if len(uses) == 1 else []
-        if len(profiles) != 1 or uses[0].get("code") in ("Reference", "canonical"):
+        if len(profiles) != 1 or STRUCTURE_DEFINITION + "Resource" in self.known.chain(profiles[0]):
             return base
-        of_type = self.known.tree(profiles[0])
-        if of_type is None:
+        whole = self.known.whole(profiles[0])
+        if whole is None:
             return base
-        whole = of_type.element
         asked = constraints(objects(whole.get("constraint")), objects(base.get("constraint")), self.profile)
         return {
             **base,
@@ -139,6 +144,9 @@ class _Growing:
             apart = shortcuts_apart(choice.name, codes, told_of)
             if not apart:
                 continue
+            if len(apart) == 1 and ":" in told_of.id and choice.name not in told_of.children and not choice.slices:
+                self._shortcut_within_a_slice(choice, told_of, *apart[0])
+                continue
             whole = told_of.children.setdefault(choice.name, Told(choice.name, f"{told_of.id}.{choice.name}"))
             for child, code in apart:
                 del told_of.children[child.name]
@@ -146,6 +154,14 @@ class _Growing:
                     raise BadProfile(self.profile, child.id, "the differential tells this element twice.")
                 child.shortcut = code
                 whole.slices[child.name] = child
+
+    def _shortcut_within_a_slice(self, choice: Node, told_of: Told, told_short: Told, code: str) -> None:
+        """Let ``valueQuantity`` constrain the choice itself, as the published snapshots do within a slice (bp)."""
+        del told_of.children[told_short.name]
+        told_of.children[choice.name] = told_short
+        told_short.name = choice.name
+        uses: list[Json] = [use for use in objects(choice.element.get("type")) if use.get("code") == code]
+        choice.element = {**choice.element, "type": uses}
 
     def _unfold(self, node: Node, told_of: Told) -> None:
         """Give an element the children of its type, if it has none yet."""
@@ -193,32 +209,34 @@ class _Growing:
     def _slices(self, node: Node, before: Node, told_of: Told) -> None:
         """Apply what is told of each slice; a slice that is new begins as the element of the base."""
         self._sliced(node, told_of)
+        by_name = {slice.slice_name: slice for slice in node.all_slices()}
         for name, slice_told in told_of.slices.items():
-            slice = node.slice(name)
-            if slice is None:
-                slice = self._new_slice(node, before, name, slice_told)
-            self.constrain(slice, slice_told)
-        self._within(node, told_of)
+            if name not in by_name:
+                by_name[name] = self._new_slice(node, before, by_name, slice_told)
+            self.constrain(by_name[name], slice_told)
+        for sliced in (node, *by_name.values()):
+            self._within(sliced, told_of)
 
-    def _new_slice(self, node: Node, before: Node, name: str, told_of: Told) -> Node:
-        whole, _, part = name.rpartition("/")
-        origin, place = before, len(node.slices)
-        if part and whole:
-            parent = node.slice(whole)
-            if parent is None:
-                raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
-            if "slicing" not in parent.element:
-                raise BadProfile(self.profile, told_of.id, f"the slice {whole} tells no slicing for its own slices.")
-            origin = parent
-            place = 1 + max(i for i, s in enumerate(node.slices) if s is parent or s.slice_name.startswith(f"{whole}/"))
-        elif _rules(before.element) == "closed":
-            raise BadProfile(self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice.")
-        slice = Node(origin.name, {k: v for k, v in origin.element.items() if k != "slicing"}, name)
-        slice.element["min"] = 0
-        slice.children = [child.copy() for child in origin.children]
+    def _new_slice(self, node: Node, before: Node, known: dict[str, Node], told_of: Told) -> Node:
+        whole = told_of.name.rpartition("/")[0]
+        if not whole:
+            around, origin = node, before
+            if _rules(before.element) == "closed":
+                raise BadProfile(
+                    self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice."
+                )
+        elif whole in known:
+            # Its own slices are told apart by the slicing it tells, or else by that of the element it is a slice of.
+            around = origin = known[whole]
+        else:
+            raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
+        element = {**{name: value for name, value in origin.element.items() if name != "slicing"}, "min": 0}
+        slice = Node(origin.name, element, told_of.name, [child.copy() for child in origin.children])
         self._count(slice.size(), told_of)
+        if not whole:
+            _take_types(slice, node)
         self._type_of_slice(slice, told_of)
-        node.slices.insert(place, slice)
+        around.slices.append(slice)
         return slice
 
     def _type_of_slice(self, slice: Node, told_of: Told) -> None:
@@ -254,8 +272,7 @@ class _Growing:
 
     def _within(self, node: Node, told_of: Told) -> None:
         """The slices together must not ask for more than the element may have."""
-        outer = [slice for slice in node.slices if "/" not in slice.slice_name]
-        least = sum(value for slice in outer if isinstance(value := slice.element.get("min"), int))
+        least = sum(value for slice in node.slices if isinstance(value := slice.element.get("min"), int))
         most = str(node.element.get("max", "*"))
         if least > number(most):
             raise BadProfile(
@@ -266,6 +283,16 @@ class _Growing:
         self.elements += more
         if self.elements > MAX_ELEMENTS:
             raise BadProfile(self.profile, told_of.id, f"its snapshot would have more than {MAX_ELEMENTS} elements.")
+
+
+def _take_types(slice: Node, whole: Node) -> None:
+    """Give a slice the types that the profile leaves to the element it is a slice of: what is below depends on them."""
+    if whole.element.get("type") != slice.element.get("type") and "type" in whole.element:
+        slice.element = {**slice.element, "type": whole.element["type"]}
+    for child in slice.children:
+        of_all = whole.child(child.name)
+        if of_all is not None:
+            _take_types(child, of_all)
 
 
 def _rules(element: JsonObject) -> str:

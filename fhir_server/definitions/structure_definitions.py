@@ -162,6 +162,14 @@ class StructureDefinitions:
             asked.update(self._asked[canonical])
         return self._trees[canonical]
 
+    def whole(self, canonical: str) -> JsonObject | None:
+        """The first element of that snapshot; nothing where it is not known, or is just being made."""
+        definition = self._look_up(canonical)
+        if definition is None or canonical_of(definition) in self._making:
+            return None
+        tree = self.tree(canonical)
+        return tree.element if tree else None
+
     def _look_up(self, canonical: str) -> JsonObject | None:
         for asked in self._making.values():
             asked.add(canonical.partition("|")[0])

@@ -31,7 +31,7 @@ def test_what_explains_is_left_out_and_what_binds_is_kept() -> None:
     elements = {element["id"]: element for element in patient["snapshot"]["element"]}
 
     assert elements["Patient.id"]["type"] == [{"code": "id"}]
-    assert elements["Patient.name"]["base"] == {"id": "Patient.name", "min": 0, "max": "*"}
+    assert elements["Patient.name"]["base"] == {"path": "Patient.name", "min": 0, "max": "*"}
     assert elements["Patient.gender"]["binding"] == {
         "strength": "required",
         "valueSet": "http://hl7.org/fhir/ValueSet/administrative-gender|4.0.1",

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from fhir_server.definitions import rows
 from fhir_server.definitions.load import committed, load
-
-TOOL = Path(__file__).parents[2] / "tools" / "compile_r4.py"
+from tools import r4_terminology
 
 ABSENT = {
     "http://hl7.org/fhir/ValueSet/dicom-cid29",
@@ -24,16 +20,6 @@ ABSENT = {
 
 NOT_OF_HL7 = {"http://loinc.org/vs/LL379-9"}
 """Required of MolecularSequence.structureVariant.variantType, and published by LOINC alone."""
-
-
-@pytest.fixture(scope="module")
-def compiler() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compile_r4_terminology", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +102,8 @@ def codes(concepts: list[dict[str, Any]]) -> list[str]:
 # The tool
 
 
-def test_a_resource_is_cut_to_what_is_read(compiler: ModuleType) -> None:
-    package = {
+def test_a_resource_is_cut_to_what_is_read() -> None:
+    package: dict[str, dict[str, Any]] = {
         "CodeSystem": {
             "u": {
                 "resourceType": "CodeSystem",
@@ -140,7 +126,7 @@ def test_a_resource_is_cut_to_what_is_read(compiler: ModuleType) -> None:
             }
         },
     }
-    assert list(compiler.terminology(package)) == [
+    assert list(r4_terminology.terminology(package)) == [
         {
             "resourceType": "CodeSystem",
             "url": "u",
@@ -160,14 +146,12 @@ def test_a_resource_is_cut_to_what_is_read(compiler: ModuleType) -> None:
     ]
 
 
-def test_an_include_that_is_not_understood_stops_the_tool(compiler: ModuleType) -> None:
+def test_an_include_that_is_not_understood_stops_the_tool() -> None:
     with pytest.raises(SystemExit, match="copyright"):
-        compiler.part_of_composition({"system": "u", "copyright": "c"})
+        r4_terminology.part_of_composition({"system": "u", "copyright": "c"})
 
 
-def test_the_same_content_gives_the_same_bytes_whatever_the_hour(
-    compiler: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = compiler.compressed(b"content")
+def test_the_same_content_gives_the_same_bytes_whatever_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = r4_terminology.compressed(b"content")
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
-    assert compiler.compressed(b"content") == first
+    assert r4_terminology.compressed(b"content") == first

@@ -10,7 +10,16 @@ import pytest
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.terminology import Codes, Coding, NotExpandable, Terminology, Wanted, expand, members
 from fhir_server.terminology.expansion import DEEPEST_IMPORT, MOST_CODES, MOST_CONDITIONS
-from tests.lists import code_system, codes, filtered, looked_up, naming_system, terminology_of, value_set
+from tests.lists import (
+    code_system,
+    codes,
+    filtered,
+    listed_one_by_one,
+    looked_up,
+    naming_system,
+    terminology_of,
+    value_set,
+)
 
 S, PART, FAR = "https://example.org/s", "https://example.org/part", "https://example.org/far"
 HELD, VS = "https://example.org/held", "https://example.org/vs"
@@ -479,7 +488,7 @@ def test_members_are_listed_once_in_order_with_their_display() -> None:
 
 def test_a_stored_value_set_that_lists_what_the_folder_lists_comes_to_the_same() -> None:
     folder = Terminology.load()
-    for url in folder.value_sets:
+    for url in listed_one_by_one(folder):
         by_system: dict[str, list[str]] = {}
         for concept in folder.codes(url):
             by_system.setdefault(concept.system, []).append(concept.code)

@@ -20,7 +20,8 @@ Issues = Callable[[Any, str], list[Issue]]
 @pytest.fixture(scope="session")
 def issues() -> Issues:
     """What a profile says about a resource."""
-    checks = ProfileChecks(StructureDefinitions(base_definitions(), definitions().values()), load(), Terminology.load())
+    known = StructureDefinitions(base_definitions(), definitions().values())
+    checks = ProfileChecks(known, load(), Terminology.load())
 
     def told(resource: Any, url: str) -> list[Issue]:
         return list(checks.issues(resource, [url]))

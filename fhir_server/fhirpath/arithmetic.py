@@ -32,7 +32,9 @@ _CALENDAR: Final = {
     "a": "year", "mo": "month", "wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "second",
     "ms": "millisecond",
 }  # fmt: skip
-"""What a unit of UCUM means where an element of FHIR is added to a date."""
+"""What a unit of UCUM means where it is added to a date."""
+_NOT_DEFINITE: Final = ("a", "mo")
+"""In a literal, an average year or month; in an element of FHIR, one of the calendar."""
 
 
 def decimal(compute: Callable[[Context], Decimal]) -> list[Node]:
@@ -109,7 +111,7 @@ def _moved(one: Node, other: Node, sign: int, *, is_time: bool) -> list[Node]:
     """A date or time and a quantity of time."""
     held = other.value if isinstance(other.value, dict) else {}
     amount, unit = number(held.get("value")), quantities.written_unit(held)
-    if unit not in PERIODS and (other.type != system.QUANTITY or unit in ("s", "ms")):
+    if other.type != system.QUANTITY or unit not in _NOT_DEFINITE:
         unit = _CALENDAR.get(unit, unit)
     if unit not in PERIODS:
         raise Misfit(f"Of a date, '{unit[:20]}' is no unit of time; years to milliseconds are.")

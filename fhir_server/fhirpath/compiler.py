@@ -115,9 +115,16 @@ class Compiler:
         return replace(THIS, types=self.types)
 
     def _beginning(self, name: str) -> Code:
-        """A name at the beginning of a path: the type of what is looked at, or an element of it."""
-        is_type = name in self.types or (name[:1].isupper() and self.model.knows(name))
-        return self.narrowed(self.this, name) if is_type else self.child(self.this, name)
+        """A name at the beginning of a path: the type of what is looked at, or an element of it.
+
+        An element goes first: in ``value.where(code = 'x')`` the value may be a code, and what is meant is Coding.code.
+        """
+        is_type = name in self.types and not (self._are_known(self.types) and self.model.members(self.types, name))
+        if is_type or (name[:1].isupper() and self.model.knows(name)):
+            if self._are_known(self.types) and not self._narrower(self.types, name):
+                raise NotUnderstood(f"What is looked at is never of the type {name}.")
+            return self.narrowed(self.this, name)
+        return self.child(self.this, name)
 
     def child(self, of: Code, name: str) -> Code:
         """The elements of this name."""
@@ -139,7 +146,7 @@ class Compiler:
 
     def _child_types(self, types: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Those its elements may have; a name that none of the types has is refused."""
-        if not types or any(self.model.is_open(type) for type in types):
+        if not self._are_known(types):
             return ()
         members = self.model.members(types, name)
         if not members:
@@ -181,14 +188,22 @@ class Compiler:
         return test
 
     def narrowed(self, of: Code, name: str) -> Code:
-        """Those of a type."""
+        """Those of a type. A primitive is of its own type alone, as HL7 has it: a code is no string here."""
         short = name.rpartition(".")[2]
-        types = (short,) if self.model.knows(short) and not name.startswith("System.") else ()
-        return replace(operators.of_type(of, self.type_test(name)), types=self._narrower(of.types, short) or types)
+        if not self.model.knows(short) or name.startswith("System."):
+            return operators.of_type(of, self.type_test(name))
+        if self.model.is_primitive(short):
+            return replace(operators.of_type(of, lambda node: node.type == short), types=(short,))
+        types = self._narrower(of.types, short) or (short,)
+        return replace(operators.of_type(of, self.type_test(name)), types=types)
+
+    def _are_known(self, types: tuple[str, ...]) -> bool:
+        """Whether their elements are all that there may be."""
+        return bool(types) and not any(self.model.is_open(type) for type in types)
 
     def _narrower(self, types: tuple[str, ...], general: str) -> tuple[str, ...]:
         """Those of the types that are the other one or a more special one: a backbone element keeps its own name."""
-        if not types or any(self.model.is_open(type) for type in types):
+        if not self._are_known(types):
             return ()
         return tuple(type for type in types if self.model.is_a(type, general))
 

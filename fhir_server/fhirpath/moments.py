@@ -4,7 +4,7 @@ http://hl7.org/fhirpath/N1/#comparison · http://hl7.org/fhirpath/N1/#datetime-a
 
 A partial date covers its whole year, month or day. Of two moments one is earlier where its span ends before the
 other's begins; where the spans meet and are not the same, nobody can tell. Seconds and their fractions are one
-precision. A time without a zone is read in UTC.
+precision. A date is read in UTC; a time without a zone may be in any, beside one that has a zone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from fhir_server.fhir.date import Interval, interval
 SECOND: Final = 1_000_000
 """Microseconds; a span as short as this is exact."""
 _HOUR: Final = 3_600 * SECOND
+_FARTHEST: Final = 14 * _HOUR
+"""From UTC."""
 _TIME: Final = re.compile(r"([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?)?")
 _HOUR_ALONE: Final = re.compile(r"([0-9-]{10}T[0-9]{2})(Z|[+-][0-9]{2}:[0-9]{2})?")
 _PARTS: Final = re.compile(
@@ -73,6 +75,8 @@ def compared(one: str, other: str, *, is_time: bool = False) -> int | None:
     left, right = covered(one, is_time=is_time), covered(other, is_time=is_time)
     if left is None or right is None:
         return None
+    if not is_time and "T" in one and "T" in other and has_zone(one) is not has_zone(other):
+        left, right = (left, _anywhere(right)) if has_zone(one) else (_anywhere(left), right)
     if left.high - left.low <= SECOND and right.high - right.low <= SECOND:
         return (left.low > right.low) - (left.low < right.low)
     if left == right:
@@ -80,6 +84,16 @@ def compared(one: str, other: str, *, is_time: bool = False) -> int | None:
     if left.high <= right.low:
         return -1
     return 1 if right.high <= left.low else None
+
+
+def has_zone(text: str) -> bool:
+    """Whether a date and time tells its zone."""
+    return text.endswith("Z") or text[-6:-5] in ("+", "-")
+
+
+def _anywhere(span: Interval) -> Interval:
+    """A time on some clock of the world."""
+    return Interval(span.low - _FARTHEST, span.high + _FARTHEST)
 
 
 def later(text: str, amount: int | Decimal, unit: str) -> str | None:

@@ -243,6 +243,8 @@ class Pattern:
 
     def replaced(self, text: str, template: str, effort: Effort) -> list[str]:
         """The parts of the text with each place where the pattern is found replaced by the template."""
+        if len(self._steps) == 1:
+            return [text]  # an empty pattern is found nowhere
         parts, at = list[str](), 0
         pieces = _pieces(template, self._names, self._groups)
         while at <= len(text) and (places := self._search(text, at, effort)) is not None:

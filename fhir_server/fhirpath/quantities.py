@@ -186,14 +186,16 @@ def equivalent(one: JsonObject, other: JsonObject) -> bool:
     if written_unit(one) == written_unit(other):
         return near(left, right)
     measured, wanted = _measured(one), _measured(other)
-    if measured is None or wanted is None or not wanted[0]:
-        return measured is not None and measured == wanted
-    return measured[1] == wanted[1] and near(_decimal(measured[0] / wanted[0] * fraction_of(right)), right)
+    mine, theirs = unit(written_unit(one)), unit(written_unit(other))
+    if measured is None or wanted is None or mine is None or theirs is None or measured[1] != wanted[1]:
+        return False
+    step = max(mine[0] / 10 ** digits_after_point(left), theirs[0] / 10 ** digits_after_point(right))
+    return _rounded(measured[0] / step) == _rounded(wanted[0] / step)
 
 
-def fraction_of(value: int | Decimal) -> Fraction:
-    """A number of usual size exactly."""
-    return fraction(value) or Fraction(0)
+def _rounded(value: Fraction) -> int:
+    """Half away from zero."""
+    return int(value + Fraction(1, 2)) if value >= 0 else -int(-value + Fraction(1, 2))
 
 
 def near(one: int | Decimal, other: int | Decimal) -> bool:

@@ -117,7 +117,7 @@ def key_of(node: Node, effort: Effort) -> Key:
         if sort is Sort.DATE_TIME or sort is Sort.TIME:
             span = moments.covered(str(value), is_time=sort is Sort.TIME)
             if span is not None and span.high - span.low <= moments.SECOND:
-                return sort, span.low
+                return sort, span.low, moments.has_zone(str(value))
             return value if span is None else (sort if sort is Sort.TIME else "", span)
         return value
     if isinstance(value, dict) and sort_of(node) is Sort.QUANTITY:

@@ -73,7 +73,7 @@ def values(text: str) -> list[Json]:
 PATHS: Final[list[tuple[str, list[Json]]]] = [
     ("id", ["p"]),
     ("Patient.id", ["p"]),
-    ("Practitioner.id", []),
+    ("Resource.id | DomainResource.id", ["p"]),
     ("name.family", ["Martin", "Durand"]),
     ("name.given", ["Anne", None, "Anne"]),
     ("name.given.where(hasValue())", ["Anne", "Anne"]),
@@ -119,9 +119,14 @@ def test_a_path_gives_the_elements(text: str, expected: list[Json]) -> None:
     assert values(text) == expected
 
 
+def test_an_element_goes_before_the_type_of_the_same_name() -> None:
+    """A value may be of the type code; ``code`` is the element of the Quantity all the same."""
+    assert values("extension.value.where(code = 'mg').unit") == ["mg"]
+
+
 def test_the_whole_resource_has_all_its_descendants() -> None:
     """Nothing is left out, and the type of the resource is no element."""
-    assert values("descendants().count()") == [45]
+    assert values("descendants().count()") == [60]
 
 
 def test_decimals_are_exact() -> None:

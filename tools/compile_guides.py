@@ -18,8 +18,9 @@ import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -55,7 +56,7 @@ class Include(msgspec.Struct, frozen=True, rename="camel"):
 
     system: str | None = None
     concepts: dict[str, str | None] | None = None
-    """Code to display; without a display the system has it."""
+    """Code to display; where it is null, the word of HL7 is taken."""
     filter: tuple[Filter, ...] = ()
     value_set: tuple[str, ...] = ()
 
@@ -244,7 +245,7 @@ def names(folder: Path) -> Mapping[str, Named]:
 
 def published(folder: Path) -> set[str]:
     """The systems of which there is content: files that are no fragments of ours, and what HL7 publishes with R4."""
-    r4 = json.loads(gzip.decompress(committed(rows.TERMINOLOGY)))
+    r4 = of_hl7()
     own = (json.loads(path.read_text(encoding="utf-8")) for path in (folder / "CodeSystem").glob("*.json"))
     systems = [each for each in (*r4, *own) if each["resourceType"] == "CodeSystem"]
     return {
@@ -252,6 +253,24 @@ def published(folder: Path) -> set[str]:
         for each in systems
         if each["content"] != "not-present" and each.get("description") not in {FRAGMENT, ABSENT}
     }
+
+
+@cache
+def of_hl7() -> list[dict[str, Any]]:
+    """The code systems and value sets of R4, as JSON: they are only walked here."""
+    found: list[dict[str, Any]] = json.loads(gzip.decompress(committed(rows.TERMINOLOGY)))
+    return found
+
+
+def english(system: str) -> Mapping[str, str]:
+    """What HL7 calls the codes of one of its systems."""
+    found = next((each for each in of_hl7() if each["url"] == system), {})
+    pending, words = list(found.get("concept", [])), {}
+    while pending:
+        concept = pending.pop()
+        words[concept["code"]] = concept.get("display", "")
+        pending += concept.get("concept", [])
+    return words
 
 
 def fragment(url: str, system: KnownSystem, named: Named) -> Resource:
@@ -309,8 +328,9 @@ def _include(facts: Include) -> Resource:
     if facts.system is not None:
         part["system"] = facts.system
     if facts.concepts is not None:
+        words = english(facts.system or "")
         part["concept"] = [
-            {"code": code} if display is None else {"code": code, "display": display}
+            {"code": code, "display": words[code] if display is None else display}
             for code, display in facts.concepts.items()
         ]
     if facts.filter:

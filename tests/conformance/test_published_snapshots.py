@@ -34,10 +34,6 @@ REFUSED = {
 """Profiles of the standard that contradict themselves, and where: slices of what is not sliced, or is forbidden."""
 
 EXPLAINED = {
-    "bp": (
-        "A short path (component:SystolicBP.valueQuantity) within a slice constrains the choice itself in what is "
-        "published, and a slice of it everywhere else. We make the slice in both places; it is the only type left."
-    ),
     "elementdefinition-de": (
         "The two extension slices are unfolded there though nothing below is told, as in no other snapshot; with them "
         "comes a condition that the definitions of these extensions do not have."
@@ -49,17 +45,9 @@ EXPLAINED = {
 }
 """Why ours differ where they do. What differs is in DIFFERENCES."""
 
-QUANTITY = ("id", "extension", "value", "comparator", "unit", "system", "code")
-PRESSURES = [f"Observation.component:{name}.value[x]" for name in ("SystolicBP", "DiastolicBP")]
 EXTENSIONS = [f"ElementDefinition.extension:{name}" for name in ("Question", "AllowedUnits")]
 
 DIFFERENCES = {
-    "bp": {
-        *((pressure, "slicing") for pressure in PRESSURES),
-        *((f"{pressure}:valueQuantity", "added") for pressure in PRESSURES),
-        *((f"{pressure}:valueQuantity.{name}", "added") for pressure in PRESSURES for name in QUANTITY),
-        *((f"{pressure}.{name}", "missing") for pressure in PRESSURES for name in QUANTITY),
-    },
     "elementdefinition-de": {
         *((extension, "condition") for extension in EXTENSIONS),
         *(

@@ -220,6 +220,18 @@ def test_what_the_profile_of_a_type_asks_of_the_whole_is_asked_here() -> None:
     assert "sqty-1" in {constraint["key"] for constraint in made["Observation.value[x]"]["constraint"]}
 
 
+def test_what_a_profile_asks_of_a_resource_is_asked_by_the_profile_alone() -> None:
+    """Its constraints speak of the resource, which here is another one."""
+    patient = [{"code": "Patient", "profile": [OURS + "patient"]}]
+    asked = {"key": "a-1", "severity": "error", "human": "un nom", "expression": "name.exists()"}
+    made = snapshot_of(
+        profile("Bundle", {"id": "Bundle.entry.resource", "type": patient}),
+        profile("Patient", {"id": "Patient", "constraint": [asked]}, name="patient"),
+    )
+    assert made["Bundle.entry.resource"]["type"] == patient
+    assert not made["Bundle.entry.resource"].get("constraint")
+
+
 def test_an_element_is_unfolded_where_it_refers_to_another() -> None:
     made = snapshot_of(
         profile(
@@ -235,6 +247,13 @@ def test_an_element_is_unfolded_where_it_refers_to_another() -> None:
     assert "mustSupport" not in made["Questionnaire.item.item.type"], "as the base has it, not as the profile"
     assert made["Questionnaire.item.item.item.text"]["min"] == 1
     assert made["Questionnaire.item.item.item.item"]["contentReference"] == "#Questionnaire.item"
+
+
+def test_what_refers_to_another_element_may_be_told_its_type() -> None:
+    told = {"id": "Questionnaire.item.item", "type": [{"code": "BackboneElement"}]}
+    made = snapshot_of(profile("Questionnaire", told, {"id": "Questionnaire.item.item.prefix", "max": "0"}))
+    assert codes(made["Questionnaire.item.item"]) == ["BackboneElement"]
+    assert made["Questionnaire.item.item.prefix"]["max"] == "0"
 
 
 def test_any_choice_has_extensions() -> None:
@@ -338,6 +357,33 @@ def test_slices_of_a_slice_come_after_it() -> None:
     assert "slicing" not in made["Patient.identifier:INS/NIR"]
 
 
+def test_slices_of_a_slice_may_be_told_apart_as_it_is() -> None:
+    made = snapshot_of(
+        profile(
+            "Patient",
+            {"id": "Patient.identifier", "slicing": BY_SYSTEM},
+            {"id": "Patient.identifier:INS", "sliceName": "INS", "max": "2"},
+            {"id": "Patient.identifier:INS/NIR", "sliceName": "INS/NIR", "max": "1"},
+        )
+    )
+    assert made["Patient.identifier:INS/NIR"]["max"] == "1"
+
+
+def test_the_types_left_for_all_slices_are_those_of_a_slice() -> None:
+    """What is below depends on them: without them nothing could be told of the unit of one slice."""
+    made = snapshot_of(
+        profile(
+            "Observation",
+            {"id": "Observation.component", "slicing": BY_CODE},
+            {"id": "Observation.component.value[x]", "type": [{"code": "Quantity"}]},
+            {"id": "Observation.component:pas", "sliceName": "pas"},
+            {"id": "Observation.component:pas.value[x].unit", "min": 1},
+        )
+    )
+    assert codes(made["Observation.component:pas.value[x]"]) == ["Quantity"]
+    assert made["Observation.component:pas.value[x].unit"]["min"] == 1
+
+
 @pytest.mark.parametrize("name", ["extension", "modifierExtension"])
 def test_extensions_are_sliced_by_url(name: str) -> None:
     ours = [{"code": "Extension", "profile": [CORE + "patient-birthPlace"]}]
@@ -429,6 +475,36 @@ def test_the_short_path_of_a_choice_leaves_it_this_type_alone() -> None:
     assert (slice["path"], slice["sliceName"], slice["min"]) == ("Observation.value[x]", "valueQuantity", 1)
     assert made["Observation.value[x]:valueQuantity.unit"]["min"] == 1
     assert codes(made["Observation.value[x]:valueString"]) == ["string"]
+
+
+def test_the_short_path_within_a_slice_is_the_choice_itself() -> None:
+    made = snapshot_of(
+        profile(
+            "Observation",
+            {"id": "Observation.component", "slicing": BY_CODE},
+            {"id": "Observation.component:pas", "sliceName": "pas"},
+            {"id": "Observation.component:pas.valueQuantity", "min": 1},
+            {"id": "Observation.component:pas.valueQuantity.unit", "min": 1},
+        )
+    )
+    choice = made["Observation.component:pas.value[x]"]
+    assert (codes(choice), choice["min"]) == (["Quantity"], 1)
+    assert "slicing" not in choice
+    assert made["Observation.component:pas.value[x].unit"]["min"] == 1
+
+
+def test_a_choice_sliced_by_type_stays_closed_where_a_tool_says_open() -> None:
+    open_by_type = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
+    made = snapshot_of(
+        profile(
+            "Observation",
+            {"id": "Observation.value[x]", "slicing": open_by_type},
+            {"id": "Observation.value[x]:valueQuantity", "sliceName": "valueQuantity", "mustSupport": True},
+            base=CORE + "bodyweight",
+        )
+    )
+    assert made["Observation.value[x]"]["slicing"]["rules"] == "closed"
+    assert made["Observation.value[x]:valueQuantity"]["mustSupport"] is True
 
 
 def test_hand_written_differentials_need_no_ids() -> None:

@@ -98,11 +98,6 @@ def test_what_contradicts_the_base(element: dict[str, Any], why: str) -> None:
             "there is no slice INS that it could slice further.",
         ),
         (
-            [SLICED, {"id": "Patient.identifier:INS"}, {"id": "Patient.identifier:INS/NIR"}],
-            "Patient.identifier:INS/NIR",
-            "the slice INS tells no slicing for its own slices.",
-        ),
-        (
             [
                 {**SLICED, "max": "1"},
                 {"id": "Patient.identifier:a", "min": 1},

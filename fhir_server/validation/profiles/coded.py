@@ -109,7 +109,8 @@ def bound(
 ) -> ItemCheck | None:
     """The check of a binding; nothing where the strength asks for nothing.
 
-    Of one that FHIR has and the profile leaves as it is (``is_own`` is false), it is not told that it was not checked.
+    Of one that FHIR has and the profile leaves as it is (``is_own`` is false), only a code outside is told of: that it
+    was not checked, or that there is a text and no code, would be said of every other element.
     """
     severity = _SEVERITIES.get(strength)
     if severity is None or not value_set:
@@ -134,7 +135,7 @@ def _check(
         if told:
             return None
         what = {"element": element, "value_set": value_set, "found": _shown(value, type)}
-        if told is None and not is_own:
+        if not is_own and (told is None or not any(True for _ in codings(value, type))):
             return None
         if told is None:
             unknown = "binding-unknown"

@@ -1,0 +1,144 @@
+"""Extensions: known ones are as they are defined, and stand where they may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.validation.profiling import CORE, HERE, Said, by, checks, element, extension, issues, profile, said
+
+COLOUR = extension(
+    "colour",
+    element("Extension.value[x]", min=1, type=[{"code": "code"}]),
+    context="Patient Patient.contact.name HumanName.family",
+)
+ADDRESS = extension(
+    "address",
+    element("Extension.extension", slicing=by("value", "url", rules="closed"), min=1),
+    element("Extension.extension:floor", min=1, max=1),
+    element("Extension.extension:floor.url", fixedUri="floor"),
+    element("Extension.extension:floor.value[x]", min=1, type=[{"code": "integer"}]),
+    element("Extension.extension:door", max=1),
+    element("Extension.extension:door.url", fixedUri="door"),
+    element("Extension.value[x]", max=0),
+)
+MODIFIER = extension("not", element("Extension.value[x]", type=[{"code": "boolean"}]))
+MODIFIER["differential"]["element"][0] |= {"isModifier": True, "isModifierReason": "It says not."}
+PLAIN = profile("plain", "Patient")
+
+
+def patient(*extensions: dict[str, Any], **members: Any) -> dict[str, Any]:
+    told = {"resourceType": "Patient", **members}
+    return {**told, "extension": list(extensions)} if extensions else told
+
+
+def colour(**value: Any) -> dict[str, Any]:
+    return {"url": COLOUR["url"], **(value or {"valueCode": "red"})}
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"),
+    [
+        (patient(colour()), []),
+        (patient(colour(valueString="red")), [("Patient.extension[0].value", "type")]),
+        (patient({"url": COLOUR["url"]}), [("Patient.extension[0].value", "min")]),
+        (patient({"url": "urn:other", "valueString": "x"}), []),
+        # where it stands
+        (patient(contact=[{"name": {"extension": [colour()]}}]), []),
+        (patient(name=[{"extension": [colour()]}]), [("Patient.name[0].extension[0]", "context")]),
+        (patient(name=[{"family": "A", "_family": {"extension": [colour()]}}]), []),
+        (patient(gender="male", _gender={"extension": [colour()]}), [("Patient.gender.extension[0]", "context")]),
+        (
+            patient(name=[{"given": ["A", "B"], "_given": [None, {"extension": [colour()]}]}]),
+            [("Patient.name[0].given[1].extension[0]", "context")],
+        ),
+        # what is in it
+        (patient({"url": ADDRESS["url"], "extension": [{"url": "floor", "valueInteger": 1}]}), []),
+        (
+            patient({"url": ADDRESS["url"], "extension": [{"url": "floor", "valueString": "1"}]}),
+            [("Patient.extension[0].extension[0].value", "type")],
+        ),
+        (
+            patient({"url": ADDRESS["url"], "extension": [{"url": "door", "valueString": "1"}]}),
+            [("Patient.extension[0].extension", "min")],
+        ),
+        (
+            patient(
+                {
+                    "url": ADDRESS["url"],
+                    "extension": [{"url": "floor", "valueInteger": 1}, {"url": "stairs", "valueInteger": 1}],
+                }
+            ),
+            [("Patient.extension[0].extension[1]", "closed")],
+        ),
+        # modifiers
+        (patient(modifierExtension=[{"url": MODIFIER["url"], "valueBoolean": True}]), []),
+        (
+            patient(modifierExtension=[{"url": "urn:other", "valueBoolean": True}]),
+            [("Patient.modifierExtension[0]", "modifier")],
+        ),
+        (patient({"url": MODIFIER["url"], "valueBoolean": True}), [("Patient.extension[0]", "modifier")]),
+        (patient(modifierExtension=[colour()]), [("Patient.modifierExtension[0]", "modifier")]),
+    ],
+)
+def test_extensions(resource: dict[str, Any], told: list[tuple[str, str]]) -> None:
+    assert said(resource, PLAIN, COLOUR, ADDRESS, MODIFIER) == [Said(*one) for one in told]
+
+
+def test_extensions_are_checked_without_any_profile() -> None:
+    (told,) = checks(COLOUR).issues(patient(colour(valueString="red")), [])
+    assert (told.rule, told.profile) == ("type", f"{HERE}colour|1.0")
+
+
+def test_extensions_of_fhir_are_known() -> None:
+    born = {"url": f"{CORE}patient-birthPlace", "valueString": "Lyon"}
+    assert said(patient(born), PLAIN) == [Said("Patient.extension[0].value", "type")]
+
+
+def test_an_extension_is_told_of_once() -> None:
+    """It is a slice of the profile, and known besides."""
+    asked = profile(
+        "asked",
+        "Patient",
+        element("Patient.extension", slicing=by("value", "url")),
+        element("Patient.extension:colour", type=[{"code": "Extension", "profile": [COLOUR["url"]]}]),
+    )
+    assert said(patient(colour(valueString="red")), asked, COLOUR) == [Said("Patient.extension[0].value", "type")]
+
+
+def test_in_contained_resources_and_bundles() -> None:
+    held = {"resourceType": "Device", "id": "d", "extension": [colour()]}
+    assert said(patient(contained=[held]), PLAIN, COLOUR) == [Said("Patient.contained[0].extension[0]", "context")]
+    sent: dict[str, Any] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": held}]}
+    told = checks(COLOUR).issues(sent, [])
+    assert [one.expression for one in told] == [("Bundle.entry[0].resource.extension[0]",)]
+
+
+def test_in_another_extension() -> None:
+    inner = extension("inner", context="")
+    inner["context"] = [{"type": "extension", "expression": ADDRESS["url"]}]
+    nested = {"url": inner["url"], "valueString": "x"}
+    outer = extension("outer")
+    assert said(patient({"url": outer["url"], "extension": [nested]}), PLAIN, inner, ADDRESS, outer) == [
+        Said("Patient.extension[0].extension[0]", "context")
+    ]
+    open_address = {"url": ADDRESS["url"], "extension": [nested]}
+    rules = [one.rule for one in said(patient(open_address), PLAIN, inner, ADDRESS)]
+    assert "context" not in rules
+
+
+def test_where_a_path_selects() -> None:
+    official = extension("official", context="")
+    official["context"] = [{"type": "fhirpath", "expression": "Patient.name.where(use = 'official')"}]
+    one = {"extension": [{"url": official["url"], "valueString": "x"}]}
+    assert said(patient(name=[{"use": "official", **one}]), PLAIN, official) == []
+    assert said(patient(name=[{"use": "usual", **one}]), PLAIN, official) == [
+        Said("Patient.name[0].extension[0]", "context")
+    ]
+
+
+def test_a_definition_that_cannot_be_used_is_told_of() -> None:
+    bad = extension("bad", element("Extension.value[x]", type=[{"code": "HumanName", "profile": ["urn:none"]}]))
+    (told,) = issues(patient({"url": bad["url"], "valueHumanName": {}}), PLAIN, bad)
+    assert (told.severity, told.rule) == ("information", "extension")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fhir_server.definitions.load import load
-from fhir_server.definitions.structure_definitions import StructureDefinitions
+from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions
 from fhir_server.fhir.outcome import Issue
 from fhir_server.terminology import Terminology
-from fhir_server.validation.profiles import ProfileChecks
+from fhir_server.validation.profiles.checks import ProfileChecks
 from tests.conformance.profiles.harness import definitions
 
 Issues = Callable[[Any, str], list[Issue]]
@@ -20,7 +20,8 @@ Issues = Callable[[Any, str], list[Issue]]
 @pytest.fixture(scope="session")
 def issues() -> Issues:
     """What a profile says about a resource."""
-    checks = ProfileChecks(StructureDefinitions(load(), definitions().values()), load(), Terminology.load())
+    known = StructureDefinitions(base_definitions(), definitions().values())
+    checks = ProfileChecks(known, load(), Terminology.load())
 
     def told(resource: Any, url: str) -> list[Issue]:
         return list(checks.issues(resource, [url]))

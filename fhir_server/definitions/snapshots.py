@@ -56,7 +56,10 @@ def grown(profile: JsonObject, known: Known) -> Node:
     if base.name != type:
         raise BadProfile(url, "", f"it is a profile of {type or '(none)'}, and its base {base_url} is of {base.name}.")
     differential = profile.get("differential")
-    elements = objects(differential.get("element")) if isinstance(differential, dict) else []
+    listed = differential.get("element", []) if isinstance(differential, dict) else None
+    elements = objects(listed)
+    if not isinstance(listed, list) or len(elements) != len(listed):
+        raise BadProfile(url, "", "its differential must have an array of elements.")
     told_of = told(url, type, elements)
     growing = _Growing(url, known, base, base.copy(), elements=base.size())
     growing.constrain(growing.root, told_of, is_root=True)

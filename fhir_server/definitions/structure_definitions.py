@@ -125,7 +125,7 @@ class StructureDefinitions:
         yield from (url for url in self._own if "|" not in url and url not in self._base)
 
     def get(self, canonical: str) -> JsonObject | None:
-        """The definition of a URL, or of a URL and version."""
+        """The definition of a URL, or of a URL and version. It is shared: not to be changed."""
         found = self._own.get(canonical)
         if found is not None:
             return found

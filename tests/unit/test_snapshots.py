@@ -129,6 +129,21 @@ def test_a_target_may_be_a_profile_of_what_the_base_allows() -> None:
     assert made["Patient.managingOrganization"]["type"] == told
 
 
+def test_a_target_of_the_base_may_name_a_version() -> None:
+    def target(canonical: str) -> dict[str, Any]:
+        return {"id": "Patient.managingOrganization", "type": [{"code": "Reference", "targetProfile": [canonical]}]}
+
+    base = profile("Patient", target(CORE + "Organization|4.0.1"), name="base")
+    made = snapshot_of(profile("Patient", target(CORE + "Organization"), base=OURS + "base"), base)
+    assert made["Patient.managingOrganization"]["type"][0]["targetProfile"] == [CORE + "Organization"]
+
+
+def test_any_resource_may_be_narrowed_to_one() -> None:
+    told = [{"code": "Reference", "targetProfile": [CORE + "Patient"]}]
+    made = snapshot_of(profile("Provenance", {"id": "Provenance.target", "type": told}))
+    assert made["Provenance.target"]["type"] == told
+
+
 def test_a_resource_may_be_narrowed_to_a_type() -> None:
     made = snapshot_of(
         profile(

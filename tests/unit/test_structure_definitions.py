@@ -120,6 +120,15 @@ def test_what_does_not_build_on_the_new_ones_is_not_made_again() -> None:
     assert least(wide.snapshot(OURS + "on-it"), "Patient.name") == 1
 
 
+def test_what_builds_on_the_new_ones_through_others_is_made_again() -> None:
+    narrow = definitions(profile("base"), profile("middle", base=OURS + "base"), profile("top", base=OURS + "middle"))
+    for name in ("middle", "top"):
+        narrow.snapshot(OURS + name)
+    wide = narrow.extended([profile("base", {"id": "Patient.name", "min": 1})])
+
+    assert least(wide.snapshot(OURS + "top"), "Patient.name") == 1
+
+
 def test_a_profile_that_was_not_known_before_is_asked_again() -> None:
     """What a target is was not known when the first snapshot was made; now that it is, it is found wrong."""
     target: dict[str, Any] = {"id": "Patient.managingOrganization", "type": [_reference(OURS + "later")]}

@@ -17,6 +17,7 @@ DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _ENTITY_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _OBJECT_ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
+_RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,16 @@ REQUEST_ID: Final = Coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAu
 PATIENT: Final = Role(Coding(_ENTITY_TYPE, "1", "Person"), Coding(_OBJECT_ROLE, "1", "Patient"))
 DATA: Final = Role(Coding(_ENTITY_TYPE, "2", "System Object"), Coding(_OBJECT_ROLE, "4", "Domain Resource"))
 QUERY: Final = Role(Coding(_ENTITY_TYPE, "2", "System Object"), Coding(_OBJECT_ROLE, "24", "Query"))
+"""Of a search. BALP knows the object of an event by its type, and there is one."""
+OTHER: Final = Coding(_ENTITY_TYPE, "4", "Other")
+ASKED: Final = Role(OTHER, Coding(_OBJECT_ROLE, "24", "Query"))
+"""The query of an event whose object is what it asked for."""
+
+
+def beside(type: str) -> Role:
+    """A resource that is not the object of the event: of its own type."""
+    return Role(Coding(_RESOURCE_TYPES, type), DATA.role)
+
 
 _SOURCE: Final = Coding(DCM, "110153", "Source Role ID")
 _DESTINATION: Final = Coding(DCM, "110152", "Destination Role ID")

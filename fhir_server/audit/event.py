@@ -25,10 +25,12 @@ import msgspec
 
 from fhir_server.audit.access import Access, Agent, Identifier, Observer
 from fhir_server.audit.coding import (
+    ASKED,
     BALP,
     DATA,
     EMERGENCY_STARTED,
     KINDS,
+    OTHER,
     PATIENT,
     PROVIDER,
     QUERY,
@@ -39,6 +41,7 @@ from fhir_server.audit.coding import (
     Coding,
     Kind,
     Role,
+    beside,
 )
 from fhir_server.fhir.date import instant, moment
 from fhir_server.fhir.json import JsonObject
@@ -112,7 +115,7 @@ def event(access: Access, observer: Observer) -> Event:
         b",".join(agents),
         _source(observer),
         b',"entity":[',
-        b",".join(_entities(access, patient, terms)),
+        b",".join(_entities(access, patient, terms, of_search=kind.profile == "Query")),
         b"]}",
     ]
     return Event(
@@ -295,8 +298,13 @@ def _who(agent: Agent) -> JsonObject:
     return who
 
 
-def _entities(access: Access, patient: str | Identifier | None, terms: list[str]) -> list[bytes]:
-    """Patient, data or query, request id; never none, for the type is always told."""
+def _entities(
+    access: Access, patient: str | Identifier | None, terms: list[str], *, of_search: bool
+) -> list[bytes]:
+    """Patient, query, data, request id; never none, for the type is always told.
+
+    The object of a search is its query; of everything else, the data.
+    """
     told: list[bytes] = []
     if patient is not None:
         what: JsonObject = (
@@ -307,11 +315,15 @@ def _entities(access: Access, patient: str | Identifier | None, terms: list[str]
         told.append(_entity(what, PATIENT, terms))
         terms.extend(reference.extract("patient", what, "Reference"))
     if access.query is not None:
-        told.append(_query(access.query))
-        terms.extend(_role_terms(QUERY))
+        role = QUERY if of_search else ASKED
+        told.append(_query(access.query, role))
+        terms.extend(_role_terms(role))
+        if len(access.query) > MAX_QUERY:
+            told.append(_whole(access.query, terms))
     if access.target is not None:
         version = "" if access.version is None else f"/_history/{access.version}"
-        told.append(_entity({"reference": access.target + version}, DATA, terms))
+        role = beside(access.target.partition("/")[0]) if of_search else DATA
+        told.append(_entity({"reference": access.target + version}, role, terms))
         if patient is None and access.target.startswith("Patient/"):
             terms.append(f"patient={access.target}")
     elif access.query is None:
@@ -327,6 +339,7 @@ def _entities(access: Access, patient: str | Identifier | None, terms: list[str]
 
 
 _REQUEST_ID_TERMS: Final = tuple(token.extract("entity-type", REQUEST_ID.json(), "Coding"))
+_OTHER_TERMS: Final = tuple(token.extract("entity-type", OTHER.json(), "Coding"))
 
 
 def _entity(what: JsonObject, role: Role, terms: list[str]) -> bytes:
@@ -335,20 +348,22 @@ def _entity(what: JsonObject, role: Role, terms: list[str]) -> bytes:
     return b'{"what":%b,%b}' % (_encode(what), role.bytes)
 
 
-def _query(query: bytes) -> bytes:
-    """The query as it came, and as text; of one too long, its beginning and the hash of the whole."""
+def _query(query: bytes, role: Role) -> bytes:
+    """The query as it came, and as text; of one too long, its beginning."""
     kept = query[:MAX_QUERY]
-    detail = b""
-    if len(query) > MAX_QUERY:
-        detail = b',"detail":[{"type":"sha256","valueString":"%b"},{"type":"length","valueString":"%d"}]' % (
-            sha256(query).hexdigest().encode(),
-            len(query),
-        )
-    return b'{%b,"description":%b,"query":"%b"%b}' % (
-        QUERY.bytes,
-        _encode(_readable(kept)),
-        b64encode(kept),
-        detail,
+    return b'{%b,"description":%b,"query":"%b"}' % (role.bytes, _encode(_readable(kept)), b64encode(kept))
+
+
+def _whole(query: bytes, terms: list[str]) -> bytes:
+    """Hash and length of a query too long to keep. BALP allows no detail on the query itself."""
+    what: JsonObject = {"display": "query"}
+    terms.extend(reference.extract("entity", what, "Reference"))
+    terms.extend(_OTHER_TERMS)
+    return b'{"what":%b,"type":%b,"detail":[{"type":"sha256","valueString":"%b"},{"type":"length","valueString":"%d"}]}' % (
+        _encode(what),
+        OTHER.bytes,
+        sha256(query).hexdigest().encode(),
+        len(query),
     )
 
 
@@ -358,7 +373,7 @@ def _readable(query: bytes) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _role_terms(role: Role) -> tuple[str, ...]:
     return (
         *token.extract("entity-type", role.type.json(), "Coding"),

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from fhir_server.audit.coding import DATA, PATIENT, QUERY, Role
+from fhir_server.audit.coding import OTHER, PATIENT, Role, beside
 
 MAX_DELIVERED: Final = 256
 """Resources that a trace names one by one; of more, their number is told."""
@@ -74,7 +74,7 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
     added: list[dict[str, Any]] = []
     record, target = sealed.get("record"), sealed.get("target")
     if record is not None and f"Patient/{record}" not in named:
-        added.append(_entity(f"Patient/{record}", PATIENT))
+        added.extend(_of_record(f"Patient/{record}", entities))
     references = [
         one
         for one in sealed.get("delivered", ())
@@ -86,7 +86,7 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
         reference = target if version is None else f"{target}/_history/{version}"
         if not any(name is not None and name.split("/_history/")[0] == target for name in named):
             references.insert(0, reference)
-    added.extend(_entity(one, DATA) for one in references if one not in named)
+    added.extend(_entity(one, beside(one.partition("/")[0])) for one in references if one not in named)
     entities[:0] = added
     if hidden:
         ids = frozenset(key.partition("/")[2] for key in hidden)
@@ -96,8 +96,8 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
     details = [{"type": "rule", "valueString": rule} for rule in sealed.get("rules", ())]
     if "unlisted" in sealed:
         details.append({"type": "delivered-unlisted", "valueString": str(sealed["unlisted"])})
-    if details and entities:
-        _asked(entities).setdefault("detail", []).extend(details)
+    if details:
+        entities.append({"what": {"display": "decision"}, "type": OTHER.json(), "detail": details})
     if "why" in sealed:
         told = _with_description(told, sealed["why"])
     return _encode(told)
@@ -105,6 +105,18 @@ def unsealed(event: bytes, sealed: Mapping[str, Any], hidden: Collection[str] = 
 
 def _entity(reference: str, role: Role) -> dict[str, Any]:
     return {"what": {"reference": reference}, "type": role.type.json(), "role": role.role.json()}
+
+
+def _of_record(reference: str, entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The patient, where the event names none; where it does by an identifier, his reference is told beside it."""
+    told = [one for one in entities if one.get("role", {}).get("code") == PATIENT.role.code]
+    if not told:
+        return [_entity(reference, PATIENT)]
+    what = told[0]["what"]
+    if "reference" in what:
+        return [_entity(reference, Role(beside("Patient").type, PATIENT.role))]
+    told[0]["what"] = {"reference": reference, **what}
+    return []
 
 
 def _leave_out(entity: dict[str, Any], ids: Collection[str]) -> None:
@@ -118,15 +130,6 @@ def _leave_out(entity: dict[str, Any], ids: Collection[str]) -> None:
     if shown != asked:
         shown = shown.rstrip("?&\n")
         entity |= {"description": shown, "query": b64encode(shown.encode()).decode()}
-
-
-def _asked(entities: list[dict[str, Any]]) -> dict[str, Any]:
-    """The entity that was asked for: the query or the data, else the first."""
-    for role in (QUERY, DATA):
-        for entity in entities:
-            if entity.get("role", {}).get("code") == role.role.code:
-                return entity
-    return entities[0]
 
 
 def _with_description(told: dict[str, Any], why: str) -> dict[str, Any]:

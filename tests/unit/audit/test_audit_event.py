@@ -10,88 +10,15 @@ from typing import Any
 
 import pytest
 
-from fhir_server.audit.access import Access, Agent, Identifier, Observer
-from fhir_server.audit.coding import KINDS, Coding
+from fhir_server.audit.access import Access
+from fhir_server.audit.coding import KINDS
 from fhir_server.audit.event import MAX_QUERY, event, retold
 from fhir_server.audit.sealed import MAX_DELIVERED, Sealed, unsealed
 from fhir_server.definitions.load import load
 from fhir_server.fhir.date import instant, moment
 from fhir_server.search.parameters import Parameters
+from tests.accesses import ACCESSES, ACT_REASON, OBSERVER, READ, SEARCH
 
-OBSERVER = Observer("DMP", "dmp.example", "http://127.0.0.1:8080/fhir")
-ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-DOCTOR = Agent(
-    key="https://rpps.esante.gouv.fr|89900000002",
-    identifier=Identifier("https://rpps.esante.gouv.fr", "89900000002"),
-    name='Élodie D’Almeida "Martin"',
-    login="sub|2",
-    roles=(Coding("urn:g15", "10", "Médecin"), Coding("urn:r38", "SM26")),
-    purpose=Coding(ACT_REASON, "TREAT", "treatment"),
-    token="jti-1",
-    organisation=Identifier("https://finess.esante.gouv.fr", "990000001"),
-    software="Logiciel de cabinet",
-)
-EMERGENCY = replace(DOCTOR, purpose=Coding(ACT_REASON, "BTG", "break the glass"), reason="inconscient aux urgences")
-HOLDER = Agent(
-    key="urn:ins|280057505600117",
-    identifier=Identifier("urn:ins", "280057505600117"),
-    reference="Patient/demo-1",
-    name="Hélène D'Almeida",
-)
-BARE = Agent(key="support-1")
-READ = Access(
-    interaction="read",
-    status=200,
-    at=1_795_342_465_123_456,
-    agent=DOCTOR,
-    address="2001:db8::1",
-    type="DocumentReference",
-    target="DocumentReference/d1",
-    version=3,
-    patient="Patient/demo-1",
-    request_id="76d148b6",
-)
-SEARCH = replace(
-    READ,
-    interaction="search-type",
-    target=None,
-    version=None,
-    query=b"GET /fhir/DocumentReference?patient=demo-1&status=current",
-)
-ACCESSES = {
-    "read": READ,
-    "read by the holder": replace(READ, agent=HOLDER),
-    "read of a patient": replace(READ, type="Patient", target="Patient/demo-1"),
-    "read of an unknown patient": replace(READ, type="Patient", target="Patient/x", version=None, status=404),
-    "emergency": replace(READ, agent=EMERGENCY),
-    "no token": replace(READ, agent=None, status=401, version=None),
-    "bare": replace(READ, agent=BARE, request_id=None, patient=None, version=None),
-    "vread": replace(READ, interaction="vread"),
-    "search": SEARCH,
-    "search by INS": replace(SEARCH, patient=Identifier("urn:oid:1.2.250.1.213.1.4.10", "280057505600117")),
-    "search refused": replace(SEARCH, status=403),
-    "search of everything": replace(SEARCH, interaction="search-system", patient=None, type=None),
-    "history": replace(READ, interaction="history-instance"),
-    "history of all": replace(READ, interaction="history-system", type=None, target=None, version=None, patient=None),
-    "create": replace(READ, interaction="create", status=201, version=1),
-    "create refused": replace(READ, interaction="create", status=422, target=None, version=None),
-    "create refused, nothing told": replace(
-        READ,
-        interaction="create",
-        status=422,
-        target=None,
-        version=None,
-        patient=None,
-        request_id=None,
-    ),
-    "update": replace(READ, interaction="update"),
-    "patch": replace(READ, interaction="patch"),
-    "patch lost": replace(READ, interaction="patch", status=412),
-    "delete": replace(READ, interaction="delete"),
-    "failure": replace(READ, status=503),
-    "operation": replace(READ, interaction="operation"),
-    "very long": replace(SEARCH, query=b"GET /fhir/X?" + b"a" * 10_000, agent=replace(DOCTOR, token="t" * 400)),
-}
 every_access = pytest.mark.parametrize("access", ACCESSES.values(), ids=ACCESSES.keys())
 
 
@@ -153,7 +80,7 @@ def test_the_event_has_the_elements_and_cardinalities_of_balp(access: Access) ->
     roles = [entity.get("role", {}).get("code") for entity in resource["entity"]]
     assert roles.count("1") <= 1
     assert roles.count("24") == (access.query is not None)
-    assert ("4" in roles) == (access.query is None)
+    assert ("4" in roles) == (access.query is None or access.target is not None)
     assert all(entity["what"] for entity in resource["entity"] if entity.get("role", {}).get("code") != "24")
 
 
@@ -219,9 +146,11 @@ def test_the_query_is_kept_as_it_came() -> None:
 def test_a_query_too_long_is_cut_and_its_hash_and_length_kept() -> None:
     access = ACCESSES["very long"]
     assert access.query is not None
-    (query,) = [one for one in told(access)["entity"] if "query" in one]
+    entities = told(access)["entity"]
+    (query,) = [one for one in entities if "query" in one]
     assert base64.b64decode(query["query"]) == access.query[:MAX_QUERY]
-    assert {one["type"]: one["valueString"] for one in query["detail"]} == {
+    (whole,) = [one["detail"] for one in entities if "detail" in one]
+    assert {one["type"]: one["valueString"] for one in whole} == {
         "sha256": sha256(access.query).hexdigest(),
         "length": str(len(access.query)),
     }
@@ -242,10 +171,27 @@ def test_unsealed_tells_patient_target_rules_and_why() -> None:
         {"reference": "Patient/demo-1"},
         {"reference": "DocumentReference/d1"},
     ]
-    assert resource["entity"][1]["detail"] == [{"type": "rule", "valueString": "R-20"}]
+    assert resource["entity"][-1]["detail"] == [{"type": "rule", "valueString": "R-20"}]
     assert resource["outcomeDesc"] == "404 Not Found: masked"
     names = list(resource)
     assert names.index("outcomeDesc") == names.index("outcome") + 1
+
+
+def test_unsealed_tells_whom_an_identifier_named() -> None:
+    made = event(ACCESSES["search by INS"], OBSERVER).resource("x")
+    (patient,) = [one for one in json.loads(made)["entity"] if one.get("role", {}).get("code") == "1"]
+
+    entities = json.loads(unsealed(made, Sealed(record="demo-1").stored()))["entity"]
+
+    assert {**patient, "what": {"reference": "Patient/demo-1", **patient["what"]}} in entities
+    assert len(entities) == len(json.loads(made)["entity"])
+
+
+def test_unsealed_tells_another_record_beside_the_patient_that_was_named() -> None:
+    resource = json.loads(unsealed(event(SEARCH, OBSERVER).resource("x"), Sealed(record="other").stored()))
+
+    assert resource["entity"][0]["what"] == {"reference": "Patient/other"}
+    assert resource["entity"][0]["type"]["system"] == "http://hl7.org/fhir/resource-types"
 
 
 def test_unsealed_tells_what_a_search_delivered() -> None:
@@ -257,8 +203,7 @@ def test_unsealed_tells_what_a_search_delivered() -> None:
     references = [one["what"].get("reference") for one in resource["entity"] if "what" in one]
     assert references.count("Patient/demo-1") == 1
     assert set(delivered[:MAX_DELIVERED]) <= set(references)
-    (query,) = [one for one in resource["entity"] if "query" in one]
-    assert {"type": "delivered-unlisted", "valueString": "5"} in query["detail"]
+    assert resource["entity"][-1]["detail"] == [{"type": "delivered-unlisted", "valueString": "5"}]
 
 
 def test_unsealed_does_not_tell_what_is_hidden_from_its_reader() -> None:

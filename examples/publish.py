@@ -52,7 +52,9 @@ def named(told: argparse.Namespace) -> dict[str, str]:
     """The identifiers of what is published, the same whenever this file is published for this patient."""
     content = hashlib.sha256(told.pdf.read_bytes()).hexdigest()
     names = ("document", "fiche", "lot", "lot-fiche")
-    return {name: uuid.uuid5(uuid.NAMESPACE_URL, f"{told.ins} {content} {name}").urn for name in names}
+    made = {name: uuid.uuid5(uuid.NAMESPACE_URL, f"{told.ins} {content} {name}") for name in names}
+    # MHD wants an OID for the uniqueId of a submission set
+    return {name: f"urn:oid:2.25.{one.int}" if name == "lot" else one.urn for name, one in made.items()}
 
 
 def patient(told: argparse.Namespace) -> dict[str, Any]:

@@ -21,7 +21,9 @@ DOCTOR: Final = Agent(
     organisation=Identifier("https://finess.esante.gouv.fr", "990000001"),
     software="Logiciel de cabinet",
 )
-EMERGENCY: Final = replace(DOCTOR, purpose=Coding(ACT_REASON, "BTG", "break the glass"), reason="inconscient aux urgences")
+EMERGENCY: Final = replace(
+    DOCTOR, purpose=Coding(ACT_REASON, "BTG", "break the glass"), reason="inconscient aux urgences"
+)
 HOLDER: Final = Agent(
     key="urn:ins|280057505600117",
     identifier=Identifier("urn:ins", "280057505600117"),

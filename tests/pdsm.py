@@ -127,7 +127,7 @@ def submission(ins: str, items: list[str], **members: Any) -> dict[str, Any]:
                 "valueIdentifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.250.1.999.1"},
             },
         ],
-        "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": urn()}],
+        "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": f"urn:oid:2.25.{uuid4().int}"}],
         "status": "current",
         "mode": "working",
         "title": "Lot de soumission",

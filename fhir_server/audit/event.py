@@ -298,9 +298,7 @@ def _who(agent: Agent) -> JsonObject:
     return who
 
 
-def _entities(
-    access: Access, patient: str | Identifier | None, terms: list[str], *, of_search: bool
-) -> list[bytes]:
+def _entities(access: Access, patient: str | Identifier | None, terms: list[str], *, of_search: bool) -> list[bytes]:
     """Patient, query, data, request id; never none, for the type is always told.
 
     The object of a search is its query; of everything else, the data.
@@ -359,11 +357,14 @@ def _whole(query: bytes, terms: list[str]) -> bytes:
     what: JsonObject = {"display": "query"}
     terms.extend(reference.extract("entity", what, "Reference"))
     terms.extend(_OTHER_TERMS)
-    return b'{"what":%b,"type":%b,"detail":[{"type":"sha256","valueString":"%b"},{"type":"length","valueString":"%d"}]}' % (
-        _encode(what),
-        OTHER.bytes,
-        sha256(query).hexdigest().encode(),
-        len(query),
+    return (
+        b'{"what":%b,"type":%b,"detail":[{"type":"sha256","valueString":"%b"},{"type":"length","valueString":"%d"}]}'
+        % (
+            _encode(what),
+            OTHER.bytes,
+            sha256(query).hexdigest().encode(),
+            len(query),
+        )
     )
 
 

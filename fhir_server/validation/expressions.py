@@ -38,6 +38,8 @@ class Expressions:
         for invariant in structure.invariants:
             if invariant.key in invariants.BY_EXPRESSION:
                 yield self._holds(invariant.expression, structure.name), invariant, ""
+        if structure.name not in invariants.BY_EXPRESSION_ABOVE.values():
+            return
         for element in structure.elements:
             for invariant in self._asked_above(element):
                 yield (

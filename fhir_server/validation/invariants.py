@@ -389,8 +389,12 @@ BY_EXPRESSION = frozenset(
 BY_EXPRESSION_OF_USE = frozenset("sdf-10 ras-1 tst-6 tst-8 tst-9 tst-11 tst-13".split())
 """The same, of one use of a type."""
 
-BY_EXPRESSION_ABOVE = frozenset("eld-3 sdf-8 sdf-8a".split())
-"""The same, asked one level above: of a primitive, and of what looks at the whole resource."""
+BY_EXPRESSION_ABOVE: Mapping[str, str] = {
+    "eld-3": "ElementDefinition",
+    "sdf-8": "StructureDefinition",
+    "sdf-8a": "StructureDefinition",
+}
+"""The same, asked one level above, in this structure: of a primitive, and of what looks at the whole resource."""
 
 NOT_CHECKED: Mapping[str, frozenset[str]] = {
     "needs the target of a reference": frozenset(["ctm-1"]),

@@ -167,7 +167,7 @@ def test_an_invariant_of_a_use_is_checked_by_its_expression(path: str, key: str,
 
 
 def test_each_invariant_that_is_checked_by_its_expression_has_a_case() -> None:
-    assert {key for _, key, _, _ in CASES} == invariants.BY_EXPRESSION | invariants.BY_EXPRESSION_ABOVE
+    assert {key for _, key, _, _ in CASES} == invariants.BY_EXPRESSION | set(invariants.BY_EXPRESSION_ABOVE)
     assert {key for _, key, _, _ in USES} == invariants.BY_EXPRESSION_OF_USE
 
 

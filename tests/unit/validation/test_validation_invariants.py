@@ -314,7 +314,7 @@ def test_every_invariant_of_the_standard_is_checked_or_accounted_for() -> None:
     of_uses = {invariant.key for s in structures for e in s.elements for invariant in e.invariants}
     keys = {key for _, key in of_structures} | of_uses
     not_checked = set().union(*invariants.NOT_CHECKED.values())
-    by_expression = invariants.BY_EXPRESSION | invariants.BY_EXPRESSION_OF_USE | invariants.BY_EXPRESSION_ABOVE
+    by_expression = {*invariants.BY_EXPRESSION, *invariants.BY_EXPRESSION_OF_USE, *invariants.BY_EXPRESSION_ABOVE}
     by_key = {*invariants.DATA_TYPES, *invariants.RESOURCES, *invariants.CONFORMANCE}
     of_structure = {key for _, key in invariants.OF_STRUCTURE}
 

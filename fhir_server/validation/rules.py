@@ -8,6 +8,7 @@ from fhir_server.definitions.tables import Element, Invariant, Structure
 from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation import invariants
+from fhir_server.validation.expressions import Expressions
 from fhir_server.validation.finding import Container, Findings, ObjectCheck, one
 from fhir_server.validation.messages import told
 from fhir_server.validation.predicates import Holds
@@ -15,16 +16,20 @@ from fhir_server.validation.predicates import Holds
 _BY_KEY = {**invariants.DATA_TYPES, **invariants.RESOURCES, **invariants.CONFORMANCE}
 
 
-def rules_of(structure: Structure) -> Iterator[tuple[Holds, Findings]]:
+def rules_of(structure: Structure, expressions: Expressions) -> Iterator[tuple[Holds, Findings]]:
     """The invariants of a structure that can be checked here, each with what to report when it does not hold."""
+    for asked, invariant, path in expressions.of_structure(structure):
+        yield asked, broken(invariant, f".{path}" if path else "")
     for invariant in structure.invariants:
         holds = invariants.OF_STRUCTURE.get((structure.name, invariant.key)) or _BY_KEY.get(invariant.key)
         if holds is not None:
             yield holds, broken(invariant)
 
 
-def rules_of_use(element: Element) -> Iterator[ObjectCheck]:
+def rules_of_use(element: Element, type: str, expressions: Expressions) -> Iterator[ObjectCheck]:
     """The invariants of one use of a data type."""
+    for asked, invariant in expressions.of_use(element, type):
+        yield _as_check(asked, broken(invariant))
     for invariant in element.invariants:
         holds = invariants.OF_USE.get(invariant.key)
         if holds is not None:
@@ -38,10 +43,14 @@ def rules_of_profile(profile: str) -> Iterator[ObjectCheck]:
         yield _as_check(lambda value: "comparator" not in value, refused)
 
 
-def broken(invariant: Invariant) -> Findings:
+def broken(invariant: Invariant, path: str = "") -> Findings:
     """The report of an invariant that does not hold, in the words of the standard."""
+<<<<<<< HEAD
     message = told("invariant-of-fhir", key=invariant.key, human=invariant.human.rstrip(". "))
     return one(IssueType.INVARIANT, message, rule=invariant.key)
+=======
+    return one(IssueType.INVARIANT, f"{invariant.key}: {invariant.human.rstrip('. ')}.", path)
+>>>>>>> fp
 
 
 def _as_check(holds: Holds, broken: Findings) -> ObjectCheck:

@@ -10,6 +10,7 @@ https://hl7.org/fhir/R4/profiling.html · https://hl7.org/fhir/R4/elementdefinit
 - `values`         fixed values, patterns, ranges and lengths
 - `slicing`        sorts items into slices at run time
 - `discriminators` compiles how a slice is told from the others
+- `demands`        the closures of that: where a path leads, and what must be found there
 - `coded`          bindings
 - `pointing`       targets of references
 - `everywhere`     extensions, known and unknown, and the profiles that inner resources claim

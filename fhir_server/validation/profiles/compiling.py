@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.fhirpath.refused import NotUnderstood
-from fhir_server.validation.profiles import coded, discriminators, elements, pointing, values
+from fhir_server.validation.profiles import coded, demands, discriminators, elements, pointing, values
 from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant
 from fhir_server.validation.profiles.found import Profile
 from fhir_server.validation.profiles.parts import Part, texts
@@ -18,12 +18,13 @@ from fhir_server.validation.profiles.slicing import DEFAULT, Slice, Slicing, Sor
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
-    from fhir_server.validation.profiles.discriminators import Belongs, Discriminator
+    from fhir_server.validation.profiles.demands import Belongs, Reasons
+    from fhir_server.validation.profiles.discriminators import Discriminator
     from fhir_server.validation.profiles.profile import Library, ProfileCheck
     from fhir_server.validation.profiles.scope import ItemCheck, ObjectCheck
 
 _CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
-_BY_URL: Final = discriminators.Discriminator("value", (discriminators.Step("name", "url"),), "url")
+_BY_URL: Final = discriminators.Discriminator("value", (demands.Step("name", "url"),), "url")
 _BY_TYPE: Final = discriminators.Discriminator("type", (), "$this")
 
 
@@ -217,7 +218,10 @@ class Compiling:
             raise self.refuse(part.path, f"{rules} is no rule of slicing.")
         named = [one for one in part.slices if one.slice != DEFAULT]
         by = self._discriminators(part, slicing)
-        made = tuple(self._slice(one, part, segment, self._belongs(one, named, by)) for one in named)
+        made = tuple(
+            self._slice(one, part, segment, self._belongs(one, named, by), self._telling.reasons(one, by))
+            for one in named
+        )
         rest = next((self._slice(one, part, segment, None) for one in part.slices if one.slice == DEFAULT), None)
         urls = [discriminators.url_of(one) for one in named]
         is_by_url = part.name in ("extension", "modifierExtension") and by == [_BY_URL] and all(urls)
@@ -252,7 +256,9 @@ class Compiling:
             raise self.refuse(one.path, f"Nothing tells the slices {listed} apart: there is no discriminator.")
         return elements.conforming(elements.each(self._item_checks(one, None)))
 
-    def _slice(self, one: Part, part: Part, segment: str, belongs: Belongs | None) -> Slice:
+    def _slice(
+        self, one: Part, part: Part, segment: str, belongs: Belongs | None, reasons: Reasons | None = None
+    ) -> Slice:
         return Slice(
             name=one.slice,
             belongs=belongs,
@@ -260,4 +266,5 @@ class Compiling:
             most=one.most if part.most is None or one.most is None or one.most < part.most else None,
             checks=tuple(self._item_checks(one, part)),
             within=self._sort(one, segment),
+            reasons=reasons,
         )

@@ -6,38 +6,23 @@ https://hl7.org/fhir/R4/profiling.html#discriminator
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fhir_server.validation.profiles import coded, elements, values
+from fhir_server.validation.profiles import coded, demands, values
+from fhir_server.validation.profiles.demands import Belongs, Demand, Go, Reasons, Step
 from fhir_server.validation.profiles.parts import Part, Refuse, texts
-from fhir_server.validation.profiles.scope import Scope, pointed_type
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json
-    from fhir_server.validation.profiles.occurrences import Item, Reading
-    from fhir_server.validation.profiles.profile import Library, ProfileCheck
-
-Demand: TypeAlias = "Callable[[Sequence[Item], Scope], bool | None]"
-"""Whether what a path leads to is as the slice has it; nothing where that cannot be told."""
-
-Belongs: TypeAlias = "Callable[[Item, Scope], bool | None]"
-"""Whether an item is in a slice; nothing where that cannot be told."""
-
-Go: TypeAlias = "Callable[[Sequence[Item], Scope], Sequence[Item]]"
+    from fhir_server.validation.profiles.occurrences import Item
+    from fhir_server.validation.profiles.profile import Library
+    from fhir_server.validation.profiles.scope import Scope
 
 _STEP: Final = re.compile(
     r"(?P<this>\$this)|extension\((?P<quote>['\"])(?P<url>[^'\"]+)(?P=quote)\)|(?P<resolve>resolve\(\))"
     r"|(?:ofType|as)\((?P<type>\w+)\)|(?P<name>\w+)(?:\[x\])?"
 )
-
-
-class Step(NamedTuple):
-    """One step of a path."""
-
-    kind: str
-    """``this``, ``url`` (an extension), ``resolve``, ``type`` or ``name``."""
-    text: str
 
 
 class Discriminator(NamedTuple):
@@ -97,8 +82,31 @@ class Telling:
             why = f"Nothing in the slice {part.slice} says how {paths} tells it from the others."
             raise self._refuse(f"{part.path}:{part.slice}", why)
         if len(told) == 1:
-            return _single(*told[0])
-        return _all(told)
+            return demands.single(*told[0])
+        return demands.together(told)
+
+    def reasons(self, part: Part, discriminators: Sequence[Discriminator]) -> Reasons | None:
+        """Why an item is not in the slice; nothing for a slice that is told by other things than a profile.
+
+        A document that lacks one element is in no slice of a lot of documents. That would be all there is to read.
+        """
+        by_profile = [
+            one for one in discriminators if one.type == "profile" and all(step.kind == "name" for step in one.steps)
+        ]
+        if len(by_profile) != 1:
+            return None
+        asked = by_profile[0]
+        leaves = list(self._leaves(part, asked.steps))
+        urls = [url for leaf in leaves for _, use in leaf.uses() for url in texts(use.get("profile"))]
+        checks = [self._library.check(url) for url in urls if self._library.type_of(url)]
+        others = [
+            (self._go(part, one), demand)
+            for one in discriminators
+            if one is not asked
+            for demand in self._demands(part, one)
+        ]
+        segment = "".join(f".{step.text}" for step in asked.steps)
+        return demands.reasons(self._go(part, asked), checks, others, segment)
 
     def _go(self, part: Part, discriminator: Discriminator) -> Go | None:
         """How what the path leads to is read; nothing for the item itself."""
@@ -133,13 +141,13 @@ class Telling:
                     why = f"The discriminator {discriminator.path} leads nowhere: there is no {step.text}."
                     raise self._refuse(f"{part.path}:{part.slice}", why)
                 led = dict.fromkeys(use.code for one in known for use in one.types)
-                return _children(step.text, reading), tuple(led)
+                return demands.children(step.text, reading), tuple(led)
             case "url":
-                return _extensions(step.text), ("Extension",)
+                return demands.extensions(step.text), ("Extension",)
             case "type":
-                return _of_type(step.text), (step.text,)
+                return demands.of_type(step.text), (step.text,)
             case _:
-                return _resolved, ("Resource",)
+                return demands.resolved, ("Resource",)
 
     def _demands(self, part: Part, discriminator: Discriminator) -> list[Demand]:
         leaves = list(self._leaves(part, discriminator.steps))
@@ -147,15 +155,15 @@ class Telling:
             case "type":
                 is_target = bool(discriminator.steps) and discriminator.steps[-1].kind == "resolve"
                 types = self._types(part, discriminator, leaves, is_target=is_target)
-                return [_typed(types, self._library.reading, is_target=is_target)] if types else []
+                return [demands.typed(types, self._library.reading, is_target=is_target)] if types else []
             case "profile":
                 is_target = bool(discriminator.steps) and discriminator.steps[-1].kind == "resolve"
                 return self._profiled(leaves, is_target=is_target)
             case "exists":
-                return [found for leaf in leaves if (found := _existing(leaf)) is not None]
+                return [found for leaf in leaves if (found := demands.existing(leaf)) is not None]
             case _:
                 told = list(self._valued(part, discriminator.steps))
-                return told or [one for leaf in leaves if (one := _existing(leaf)) is not None]
+                return told or [one for leaf in leaves if (one := demands.existing(leaf)) is not None]
 
     def _types(
         self, part: Part, discriminator: Discriminator, leaves: Sequence[Part], *, is_target: bool
@@ -175,7 +183,7 @@ class Telling:
             known = [url for url in named if self._library.type_of(url)]
             if known:
                 checks = [self._library.check(url) for url in known]
-                found.append(_conforming(checks, is_complete=len(known) == len(named), is_target=is_target))
+                found.append(demands.conforming(checks, is_complete=len(known) == len(named), is_target=is_target))
         return found
 
     def _leaves(self, part: Part, steps: Sequence[Step]) -> Iterator[Part]:
@@ -221,11 +229,11 @@ class Telling:
             told = values.of_definition(part.definition, prefix)
             if told is not None:
                 is_told = True
-                yield from _projected(told[1], steps, is_fixed=prefix == "fixed")
+                yield from demands.projected(told[1], steps, is_fixed=prefix == "fixed")
         if not steps:
             binding = coded.binding_of(part.definition)
             if not is_told and binding is not None and binding[0] == "required" and binding[1]:
-                yield _member(coded.members(self._library.codes, binding[1]))
+                yield demands.member(coded.members(self._library.codes, binding[1]))
             return
         for one in self._next(part, steps[0]):
             if one is not part:
@@ -243,131 +251,3 @@ def url_of(part: Part) -> str:
         if code == "Extension" and len(named) == 1:
             return named[0].partition("|")[0]
     return ""
-
-
-def _projected(value: Json, steps: Sequence[Step], *, is_fixed: bool) -> Iterator[Demand]:
-    found = [value]
-    for step in steps:
-        if step.kind not in ("name", "type"):
-            return
-        if step.kind == "name":
-            found = [part for one in found for part in values.project(one, step.text)]
-    for one in found:
-        yield _equal(one, exactly=is_fixed and not steps)
-
-
-def _equal(expected: Json, *, exactly: bool) -> Demand:
-    if isinstance(expected, str):
-        return lambda items, _: any(item[0] == expected for item in items)
-    compare = values.equals if exactly else values.holds
-    return lambda items, scope: any(compare(expected, item[0], scope.run.effort) for item in items)
-
-
-def _member(member: coded.Member) -> Demand:
-    def demand(items: Sequence[Item], scope: Scope) -> bool | None:
-        found: bool | None = False
-        for value, _, type, _ in items:
-            told = coded.answer(member, value, type, scope)
-            if told:
-                return True
-            found = None if told is None else found
-        return found
-
-    return demand
-
-
-def _existing(leaf: Part) -> Demand | None:
-    if leaf.most == 0:
-        return lambda items, _: not items
-    return (lambda items, _: bool(items)) if leaf.least > 0 else None
-
-
-def _typed(types: frozenset[str], reading: Reading, *, is_target: bool) -> Demand:
-    def fits(type: str) -> bool:
-        return type in types or any(reading.is_a(type, one) for one in types & elements.ABSTRACT)
-
-    def demand(items: Sequence[Item], _: Scope) -> bool | None:
-        return any(fits(item[2]) for item in items)
-
-    def pointing(items: Sequence[Item], scope: Scope) -> bool | None:
-        told = [pointed_type(item[0], scope) for item in items if isinstance(item[0], dict)]
-        if any(type is not None and fits(type) for type in told):
-            return True
-        return None if None in told else False
-
-    return pointing if is_target else demand
-
-
-def _conforming(checks: Sequence[ProfileCheck], *, is_complete: bool, is_target: bool) -> Demand:
-    """Of a target that is not at hand, or a profile that is not known, nothing can be told."""
-
-    def demand(items: Sequence[Item], scope: Scope) -> bool | None:
-        for value, _, type, _ in items:
-            if any(one.conforms(value, scope, type) for one in checks):
-                return True
-        if not items:
-            return None if is_target else False
-        return False if is_complete else None
-
-    return demand
-
-
-def _children(name: str, reading: Reading) -> Go:
-    def go(items: Sequence[Item], scope: Scope) -> Sequence[Item]:
-        found: list[Item] = []
-        for value, about, type, _ in items:
-            held = value if isinstance(value, dict) else about
-            if isinstance(held, dict):
-                found += reading.of(type, name)(held)
-        scope.run.effort.spend(len(found))
-        return found
-
-    return go
-
-
-def _extensions(url: str) -> Go:
-    def go(items: Sequence[Item], scope: Scope) -> Sequence[Item]:
-        found: list[Item] = []
-        for value, about, _, _ in items:
-            held = value if isinstance(value, dict) else about
-            listed = held.get("extension") if isinstance(held, dict) else None
-            for index, one in enumerate(listed if isinstance(listed, list) else []):
-                if isinstance(one, dict) and one.get("url") == url:
-                    found.append((one, None, "Extension", index))
-        scope.run.effort.spend(len(found))
-        return found
-
-    return go
-
-
-def _of_type(type: str) -> Go:
-    return lambda items, _: [item for item in items if item[2] == type]
-
-
-def _resolved(items: Sequence[Item], scope: Scope) -> Sequence[Item]:
-    found: list[Item] = []
-    for value, _, _, _ in items:
-        literal = value.get("reference") if isinstance(value, dict) else None
-        target = scope.target(literal) if isinstance(literal, str) else None
-        if target is not None:
-            found.append((target.resource, None, str(target.resource.get("resourceType")), None))
-    return found
-
-
-def _single(go: Go | None, demand: Demand) -> Belongs:
-    if go is None:
-        return lambda item, scope: demand((item,), scope)
-    return lambda item, scope: demand(go((item,), scope), scope)
-
-
-def _all(told: Sequence[tuple[Go | None, Demand]]) -> Belongs:
-    def belongs(item: Item, scope: Scope) -> bool | None:
-        found: bool | None = True
-        for go, demand in told:
-            answer = demand((item,) if go is None else go((item,), scope), scope)
-            if answer is False:
-                return False
-            found = None if answer is None else found
-        return found
-
-    return belongs

@@ -14,7 +14,7 @@ from fhir_server.validation.profiles.found import Found, Founds, Profile, are_en
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json, JsonObject
-    from fhir_server.validation.profiles.discriminators import Belongs
+    from fhir_server.validation.profiles.demands import Belongs
     from fhir_server.validation.profiles.occurrences import Item, Read, Reading
     from fhir_server.validation.profiles.profile import ProfileCheck
     from fhir_server.validation.profiles.scope import ItemCheck, ObjectCheck, Scope

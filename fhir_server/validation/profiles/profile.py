@@ -112,17 +112,24 @@ class ProfileCheck:
         found = self.found(target.resource, None, self.type, target)
         return found and [one if one.settled else settled(one, target.path) for one in found]
 
+    def trial(self, value: Json, about: Json, type: str, scope: Scope) -> Founds | None:
+        """The same, whatever was told before; and what is told again later is."""
+        run = scope.run
+        done, run.done = run.done, set()
+        try:
+            return self.found(value, about, type, scope)
+        finally:
+            run.done = done
+
     def conforms(self, value: Json, scope: Scope, type: str = "") -> bool:
         """Whether there is nothing wrong with it; nothing is told."""
         run, key = scope.run, (id(value), self.profile.url)
         known = run.conforming.get(key) if isinstance(value, dict) else None
         if known is None:
             run.conforming[key] = True  # what refers back to itself conforms if all else does
-            done, run.done = run.done, set()
             try:
-                known = not fails(self.found(value, None, type or self.type, scope))
+                known = not fails(self.trial(value, None, type or self.type, scope))
             finally:
-                run.done = done
                 run.conforming.pop(key)
             if isinstance(value, dict):
                 run.conforming[key] = known

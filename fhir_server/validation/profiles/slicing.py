@@ -6,15 +6,17 @@ https://hl7.org/fhir/R4/profiling.html#slicing
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.fhir.outcome import IssueType, Severity
+from fhir_server.validation.finding import MOST_ISSUES
 from fhir_server.validation.profiles.found import Found, Founds, Profile, are_enough, under
 from fhir_server.validation.profiles.values import written
 
 if TYPE_CHECKING:
-    from fhir_server.validation.profiles.discriminators import Belongs
+    from fhir_server.fhir.json import Json
+    from fhir_server.validation.profiles.demands import Belongs, Reasons
     from fhir_server.validation.profiles.occurrences import Item
     from fhir_server.validation.profiles.scope import ItemCheck, Scope
 
@@ -44,6 +46,8 @@ class Slice:
     checks: tuple[ItemCheck, ...]
     within: Sort | None
     """Its own slices."""
+    reasons: Reasons | None = None
+    """Why an item that looks as if it were meant for this slice is not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def sort(slicing: Slicing) -> Sort:
     is_ordered = slicing.ordered or slicing.rules == "openAtEnd"
 
     def check(items: Sequence[Item], scope: Scope) -> Founds | None:
-        told = _sorted(slicing, items, [place_of(item, scope) for item in items])
+        told = _sorted(slicing, items, [place_of(item, scope) for item in items], scope)
         found = _in_order(slicing, told, slices) if is_ordered else told.found
         for place, one in enumerate(slices):
             if found is not None and are_enough(found):
@@ -89,12 +93,28 @@ def sort(slicing: Slicing) -> Sort:
             problems = _slice(slicing, one, told.members[place], scope, is_sure=place not in told.unsure)
             if problems is not None:
                 found = under(found, "", problems)
+            if one.reasons is not None and len(told.members[place]) < one.least and slicing.rules != "closed":
+                found = _meant(slicing, one.reasons, told, scope, found)
         return found
 
     return check
 
 
-def _sorted(slicing: Slicing, items: Sequence[Item], places: Sequence[tuple[int | None, list[int]]]) -> Sorted:
+def _meant(slicing: Slicing, reasons: Reasons, told: Sorted, scope: Scope, found: Founds | None) -> Founds | None:
+    """Of a slice that lacks items: what keeps those in no slice from being in it, to be read and not to be mended."""
+    for item, place in told.order:
+        if place is not None:
+            continue
+        why = [replace(one, severity=Severity.INFORMATION) for one in reasons(item, scope) or []]
+        found = under(found, _segment(slicing, item), why)
+        if len(found) > MOST_ISSUES:
+            break
+    return found
+
+
+def _sorted(
+    slicing: Slicing, items: Sequence[Item], places: Sequence[tuple[int | None, list[int]]], scope: Scope
+) -> Sorted:
     told = Sorted([[] for _ in (*slicing.slices, slicing.default)], set(), [])
     for item, (found, doubts) in zip(items, places, strict=True):
         place = found
@@ -104,7 +124,9 @@ def _sorted(slicing: Slicing, items: Sequence[Item], places: Sequence[tuple[int 
         if place is None and slicing.default is not None:
             place = len(slicing.slices)
         elif place is None and slicing.rules == "closed":
-            told.found = under(told.found, _segment(slicing, item), [_unmatched(slicing, item)])
+            whys = [why for one in slicing.slices if one.reasons is not None and (why := one.reasons(item, scope))]
+            best = min(whys, key=len, default=[])
+            told.found = under(told.found, _segment(slicing, item), [_unmatched(slicing, item), *best])
             if are_enough(told.found):
                 break
         if place is not None:
@@ -199,7 +221,14 @@ def _counted(slicing: Slicing, one: Slice, message: str, number: int) -> Found:
 
 def _unmatched(slicing: Slicing, item: Item) -> Found:
     names = ", ".join(one.name for one in slicing.slices)
-    return _about(slicing, "closed", {"found": written(item[0]), "expected": names}, rule="closed")
+    return _about(slicing, "closed", {"found": _named(item[0]), "expected": names}, rule="closed")
+
+
+def _named(value: Json) -> str:
+    """A value as a sentence repeats it; a resource, and an entry that holds one, by its type."""
+    held = value.get("resource", value) if isinstance(value, dict) else None
+    told = held.get("resourceType") if isinstance(held, dict) else None
+    return told if isinstance(told, str) else written(value)
 
 
 def _about(slicing: Slicing, message: str, told: dict[str, object], rule: str = "slice") -> Found:

@@ -170,6 +170,47 @@ def test_entries_are_sliced_by_what_is_to_be_done() -> None:
     assert said(sent, asked) == [Said("Bundle.entry[1].request.ifNoneExist", "min")]
 
 
+def lot(rules: str) -> dict[str, Any]:
+    listed = [{"type": "profile", "path": "resource"}, {"type": "value", "path": "request.method"}]
+    return profile(
+        "lot",
+        "Bundle",
+        element("Bundle.entry", slicing={"discriminator": listed, "rules": rules}),
+        element("Bundle.entry:named", min=1),
+        element("Bundle.entry:named.resource", min=1, type=[{"code": "Organization", "profile": [NAMED["url"]]}]),
+        element("Bundle.entry:named.request", min=1),
+        element("Bundle.entry:named.request.method", fixedCode="POST"),
+    )
+
+
+@pytest.mark.parametrize(("rules", "severity"), [("closed", "error"), ("open", "information")])
+def test_why_an_entry_is_in_no_slice_is_told(rules: str, severity: str) -> None:
+    """It has the type and the method, and its profile asks for a name."""
+    request = {"method": "POST", "url": "Organization"}
+    sent: Any = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": organization(), "request": request}],
+    }
+    told = [(one.expression[0], one.rule, str(one.severity)) for one in issues(sent, lot(rules), NAMED)]
+    assert ("Bundle.entry", "min", "error") in told
+    assert ("Bundle.entry[0].resource.name", "min", severity) in told
+    assert (("Bundle.entry[0]", "closed", "error") in told) == (rules == "closed")
+    request["method"] = "PUT"
+    assert "Bundle.entry[0].resource.name" not in [one.expression[0] for one in issues(sent, lot(rules), NAMED)]
+
+
+def test_an_entry_that_says_what_it_is_must_be_that() -> None:
+    request = {"method": "POST", "url": "Organization"}
+    sent: Any = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": organization(), "request": request}],
+    }
+    sent["entry"][0]["resource"]["meta"] = {"profile": [NAMED["url"]]}
+    assert Said("Bundle.entry[0].resource.name", "min") in said(sent, lot("open"), NAMED)
+
+
 def test_entries_have_the_profiles_they_claim() -> None:
     sent = {**patient("Organization/o"), "id": "p", "meta": {"profile": [ASKED["url"], "https://example.org/none"]}}
     told = checks(ASKED, NAMED).issues(bundle(sent, organization()), [])

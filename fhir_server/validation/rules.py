@@ -45,12 +45,8 @@ def rules_of_profile(profile: str) -> Iterator[ObjectCheck]:
 
 def broken(invariant: Invariant, path: str = "") -> Findings:
     """The report of an invariant that does not hold, in the words of the standard."""
-<<<<<<< HEAD
     message = told("invariant-of-fhir", key=invariant.key, human=invariant.human.rstrip(". "))
-    return one(IssueType.INVARIANT, message, rule=invariant.key)
-=======
-    return one(IssueType.INVARIANT, f"{invariant.key}: {invariant.human.rstrip('. ')}.", path)
->>>>>>> fp
+    return one(IssueType.INVARIANT, message, path, rule=invariant.key)
 
 
 def _as_check(holds: Holds, broken: Findings) -> ObjectCheck:

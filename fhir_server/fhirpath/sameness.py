@@ -49,6 +49,8 @@ def equal_nodes(one: Node, other: Node, effort: Effort) -> bool | None:
         if sort is Sort.STRING or (kind := sort_of(other)) is Sort.STRING:
             return value == wanted
         return _equal_moments(str(value), str(wanted), sort, kind)
+    if value is None and wanted is None:
+        return key_of_json(one.about, effort) == key_of_json(other.about, effort)
     if value is None or wanted is None:
         return None
     if isinstance(value, dict) and isinstance(wanted, dict):

@@ -23,6 +23,9 @@ BY_TYPE: JsonObject = {"discriminator": [{"type": "type", "path": "$this"}], "or
 _PLACED = {"id", "path", "sliceName", "base"}
 """Members that follow from where an element stands."""
 
+_SHAPES = {"type": list, "constraint": list, "condition": list, "slicing": dict, "binding": dict}
+"""What a member that is understood here must be."""
+
 _STRENGTHS = ("example", "preferred", "extensible", "required")
 _RULES = ("open", "openAtEnd", "closed")
 
@@ -36,12 +39,7 @@ class Contradiction(ValueError):
 
 def constrained(base: JsonObject, told: JsonObject, source: str, chain: Chain, *, root: bool = False) -> JsonObject:
     """The element of the base, with what is told of it. ``source`` is the profile, ``root`` its first element."""
-    if "contentReference" in told and _refers_to(told) != _refers_to(base):
-        raise Contradiction("its contentReference is told by the base alone.")
-    if bool(told.get("isModifier", base.get("isModifier"))) != bool(base.get("isModifier")) and not root:
-        raise Contradiction("whether an element is a modifier is told by the base alone.")
-    if base.get("mustSupport") and not told.get("mustSupport", True):
-        raise Contradiction("the base says mustSupport, which a profile cannot take back.")
+    _not_contradicting(base, told, root=root)
     element = {**base, **{name: value for name, value in told.items() if name not in _PLACED}}
     element["min"], element["max"] = cardinality(base, told)
     if "type" in told:
@@ -56,6 +54,19 @@ def constrained(base: JsonObject, told: JsonObject, source: str, chain: Chain, *
         element["binding"] = _binding(base.get("binding"), told["binding"])
     _of_an_allowed_type(element, told)
     return element
+
+
+def _not_contradicting(base: JsonObject, told: JsonObject, *, root: bool) -> None:
+    """Refuse what no profile can tell, whatever else it tells."""
+    for name, shape in _SHAPES.items():
+        if name in told and not isinstance(told[name], shape):
+            raise Contradiction(f"{name} must be {'an array' if shape is list else 'an object'}.")
+    if "contentReference" in told and _refers_to(told) != _refers_to(base):
+        raise Contradiction("its contentReference is told by the base alone.")
+    if bool(told.get("isModifier", base.get("isModifier"))) != bool(base.get("isModifier")) and not root:
+        raise Contradiction("whether an element is a modifier is told by the base alone.")
+    if base.get("mustSupport") and not told.get("mustSupport", True):
+        raise Contradiction("the base says mustSupport, which a profile cannot take back.")
 
 
 def _refers_to(element: JsonObject) -> str:
@@ -104,9 +115,7 @@ def constraints(base: list[JsonObject], told: list[JsonObject], source: str) -> 
 
 def slicing(base: Json, told: Json) -> Json:
     """How an element is sliced. A profile may add discriminators, an order, or close what is open."""
-    if not isinstance(told, dict):
-        raise Contradiction("slicing must be an object.")
-    if told.get("rules") not in _RULES:
+    if not isinstance(told, dict) or told.get("rules") not in _RULES:
         raise Contradiction("slicing must have rules: open, openAtEnd or closed.")
     if not isinstance(base, dict):
         return told
@@ -172,7 +181,7 @@ def _profiles_of(code: str, profiles: list[str], chain: Chain) -> None:
 
 def _targets_within(told: list[str], base: list[str], chain: Chain) -> None:
     """A target that is known must derive from one that the base allows."""
-    if not base or STRUCTURE_DEFINITION + "Resource" in base:
+    if not base:
         return
     allowed = {target.partition("|")[0] for target in base}
     for target in told:

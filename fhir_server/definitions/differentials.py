@@ -43,25 +43,33 @@ def told(profile: str, type: str, elements: list[JsonObject]) -> Told:
         path = element.get("path")
         if not isinstance(path, str) or not path:
             raise BadProfile(profile, f"differential.element[{position}]", "the element has no path.")
+        if "." in str(element.get("sliceName", "")):
+            raise BadProfile(profile, path, "the name of a slice cannot hold a dot: it is a part of ids.")
         id = _id(element, path, passed)
-        if path.count(".") > MAX_DEPTH:
-            raise BadProfile(profile, id, f"the path is more than {MAX_DEPTH} steps long.")
-        steps = _steps(id)
-        if steps[0] != (type, ""):
-            raise BadProfile(profile, id, f"the elements of a profile of {type} begin with {type}.")
-        node = root
-        for name, slice_name in steps[1:]:
-            node = _part(node.children, name, f"{node.id}.{name}")
-            if slice_name:
-                node = _part(node.slices, slice_name, f"{node.id}:{slice_name}")
+        node, slice_name = _placed(profile, root, id)
         if node.element is not None:
             raise BadProfile(profile, id, "the differential tells this element twice.")
         if node.children or node.slices:
             raise BadProfile(profile, id, "the differential is out of order: it tells of parts of this element first.")
-        if steps[-1][1] and element.get("sliceName", steps[-1][1]) != steps[-1][1]:
+        if slice_name and element.get("sliceName", slice_name) != slice_name:
             raise BadProfile(profile, id, f"its id and its sliceName {element['sliceName']!r} differ.")
         node.element, node.position = element, position
     return root
+
+
+def _placed(profile: str, root: Told, id: str) -> tuple[Told, str]:
+    """The place of an id in the tree, made on the way, and its slice name."""
+    (first, *steps) = _steps(id)
+    if first != (root.name, ""):
+        raise BadProfile(profile, id, f"the elements of a profile of {root.name} begin with {root.name}.")
+    if len(steps) > MAX_DEPTH:
+        raise BadProfile(profile, id, f"the path is more than {MAX_DEPTH} steps long.")
+    node, slice_name = root, ""
+    for name, slice_name in steps:
+        node = _part(node.children, name, f"{node.id}.{name}")
+        if slice_name:
+            node = _part(node.slices, slice_name, f"{node.id}:{slice_name}")
+    return node, slice_name
 
 
 def _part(parts: dict[str, Told], name: str, id: str) -> Told:

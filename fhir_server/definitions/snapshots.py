@@ -47,18 +47,23 @@ class Known(Protocol):
         """The URLs of a definition and of what it derives from, nearest first; empty where it is not known."""
 
 
-def grown(profile: JsonObject, known: Known) -> Node:
+def grown(canonical: str, profile: JsonObject, known: Known) -> Node:
     """The tree of the snapshot of a profile (a StructureDefinition of derivation constraint, with a differential)."""
     url, base_url, type = (str(profile.get(name) or "") for name in ("url", "baseDefinition", "type"))
     base = known.tree(base_url)
     if base is None:
-        raise BadProfile(url, "", f"its base {base_url or '(none)'} is not known here.")
+        raise BadProfile(canonical, "", f"its base {base_url or '(none)'} is not known here.")
     if base.name != type:
-        raise BadProfile(url, "", f"it is a profile of {type or '(none)'}, and its base {base_url} is of {base.name}.")
+        raise BadProfile(
+            canonical, "", f"it is a profile of {type or '(none)'}, and its base {base_url} is of {base.name}."
+        )
     differential = profile.get("differential")
-    elements = objects(differential.get("element")) if isinstance(differential, dict) else []
-    told_of = told(url, type, elements)
-    growing = _Growing(url, known, base, base.copy(), elements=base.size())
+    listed = differential.get("element", []) if isinstance(differential, dict) else None
+    elements = objects(listed)
+    if not isinstance(listed, list) or len(elements) != len(listed):
+        raise BadProfile(canonical, "", "its differential must have an array of elements.")
+    told_of = told(canonical, type, elements)
+    growing = _Growing(canonical, url, known, base, base.copy(), elements=base.size())
     growing.constrain(growing.root, told_of, is_root=True)
     return growing.root
 
@@ -68,6 +73,9 @@ class _Growing:
     """The making of one snapshot."""
 
     profile: str
+    """Its URL and version, for what is wrong with it."""
+    source: str
+    """Its URL, of which its constraints are."""
     known: Known
     base: Node
     root: Node
@@ -95,7 +103,7 @@ class _Growing:
         element = told_of.element or {}
         try:
             base = self._of_profiled_type(base, element)
-            return constrained(base, element, self.profile, self.known.chain, root=is_root)
+            return constrained(base, element, self.source, self.known.chain, root=is_root)
         except Contradiction as wrong:
             raise BadProfile(self.profile, told_of.id, str(wrong)) from None
 
@@ -112,7 +120,7 @@ class _Growing:
         whole = self.known.whole(profiles[0])
         if whole is None:
             return base
-        asked = constraints(objects(whole.get("constraint")), objects(base.get("constraint")), self.profile)
+        asked = constraints(objects(whole.get("constraint")), objects(base.get("constraint")), self.source)
         return {
             **base,
             **{name: whole[name] for name in ("short", "isModifier", "isModifierReason") if name in whole},
@@ -196,8 +204,10 @@ class _Growing:
     def _follow(self, node: Node, told_of: Told) -> None:
         """Give an element the type and the children of the one it refers to, as the base has them."""
         reference = str(node.element["contentReference"]).rpartition("#")[2]
-        found: Node | None = self.base
-        for step in reference.split(".")[1:]:
+        (type, *steps) = reference.split(".")
+        # What is unfolded from another resource (in a Bundle) refers to elements of that one.
+        found = self.base if type == self.base.name else self.known.tree(STRUCTURE_DEFINITION + type)
+        for step in steps:
             found = found.child(step) if found else None
         if found is None:
             raise BadProfile(self.profile, told_of.id, f"the base has no element {reference}, which this refers to.")

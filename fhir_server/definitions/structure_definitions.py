@@ -15,7 +15,6 @@ import msgspec
 
 from fhir_server.definitions import rows, snapshots
 from fhir_server.definitions.bad_profile import BadProfile
-from fhir_server.definitions.constraining import Contradiction
 from fhir_server.definitions.differentials import objects
 from fhir_server.definitions.load import committed
 from fhir_server.definitions.snapshot_tree import Node, elements_of, planted
@@ -78,8 +77,8 @@ class StructureDefinitions:
     def __init__(self, base: Mapping[str, JsonObject], own: Iterable[JsonObject] = ()) -> None:
         """``own`` come on top of those of the standard.
 
-        :class:`BadProfile` where one is no StructureDefinition, or where two have the same URL and version: one of them
-        would silently not be used.
+        :class:`BadProfile` where one is no StructureDefinition or has the URL of a type of the standard, or where two
+        have the same URL and version: one of them would silently not be used.
         """
         self._base = base
         self._own: dict[str, JsonObject] = {}
@@ -89,16 +88,21 @@ class StructureDefinitions:
         """By canonical of a made tree: the URLs that were looked up for it."""
         self._making: dict[str, set[str]] = {}
         """Those being made now, outermost first, with what was looked up for them so far."""
+        given: set[str] = set()
         for definition in own:
             canonical = canonical_of(definition)
-            if canonical in self._own:
+            if canonical in given:
                 raise BadProfile(canonical, "", "two definitions have this URL and version.")
+            given.add(canonical)
             self._add(definition)
 
     def _add(self, definition: JsonObject) -> None:
-        canonical = canonical_of(definition)
+        canonical, url = canonical_of(definition), str(definition["url"])
+        if url in self._base and self._base[url].get("derivation") != "constraint":
+            # Everything builds on the types: who could define Patient anew could lift what any profile asks.
+            raise BadProfile(canonical, "", "it is a type of the standard, which cannot be defined anew.")
         self._own[canonical] = definition
-        self._own[str(definition["url"])] = definition
+        self._own[url] = definition
 
     def extended(self, more: Iterable[JsonObject]) -> StructureDefinitions:
         """The same with others on top: one that has a known URL and version takes its place, a new version is added.
@@ -125,7 +129,7 @@ class StructureDefinitions:
         yield from (url for url in self._own if "|" not in url and url not in self._base)
 
     def get(self, canonical: str) -> JsonObject | None:
-        """The definition of a URL, or of a URL and version."""
+        """The definition of a URL, or of a URL and version. It is shared: not to be changed."""
         found = self._own.get(canonical)
         if found is not None:
             return found
@@ -200,24 +204,19 @@ def canonical_of(definition: JsonObject) -> str:
 
 def _grown(definition: JsonObject, known: snapshots.Known) -> Node:
     """A type has its snapshot; of a profile it is made, for what is published may be made by other rules."""
-    constraint = definition.get("derivation") == "constraint"
+    canonical, constraint = canonical_of(definition), definition.get("derivation") == "constraint"
     published = definition.get("snapshot")
     try:
         if constraint and "differential" in definition:
-            return snapshots.grown(definition, known)
+            return snapshots.grown(canonical, definition, known)
         if isinstance(published, dict):
             return planted(objects(published.get("element")), str(definition["url"]))
-    except Contradiction as wrong:
-        raise BadProfile(canonical_of(definition), "", str(wrong)) from None
     except BadProfile:
         raise
     except ValueError as wrong:
-        raise BadProfile(canonical_of(definition), "", str(wrong)) from None
-    raise BadProfile(
-        canonical_of(definition),
-        "",
-        "it has no differential." if constraint else "it is no constraint on a type, and has no snapshot.",
-    )
+        raise BadProfile(canonical, "", str(wrong)) from None
+    lacking = "it has no differential." if constraint else "it is no constraint on a type, and has no snapshot."
+    raise BadProfile(canonical, "", lacking)
 
 
 def _snapshot(definition: JsonObject, tree: Node) -> Snapshot:

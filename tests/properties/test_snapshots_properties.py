@@ -79,3 +79,47 @@ def test_a_profile_over_a_profile_never_widens(first: list[dict[str, Any]], seco
         assert narrow["min"] >= wide["min"]  # type: ignore[operator]
         assert wide["max"] == "*" or (narrow["max"] != "*" and int(narrow["max"]) <= int(wide["max"]))  # type: ignore[arg-type]
         assert str(wide.get("type")) == str(narrow.get("type")) or len(narrow["type"]) <= len(wide["type"])  # type: ignore[arg-type]
+
+
+NAMES = [
+    "identifier",
+    "name",
+    "value[x]",
+    "valueQuantity",
+    "component",
+    "extension",
+    "code",
+    "coding",
+    "contained",
+    "x",
+]
+STEPS = st.tuples(st.sampled_from(NAMES), st.sampled_from(["", "", ":a", ":a/b", ":valueQuantity"])).map("".join)
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 0, 1, "", "1", "*", [], {}, [{}], [{"code": "Quantity"}], {"rules": "open"}, ["a"], True]
+)
+MEMBERS = st.sampled_from(
+    [
+        "min",
+        "max",
+        "type",
+        "slicing",
+        "binding",
+        "constraint",
+        "condition",
+        "sliceName",
+        "contentReference",
+        "fixedCode",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.lists(STEPS, max_size=4), st.dictionaries(MEMBERS, ODD, max_size=3)), max_size=6))
+def test_whatever_a_differential_holds_it_has_a_snapshot_or_is_refused(told: list[tuple[list[str], Any]]) -> None:
+    """Profiles come from clients."""
+    made = profile("Observation", *({"id": ".".join(["Observation", *steps]), **members} for steps, members in told))
+    known = BASE.extended([made])
+    try:
+        answer = known.snapshot(OURS + "p").url
+    except BadProfile as refusal:
+        answer = refusal.profile
+    assert answer == OURS + "p"

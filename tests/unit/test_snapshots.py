@@ -48,7 +48,7 @@ def test_a_forbidden_element_has_max_0() -> None:
 def test_constraints_accumulate_with_their_source() -> None:
     first = {"key": "a-1", "severity": "error", "human": "un nom", "expression": "name.exists()"}
     second = {"key": "b-1", "severity": "warning", "human": "un prénom", "expression": "name.given.exists()"}
-    a = profile("Patient", {"id": "Patient", "constraint": [first]}, name="a")
+    a = profile("Patient", {"id": "Patient", "constraint": [first]}, name="a", version="1")
     b = profile("Patient", {"id": "Patient", "constraint": [first, second]}, name="b", base=OURS + "a")
     made = snapshot_of(b, a)["Patient"]["constraint"]
 
@@ -127,6 +127,21 @@ def test_a_target_may_be_a_profile_of_what_the_base_allows() -> None:
         profile("Patient", {"id": "Patient.managingOrganization", "type": told}), profile("Organization", name="org")
     )
     assert made["Patient.managingOrganization"]["type"] == told
+
+
+def test_a_target_of_the_base_may_name_a_version() -> None:
+    def target(canonical: str) -> dict[str, Any]:
+        return {"id": "Patient.managingOrganization", "type": [{"code": "Reference", "targetProfile": [canonical]}]}
+
+    base = profile("Patient", target(CORE + "Organization|4.0.1"), name="base")
+    made = snapshot_of(profile("Patient", target(CORE + "Organization"), base=OURS + "base"), base)
+    assert made["Patient.managingOrganization"]["type"][0]["targetProfile"] == [CORE + "Organization"]
+
+
+def test_any_resource_may_be_narrowed_to_one() -> None:
+    told = [{"code": "Reference", "targetProfile": [CORE + "Patient"]}]
+    made = snapshot_of(profile("Provenance", {"id": "Provenance.target", "type": told}))
+    assert made["Provenance.target"]["type"] == told
 
 
 def test_a_resource_may_be_narrowed_to_a_type() -> None:
@@ -238,6 +253,17 @@ def test_an_element_is_unfolded_where_it_refers_to_another() -> None:
     assert "mustSupport" not in made["Questionnaire.item.item.type"], "as the base has it, not as the profile"
     assert made["Questionnaire.item.item.item.text"]["min"] == 1
     assert made["Questionnaire.item.item.item.item"]["contentReference"] == "#Questionnaire.item"
+
+
+def test_what_is_unfolded_in_a_bundle_refers_to_its_own_type() -> None:
+    made = snapshot_of(
+        profile(
+            "Bundle",
+            {"id": "Bundle.entry.resource", "type": [{"code": "Questionnaire"}]},
+            {"id": "Bundle.entry.resource.item.item.linkId", "max": "1", "mustSupport": True},
+        )
+    )
+    assert made["Bundle.entry.resource.item.item.linkId"]["base"]["path"] == "Questionnaire.item.linkId"
 
 
 def test_what_refers_to_another_element_may_be_told_its_type() -> None:

@@ -42,6 +42,10 @@ def refused(one: dict[str, Any], *others: dict[str, Any]) -> BadProfile:
             {"id": "Patient.deceased[x]", "type": [{"code": "Period"}]},
             "its type Period is not among those that the base allows: boolean, dateTime.",
         ),
+        (
+            {"id": "Patient.contained", "type": [{"code": "HumanName"}]},
+            "its type HumanName is not among those that the base allows: Resource.",
+        ),
         ({"id": "Patient.gender", "type": [{"profile": ["x"]}]}, "a type has no code."),
         (
             {"id": "Patient.name", "type": [{"code": "HumanName", "profile": [CORE + "SimpleQuantity"]}]},
@@ -67,6 +71,11 @@ def refused(one: dict[str, Any], *others: dict[str, Any]) -> BadProfile:
             "its contentReference is told by the base alone.",
         ),
         ({"id": "Patient.name", "slicing": "open"}, "slicing must be an object."),
+        ({"id": "Patient.name", "type": {"code": "HumanName"}}, "type must be an array."),
+        ({"id": "Patient.name", "constraint": {"key": "a"}}, "constraint must be an array."),
+        ({"id": "Patient.name", "condition": "a"}, "condition must be an array."),
+        ({"id": "Patient.gender", "binding": "required"}, "binding must be an object."),
+        ({"id": "Patient.name", "sliceName": "a.b"}, "the name of a slice cannot hold a dot: it is a part of ids."),
         ({"id": "Patient.name", "slicing": {}}, "slicing must have rules: open, openAtEnd or closed."),
     ],
 )
@@ -102,6 +111,16 @@ def test_what_contradicts_the_base(element: dict[str, Any], why: str) -> None:
                 {**SLICED, "max": "1"},
                 {"id": "Patient.identifier:a", "min": 1},
                 {"id": "Patient.identifier:b", "min": 1},
+            ],
+            "Patient.identifier",
+            "its slices ask for 2 of them together, and its max is 1.",
+        ),
+        (
+            [
+                SLICED,
+                {"id": "Patient.identifier:a", "max": "1"},
+                {"id": "Patient.identifier:a/b", "min": 1},
+                {"id": "Patient.identifier:a/c", "min": 1},
             ],
             "Patient.identifier",
             "its slices ask for 2 of them together, and its max is 1.",
@@ -200,6 +219,10 @@ def test_a_base_that_cannot_be_one(changed: dict[str, Any], why: str) -> None:
     assert (refusal.path, refusal.why) == ("", why)
 
 
+def test_the_version_of_what_is_wrong_is_told() -> None:
+    assert refused(profile("Patient", {"id": "Patient.surname"}, version="2")).profile == OURS + "p|2"
+
+
 def test_bases_in_a_circle() -> None:
     a, b = profile("Patient", name="a", base=OURS + "b"), profile("Patient", name="b", base=OURS + "a")
     refusal = refused(a, b)
@@ -228,6 +251,12 @@ def test_nothing_to_make_a_snapshot_of(derivation: str, why: str) -> None:
     empty = {**profile("Patient"), "derivation": derivation}
     del empty["differential"]
     assert refused(empty).why == why
+
+
+@pytest.mark.parametrize("differential", [None, [], {"element": {}}, {"element": ["Patient.name"]}])
+def test_a_differential_that_is_none(differential: Any) -> None:
+    refusal = refused({**profile("Patient"), "differential": differential})
+    assert refusal.why == "its differential must have an array of elements."
 
 
 @pytest.mark.parametrize(

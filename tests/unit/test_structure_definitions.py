@@ -85,6 +85,27 @@ def test_two_definitions_of_one_version_are_refused() -> None:
     assert refused.value.profile == OURS + "p|1"
 
 
+def test_a_definition_without_a_version_is_another_one() -> None:
+    known = definitions(profile("p", version="1"), profile("p"))
+    assert known.get(OURS + "p|1") == profile("p", version="1")
+    assert known.get(OURS + "p") == profile("p")
+
+
+def test_a_type_of_the_standard_is_not_defined_anew() -> None:
+    """Whoever could do so could lift what any profile of it asks."""
+    loose = {**profile("p"), "url": CORE + "Patient"}
+    for make in (definitions, lambda one: definitions().extended([one])):
+        with pytest.raises(BadProfile, match="it is a type of the standard, which cannot be defined anew"):
+            make(loose)
+
+
+def test_a_profile_of_the_standard_may_have_a_later_version() -> None:
+    later = {**profile("p", version="5.1.0"), "url": CORE + "vitalsigns"}
+    known = definitions(later)
+    assert known.get(CORE + "vitalsigns") == later
+    assert known.get(CORE + "vitalsigns|4.0.1") == base_definitions()[CORE + "vitalsigns"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -118,6 +139,15 @@ def test_what_does_not_build_on_the_new_ones_is_not_made_again() -> None:
 
     assert wide.snapshot(OURS + "apart") is made["apart"]
     assert least(wide.snapshot(OURS + "on-it"), "Patient.name") == 1
+
+
+def test_what_builds_on_the_new_ones_through_others_is_made_again() -> None:
+    narrow = definitions(profile("base"), profile("middle", base=OURS + "base"), profile("top", base=OURS + "middle"))
+    for name in ("middle", "top"):
+        narrow.snapshot(OURS + name)
+    wide = narrow.extended([profile("base", {"id": "Patient.name", "min": 1})])
+
+    assert least(wide.snapshot(OURS + "top"), "Patient.name") == 1
 
 
 def test_a_profile_that_was_not_known_before_is_asked_again() -> None:

@@ -11,7 +11,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +38,7 @@ from fhir_server.definitions.operations import read_operations
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
-from fhir_server.http import capability
+from fhir_server.http import capability, terminology_capability
 from fhir_server.http.front import Front, Limits
 from fhir_server.http.representation import Representations
 from fhir_server.http.request import request_id_of
@@ -101,6 +101,7 @@ class _Declared:
     terminology: Terminology
     law: Law
     capability: capability.Capability
+    terminology_capability: Callable[[], bytes]
 
 
 def utc_now() -> int:
@@ -185,16 +186,22 @@ def _declared(settings: Settings) -> _Declared:
         majority=settings.age_majorite,
     )
     must_be_complete(law)
+    operations = offered(OPERATIONS, read_operations(ROOT / "profiles" / "OperationDefinition"))
     promised = capability.load(
         ROOT / "capability_statement.json",
         parameters,
-        offered(OPERATIONS, read_operations(ROOT / "profiles" / "OperationDefinition")),
+        operations,
         base_url=settings.base_url,
         version=__version__,
         cors=bool(settings.cors_origins),
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
     )
-    return _Declared(definitions, parameters, terminology, law, promised)
+    told = cache(
+        partial(
+            terminology_capability.statement, terminology, operations, base_url=settings.base_url, version=__version__
+        )
+    )
+    return _Declared(definitions, parameters, terminology, law, promised, told)
 
 
 def parameters_of(definitions: Definitions, own: list[Any], base_url: str) -> Parameters:
@@ -278,6 +285,7 @@ async def _server(
         default_count=settings.default_count,
         max_count=settings.max_count,
         capability=declared.capability.statement,
+        terminology_capability=declared.terminology_capability,
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         mismatch_warns=settings.attachment_mismatch is AttachmentMismatch.WARN,
         declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,

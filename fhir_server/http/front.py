@@ -199,9 +199,10 @@ class Front:
         route, requester = admitted.route, admitted.requester
         server = self._server()
         if requester is None:
-            _must_be_pretty_or_not(request.pairs())
+            pairs = request.pairs()
+            _must_be_pretty_or_not(pairs)
             spoken.wish.must_be_offered(binary=False)
-            told = of_answer(capabilities(server), returning="representation", writing=False)
+            told = of_answer(capabilities(server, pairs), returning="representation", writing=False)
             return self._representations.constant(told, spoken.form, pretty=spoken.pretty)
         exchange = self._exchange(server, request, route, requester)
         await server.directory.must_agree(requester, exchange.now)

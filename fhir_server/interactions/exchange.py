@@ -85,12 +85,16 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    terminology_capability: Callable[[], bytes]
+    """The TerminologyCapabilities, made when it is first asked for."""
     deletes_several: bool = False
     """Whether a conditional delete may delete more than one (`settings.conditional_delete`)."""
     declaration_waits: bool = True
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
     mismatch_warns: bool = False
     """A declared size or hash that is not that of the bytes is told, and refuses nothing."""
+    evaluating: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+    """Large stored terminology is worked on by one thread, beside the requests."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)
     """The notifications this process knows to be stored (`interactions.notify`)."""
     notifying: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)

@@ -11,12 +11,18 @@ from fhir_server.operations import (
     access_list,
     authorize,
     block,
+    code_system_lookup,
+    code_system_subsumes,
+    code_system_validate_code,
+    concept_map_translate,
     emergency_preferences,
     everything,
     explain_access,
     mask,
     revoke,
     statut_dmp,
+    value_set_expand,
+    value_set_validate_code,
 )
 
 if TYPE_CHECKING:
@@ -35,4 +41,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     mask.UNMASK,
     everything.OF_PATIENT,
     everything.OF_ENCOUNTER,
+    code_system_lookup.OPERATION,
+    code_system_validate_code.OPERATION,
+    code_system_subsumes.OPERATION,
+    value_set_expand.OPERATION,
+    value_set_validate_code.OPERATION,
+    concept_map_translate.OPERATION,
 )

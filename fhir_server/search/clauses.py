@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
@@ -52,7 +53,7 @@ def clause(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
         return _missing(asked, parameter)
     match parameter.type:
         case "token":
-            return _token(asked, parameter, type)
+            return _token(asked, parameter, type, context)
         case "reference":
             return _reference(asked, parameter, context)
         case "string":
@@ -120,9 +121,11 @@ def _ordered(asked: Asked, parameter: Parameter, context: Context) -> Predicate:
         case "quantity":
             return quantity.predicate(code, asked.each(quantity.parse))
         case "composite":
-            now, base_url = context.microseconds, context.base_url
+            now, base_url, spelled = context.microseconds, context.base_url, partial(spellings, context)
             each = asked.each(
-                lambda raw: composite.predicate(code, raw, parameter.components, now=now, base_url=base_url)
+                lambda raw: composite.predicate(
+                    code, raw, parameter.components, now=now, base_url=base_url, spelled=spelled
+                )
             )
             return any_of(each)
         case _:
@@ -158,16 +161,21 @@ def _uri(asked: Asked, parameter: Parameter, type: str, context: Context) -> Pre
     return any_of(found)
 
 
-def _token(asked: Asked, parameter: Parameter, type: str) -> Clause:
+def spellings(context: Context, wanted: token.Token) -> list[token.Token]:
+    """A code under every name of its system: a resource keeps the one that it was written with."""
+    if not wanted.system:
+        return [wanted]
+    return [replace(wanted, system=name) for name in context.terminology.spellings(wanted.system)]
+
+
+def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> Clause:
     code, modifier = parameter.code, asked.modifier
     _only_modifiers(asked, token.MODIFIERS)
     match modifier:
         case "text":
             return token.called(code, asked.each(string.parse))
         case "of-type":
-            if not any(use.code == "Identifier" for path in parameter.paths for use in path.uses):
-                raise Invalid("The modifier ':of-type' is for identifiers alone.")
-            return token.of_type(code, asked.each(token.parse_of_type))
+            return _of_type(asked, parameter, context)
         case "in" | "not-in":
             urls = tuple(asked.each(unescape))
             return InValueSet(parameter, urls, negated=modifier == "not-in")
@@ -183,7 +191,16 @@ def _token(asked: Asked, parameter: Parameter, type: str) -> Clause:
         named = tuple((one.system, one.code) for one in wanted if one.code is not None)
         if len(named) == len(wanted):
             return RecordNamed(frozenset(), named)
+    if parameter.of_codes:
+        wanted = [one for each in wanted for one in spellings(context, each)]
     return token.predicate(code, wanted, modifier, parameter.implied)
+
+
+def _of_type(asked: Asked, parameter: Parameter, context: Context) -> Predicate:
+    if not any(use.code == "Identifier" for path in parameter.paths for use in path.uses):
+        raise Invalid("The modifier ':of-type' is for identifiers alone.")
+    kinds, names = asked.each(token.parse_of_type), context.terminology.spellings
+    return token.of_type(parameter.code, [replace(one, system=name) for one in kinds for name in names(one.system)])
 
 
 def _reference(asked: Asked, parameter: Parameter, context: Context) -> Clause:

@@ -85,6 +85,11 @@ class Parameter:
         return self.type == "token" and all(use.code == "string" for path in self.paths for use in path.uses)
 
     @property
+    def of_codes(self) -> bool:
+        """Whether it is found in codes, whose system may have several names; the system of an identifier has one."""
+        return any(use.code in {"CodeableConcept", "Coding", "code"} for path in self.paths for use in path.uses)
+
+    @property
     def codes_only(self) -> bool:
         """It speaks of primitives alone, such as a status: few values, each with many entries."""
         return self.type == "token" and all(use.code in {"code", "boolean"} for path in self.paths for use in path.uses)

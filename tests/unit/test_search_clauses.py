@@ -460,3 +460,46 @@ def test_a_text_may_stand_in_a_token_whatever_its_case() -> None:
     assert found("ValueSet", {"version": "1.0-Beta"}, ("version", "1.0-BETA"))
     assert found("ValueSet", {"version": "1.0-Beta"}, ("version", "1.0-Beta"))
     assert not found("ValueSet", {"version": "1.0-Beta"}, ("version", "1.0"))
+
+
+A04 = "https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc"
+NAMES_OF_LOINC = ("http://loinc.org", A04, "urn:oid:2.16.840.1.113883.6.1")
+
+
+def _measured(system: str) -> JsonObject:
+    return {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "code": {"coding": [{"system": system, "code": "8480-6"}]},
+        "valueQuantity": {"value": 140},
+    }
+
+
+@pytest.mark.parametrize("written", NAMES_OF_LOINC)
+@pytest.mark.parametrize("asked_for", NAMES_OF_LOINC)
+def test_a_code_is_found_under_each_name_of_its_system(written: str, asked_for: str) -> None:
+    measured = _measured(written)
+    for pair in (f"code={asked_for}|8480-6", f"code={asked_for}|", f"code-value-quantity={asked_for}|8480-6$gt100"):
+        assert finds("Observation", measured, pair), pair
+    assert not finds("Observation", measured, f"code:not={asked_for}|8480-6")
+    assert not finds("Observation", measured, f"code={asked_for}|8462-4")
+    assert not finds("Observation", measured, f"code-value-quantity={asked_for}|8480-6$gt150")
+
+
+def test_the_system_that_a_binding_implies_has_its_oid_too() -> None:
+    """https://hl7.org/fhir/R4/codesystem-observation-status.html"""
+    assert finds("Observation", _measured("urn:x"), "status=urn:oid:2.16.840.1.113883.4.642.4.401|final")
+    assert not finds("Observation", _measured("urn:x"), "status=urn:oid:2.16.840.1.113883.4.642.4.402|final")
+
+
+def test_the_type_of_an_identifier_is_found_under_each_name_and_its_own_system_under_one() -> None:
+    kind: JsonObject = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "NH"}]}
+    numbered: JsonObject = {
+        "resourceType": "Organization",
+        "id": "o",
+        "identifier": [{"system": A04, "value": "7", "type": kind}],
+    }
+    assert finds("Organization", numbered, "identifier:of-type=urn:oid:2.16.840.1.113883.18.108|NH|7")
+    assert finds("Organization", numbered, f"identifier={A04}|7")
+    assert not finds("Organization", numbered, "identifier=http://loinc.org|7")

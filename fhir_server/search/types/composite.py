@@ -106,8 +106,16 @@ def _each(give: Callable[[Json, str, Once], Iterable[_Given]], found: Sequence[F
     return list(dict.fromkeys(one for element, type in found for one in give(element, type, once)))
 
 
-def predicate(parameter: str, raw: str, components: Sequence[Component], *, now: int, base_url: str) -> Predicate:
-    """Read one value, and say which entries it asks for."""
+def predicate(
+    parameter: str,
+    raw: str,
+    components: Sequence[Component],
+    *,
+    now: int,
+    base_url: str,
+    spelled: Callable[[token.Token], Iterable[token.Token]] = lambda wanted: (wanted,),
+) -> Predicate:
+    """Read one value, and say which entries it asks for; ``spelled`` are the ways in which a token may be written."""
     parts = split(raw, "$")
     if len(parts) != len(components):
         told = "$".join(component.type for component in components)
@@ -116,7 +124,7 @@ def predicate(parameter: str, raw: str, components: Sequence[Component], *, now:
     ordered: list[Wanted] = []
     for component, part in zip(components, parts, strict=True):
         if component.type in WORDS:
-            words.append(_asked(component, part, base_url))
+            words.append(_asked(component, part, base_url, spelled))
         else:
             ordered.append(_wanted(component, part, now))
     return any_of([_one(parameter, key, components, ordered) for key in product(*words)])
@@ -164,13 +172,15 @@ _MEASURING: Final = {
 }
 
 
-def _asked(component: Component, raw: str, base_url: str) -> list[str]:
+def _asked(
+    component: Component, raw: str, base_url: str, spelled: Callable[[token.Token], Iterable[token.Token]]
+) -> list[str]:
     match component.type:
         case "token":
             wanted = token.parse(raw)
             if wanted.code is None:
                 raise Invalid("A part of a composite needs a code; a system alone is not enough.")
-            return token.spelled("", wanted, component.implied)
+            return [term for one in spelled(wanted) for term in token.spelled("", one, component.implied)]
         case "reference":
             found = reference.parse(raw, component.targets, base_url)
             return [f"={terms.bounded(str(one))}" for one in found]

@@ -5,6 +5,8 @@
 - A ``code`` has the system its binding implies (``status=http://hl7.org/fhir/observation-status|final``). A
   ``boolean``, ``string``, ``uri`` or ``id`` has none: it is found by the code alone, by ``system|code`` or ``|code``
   never.
+- A system of codes that has several names (``http://loinc.org``, TRE_A04, an OID) is found under each, whichever is
+  asked for (:func:`fhir_server.search.clauses.spellings`).
 - A ContactPoint is found by its value; its system (``phone``, ``email``) stands for the system.
 
 =============  ====================================================================================================

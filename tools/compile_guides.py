@@ -56,7 +56,7 @@ class Include(msgspec.Struct, frozen=True, rename="camel"):
 
     system: str | None = None
     concepts: dict[str, str | None] | None = None
-    """Code to display; where it is null, the word of HL7 is taken."""
+    """Code to display; where it is null, the word of HL7 is taken, or that of the system where it is ours."""
     filter: tuple[Filter, ...] = ()
     value_set: tuple[str, ...] = ()
 
@@ -72,6 +72,7 @@ class ValueSet(msgspec.Struct, frozen=True):
     oid: str | None = None
     version: str | None = None
     status: str = "active"
+    description: str | None = None
     note: str | None = None
     """Where it is not as published, and why."""
 
@@ -198,8 +199,8 @@ def value_set(guide: Guide, facts: ValueSet) -> Resource:
     resource = _heading(guide, "ValueSet", id, url, facts.oid)
     resource |= {"version": version, "name": facts.name or id.replace("-", "_"), "title": facts.title}
     resource |= _published(guide, facts.status, version)
-    if facts.note is not None:
-        resource["description"] = facts.note
+    if told := facts.note or facts.description:
+        resource["description"] = told
     resource["compose"] = {"include": [_include(each) for each in facts.include]}
     return resource
 
@@ -330,7 +331,7 @@ def _include(facts: Include) -> Resource:
     if facts.concepts is not None:
         words = english(facts.system or "")
         part["concept"] = [
-            {"code": code, "display": words[code] if display is None else display}
+            {"code": code, "display": word} if (word := display or words.get(code)) else {"code": code}
             for code, display in facts.concepts.items()
         ]
     if facts.filter:

@@ -11,7 +11,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +40,7 @@ from fhir_server.definitions.profiles import read_definitions, search_parameter
 from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions, canonical_of
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
-from fhir_server.http import capability
+from fhir_server.http import capability, terminology_capability
 from fhir_server.http.front import Front, Limits
 from fhir_server.http.messages import told
 from fhir_server.http.representation import Representations
@@ -120,6 +120,7 @@ class _Declared:
     profiles: Profiles
     published: tuple[JsonObject, ...]
     """The definitions that are served as resources."""
+    terminology_capability: Callable[[], bytes]
 
 
 def utc_now() -> int:
@@ -206,10 +207,11 @@ def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Decl
         majority=settings.age_majorite,
     )
     must_be_complete(law)
+    operations = offered(OPERATIONS, read_operations(ROOT / "profiles" / "OperationDefinition"))
     promised = capability.load(
         ROOT / "capability_statement.json",
         parameters,
-        offered(OPERATIONS, read_operations(ROOT / "profiles" / "OperationDefinition")),
+        operations,
         base_url=settings.base_url,
         version=__version__,
         cors=bool(settings.cors_origins),
@@ -218,7 +220,13 @@ def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Decl
     )
     profiles = _checked([*shipped, *installed], definitions, terminology)
     _must_be_known(settings, profiles.definitions)
-    return _Declared(definitions, parameters, terminology, law, promised, profiles, _published([*shipped, *installed]))
+    stated = cache(
+        partial(
+            terminology_capability.statement, terminology, operations, base_url=settings.base_url, version=__version__
+        )
+    )
+    served = _published([*shipped, *installed])
+    return _Declared(definitions, parameters, terminology, law, promised, profiles, served, stated)
 
 
 def _checked(known: Sequence[Definition], definitions: Definitions, terminology: Terminology) -> Profiles:
@@ -378,6 +386,7 @@ async def _server(
         default_count=settings.default_count,
         max_count=settings.max_count,
         capability=declared.capability.statement,
+        terminology_capability=declared.terminology_capability,
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         mismatch_warns=settings.attachment_mismatch is AttachmentMismatch.WARN,
         declaration_waits=settings.mt_declaration is DeclarationMedecinTraitant.CONFIRMED,

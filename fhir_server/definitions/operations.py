@@ -11,19 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fhir_server.definitions.load import load
 from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import Json, JsonObject, decode_object
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMPLEX = frozenset(
-    {
-        *("Identifier", "Reference", "Coding", "CodeableConcept", "Period", "Consent"),
-        *("Resource", "StructureDefinition", "OperationOutcome"),
-    }
-)
-"""Types that a query cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,12 @@ class OperationParameter:
     @property
     def primitive(self) -> bool:
         """Whether a query can tell it."""
-        return self.type is not None and self.type not in COMPLEX
+        return self.type is not None and self.type[:1].islower()
+
+    @property
+    def is_resource(self) -> bool:
+        """Whether it is told by a resource, in place of a value."""
+        return self.type == "Resource" or self.type in load().resource_types
 
 
 @dataclass(frozen=True, slots=True)

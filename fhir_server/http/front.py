@@ -197,9 +197,10 @@ class Front:
         route, requester = admitted.route, admitted.requester
         server = self._server()
         if requester is None:
-            _must_be_pretty_or_not(request.pairs())
+            pairs = request.pairs()
+            _must_be_pretty_or_not(pairs)
             spoken.wish.must_be_offered(binary=False)
-            stated = of_answer(capabilities(server), returning="representation", writing=False)
+            stated = of_answer(capabilities(server, pairs), returning="representation", writing=False)
             return self._representations.constant(stated, spoken.form, pretty=spoken.pretty)
         exchange = self._exchange(server, request, route, requester, spoken)
         await server.directory.must_agree(requester, exchange.now)

@@ -88,6 +88,8 @@ class Server:
     max_count: int
     capability: bytes
     """The CapabilityStatement."""
+    terminology_capability: Callable[[], bytes]
+    """The TerminologyCapabilities, made when it is first asked for."""
     required_profiles: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By type, profiles of which one must be declared (`settings.required_profiles`)."""
     deletes_several: bool = False
@@ -96,6 +98,8 @@ class Server:
     """A doctor's declaration as médecin traitant waits for the patient (access: médecin traitant)."""
     mismatch_warns: bool = False
     """A declared size or hash that is not that of the bytes is told, and refuses nothing."""
+    evaluating: asyncio.Semaphore = field(default_factory=asyncio.Semaphore)
+    """Large stored terminology is worked on by one thread, beside the requests."""
     notified: Known[tuple[str, ...]] = field(default_factory=Known)
     """The notifications this process knows to be stored (`interactions.notify`)."""
     notifying: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)

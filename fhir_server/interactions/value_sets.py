@@ -8,6 +8,7 @@ and the CodeSystem of a code, in the same way.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -18,9 +19,11 @@ from fhir_server.fhir.reference import local
 from fhir_server.interactions.messages import told
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
+from fhir_server.search.sorting import SortField, SortKey
 from fhir_server.search.types import token
-from fhir_server.store.ordering import BY_ID
+from fhir_server.store.ordering import Order
 from fhir_server.terminology import Codes, NotExpandable, expand
+from fhir_server.terminology.told import NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +36,24 @@ if TYPE_CHECKING:
 
 _Told = TypeVar("_Told")
 
+UNTOLD: Final = (NotExpandable, NotKnown)
+"""What says that something cannot be told."""
+
 _MOST_IMPORTED: Final = 50
 """Resources that one value set or hierarchy may rest on."""
+
+_LARGE: Final = 200_000
+"""Bytes of stored resources that are worked on at once: some 5 ms."""
+
+_NEWEST: Final = Order((SortKey(SortField.LAST_UPDATED, descending=True),))
 
 
 async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
     """What the value set of this URL holds, or of this ``ValueSet/id``; 400 for one that is unknown or too large."""
     terminology = exchange.server.terminology
     if terminology.held(url) is not None:
-        found = await answered(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
-        return found or Codes()
+        own = await _searched(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
+        return own or Codes()
     named = local(url, exchange.server.base_url)
     asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else of_url(url)
     value_set = await stored(exchange, asked, visible)
@@ -55,15 +66,24 @@ async def around(exchange: Exchange, wanted: Token, visible: Visible, *, below: 
     """What lies under a code, or over it. Without a system it is looked for in the server's own alone."""
     terminology, code = exchange.server.terminology, wanted.code or ""
     walk = terminology.below if below else terminology.above
-    return await answered(exchange, visible, lambda _, systems: walk(wanted.system, code, systems))
+    return await _searched(exchange, visible, lambda _, systems: walk(wanted.system, code, systems))
+
+
+async def _searched(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], _Told]) -> _Told:
+    """What is told; of a search, what cannot be told is a 400 that says why."""
+    try:
+        return await answered(exchange, visible, tell)
+    except NotExpandable as error:
+        raise Invalid(error.told, code=error.issues[0].code) from None
 
 
 async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], _Told]) -> _Told:
     """What is told, fetching the value sets and code systems it turns out to need, until no more are asked for.
 
-    What cannot be told is a 400 that says why.
+    What rests on large ones is worked out in a thread, one at a time, so that nobody else waits for it.
     """
     fetched: dict[tuple[str, str], JsonObject | None] = {}
+    size = 0
     while len(fetched) <= _MOST_IMPORTED:
         missing: list[tuple[str, str]] = []
 
@@ -74,16 +94,23 @@ async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup,
 
         others, systems = (partial(look_up, type, missing) for type in ("ValueSet", "CodeSystem"))
         try:
-            found = tell(others, systems)
-        except NotExpandable as error:
+            found = await _worked_out(exchange, size, partial(tell, others, systems))
+        except UNTOLD:
             if not missing:
-                raise Invalid(error.told, code=error.issues[0].code) from None
+                raise
         else:
             if not missing:
                 return found
         for type, url in missing:
-            fetched[type, url] = await stored(exchange, of_url(url), visible, type)
-    raise Invalid(f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY)
+            body = await _body(exchange, of_url(url), visible, type)
+            size += len(body or b"")
+            if body is not None:
+                fetched[type, url] = await _worked_out(exchange, len(body), partial(json.decode_object, body))
+            else:
+                fetched[type, url] = None
+    raise NotExpandable(
+        f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY
+    )
 
 
 def of_url(canonical: str) -> Predicate:
@@ -96,8 +123,19 @@ def of_url(canonical: str) -> Predicate:
 
 
 async def stored(exchange: Exchange, asked: Predicate, visible: Visible, type: str = "ValueSet") -> JsonObject | None:
-    """The one that is asked for, as far as it is seen; of several the first by id."""
-    whole = all_of([one_of(Field.TYPE, type), asked])
-    page = await exchange.server.finding.search(whole, visible=visible, order=BY_ID, limit=1)
-    body = page.resources[0].body if page.resources else None
+    """The one that is asked for, as far as it is seen; of several the newest."""
+    body = await _body(exchange, asked, visible, type)
     return json.decode_object(body) if body is not None else None
+
+
+async def _body(exchange: Exchange, asked: Predicate, visible: Visible, type: str) -> bytes | None:
+    whole = all_of([one_of(Field.TYPE, type), asked])
+    page = await exchange.server.finding.search(whole, visible=visible, order=_NEWEST, limit=1)
+    return page.resources[0].body if page.resources else None
+
+
+async def _worked_out(exchange: Exchange, size: int, work: Callable[[], _Told]) -> _Told:
+    if size <= _LARGE:
+        return work()
+    async with exchange.server.evaluating:
+        return await asyncio.to_thread(work)

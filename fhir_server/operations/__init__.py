@@ -11,6 +11,10 @@ from fhir_server.operations import (
     access_list,
     authorize,
     block,
+    code_system_lookup,
+    code_system_subsumes,
+    code_system_validate_code,
+    concept_map_translate,
     emergency_preferences,
     everything,
     explain_access,
@@ -18,6 +22,8 @@ from fhir_server.operations import (
     revoke,
     statut_dmp,
     validate,
+    value_set_expand,
+    value_set_validate_code,
 )
 
 if TYPE_CHECKING:
@@ -37,4 +43,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     everything.OF_PATIENT,
     everything.OF_ENCOUNTER,
     validate.OPERATION,
+    code_system_lookup.OPERATION,
+    code_system_validate_code.OPERATION,
+    code_system_subsumes.OPERATION,
+    value_set_expand.OPERATION,
+    value_set_validate_code.OPERATION,
+    concept_map_translate.OPERATION,
 )

@@ -156,6 +156,8 @@ def _value(parameter: OperationParameter, told: JsonObject, place: str, issues: 
                 error(IssueType.INVALID, f"{parameter.name} is told by its parts, not by {told_here}.", place)
             )
         return Value(None, place, _read(parameter.parts, listed, f"{place}.part", issues))
+    if parameter.is_resource:
+        return _resource(parameter, told, place, issues)
     member = f"value{_capitalised(parameter.type)}"
     also = _ALSO.get(parameter.type, member)
     names = [name for name in (member, also) if name in told]
@@ -164,6 +166,19 @@ def _value(parameter: OperationParameter, told: JsonObject, place: str, issues: 
         sentence = f"{parameter.name} is told by {member} alone; here it is {told_here}."
         issues.append(error(IssueType.INVALID, sentence, place))
     return Value(told.get(names[0]) if names else None, place, Given({}))
+
+
+def _resource(parameter: OperationParameter, told: JsonObject, place: str, issues: list[Issue]) -> Value:
+    """A parameter that is a resource. Its structure is checked with that of the whole body."""
+    resource = told.get("resource")
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind is None or parameter.type not in ("Resource", kind) or told.keys() - {"id", "name", "resource"}:
+        told_here = str(kind)[:60] if kind is not None else ", ".join(sorted(told.keys() - {"id", "name"}))[:120]
+        sentence = (
+            f"{parameter.name} is told by a resource, of type {parameter.type}; here it is {told_here or 'nothing'}."
+        )
+        issues.append(error(IssueType.INVALID, sentence, place))
+    return Value(resource, place, Given({}))
 
 
 def _unknown(name: str, where: str, takes: Sequence[OperationParameter]) -> Issue:

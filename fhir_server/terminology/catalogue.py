@@ -94,6 +94,12 @@ class Catalogue:
         return found
 
     @cached_property
+    def systems(self) -> frozenset[str]:
+        """The systems that are published here, and those of which value sets name codes or take all."""
+        parts = (part for each in self.value_sets.values() if each.compose for part in each.compose.include)
+        return frozenset(self.code_systems) | {part.system for part in parts if part.system is not None}
+
+    @cached_property
     def ranked(self) -> Mapping[str, tuple[str, ...]]:
         """By code, the systems with a hierarchy that have it."""
         found: defaultdict[str, list[str]] = defaultdict(list)

@@ -29,6 +29,8 @@ _STATUS: Final = frozenset({"status", f"{_OF_CONCEPTS}status"})
 _WITHDRAWN: Final = frozenset({"retired", "inactive", "withdrawn"})
 """Values of the status of a concept that is not to be written any more; `deprecated` still is, though better not."""
 
+_SUPPLEMENT: Final = "supplement"
+
 _ALWAYS: Final = frozenset({"concept", "code", "display", "definition", "parent", "child", "inactive", "status"})
 """Properties that any system may be asked by, be they declared or not."""
 
@@ -39,20 +41,21 @@ class Content:
 
     url: str
     """As the first resource that publishes it writes it."""
-    name: str
+    publications: Mapping[str, tuple[str, str | None]]
+    """By URL of each resource that publishes it, what it calls it, and its version."""
     concepts: Mapping[str, Concept]
     written: Mapping[str, str]
     """How the resource writes each code, those included that it only names as a parent or child."""
     children: Mapping[str, frozenset[str]]
     parents: Mapping[str, frozenset[str]]
-    versions: tuple[str, ...]
-    """Of the resources that publish it; the first is the one it is answered by."""
     complete: bool
     """Every code of the system is here: no fragment, no example, no codes that are put together by a grammar."""
     declared: frozenset[str]
     """The properties and filters that it declares."""
     descriptions: Mapping[str, str]
     """Of the properties."""
+    supplement: bool = False
+    """It only adds to what another code system defines."""
 
     def below(self, key: str) -> frozenset[str]:
         """The code itself and what is beneath it, at any depth."""
@@ -62,31 +65,41 @@ class Content:
         """The code itself and what it is beneath of, at any height."""
         return _reached(self.parents, key)
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Of the resources that publish it."""
+        return tuple(dict.fromkeys(version for _, version in self.publications.values() if version is not None))
+
     def of_version(self, version: str | None) -> bool:
         """Tell whether this is the version asked for, if one is."""
         return version is None or version in self.versions
 
-    @property
-    def version(self) -> str | None:
-        """The version it is answered by, where it has one."""
-        return self.versions[0] if self.versions else None
+    def version(self, url: str) -> str | None:
+        """The version under this URL; of the first resource, where none is published under it."""
+        return self.publications.get(url, self.publications[self.url])[1]
 
-    def concept(self, key: str) -> Concept:
-        """The concept; a code that is only named as somebody's child has no display."""
+    def name(self, url: str) -> str:
+        """What it is called under this URL."""
+        return self.publications.get(url, self.publications[self.url])[0]
+
+    def concept(self, key: str, system: str = "") -> Concept:
+        """The concept, under this URL of the system; a code that is only named as somebody's child has no display."""
         written = self.written[key]
-        return self.concepts.get(key) or Concept(self.url, written, written)
+        found = self.concepts.get(key) or Concept(self.url, written, written)
+        return found if not system or found.system == system else replace(found, system=system)
 
 
 def content(published: Sequence[resources.CodeSystem], spelling: Spelling) -> Content:
     """The content of one code system from the resources that publish it: one, or one under each of its URLs.
 
-    What several say of one code is joined: the display of the first is its display, others are designations.
+    What several say of one code is joined: the display of the first is its display, others are designations. Codes of a
+    supplement are those of another system.
     """
     concepts: dict[str, Concept] = {}
     written: dict[str, str] = {}
     children: defaultdict[str, set[str]] = defaultdict(set)
     parents: defaultdict[str, set[str]] = defaultdict(set)
-    for system in published:
+    for system in (each for each in published if each.content != _SUPPLEMENT):
         meaning = _Meaning(system)
         for concept in every(system.concept):
             key = spelling.coding(system.url, concept.code).code
@@ -101,17 +114,17 @@ def content(published: Sequence[resources.CodeSystem], spelling: Spelling) -> Co
             parents[below].add(above)
     return Content(
         published[0].url,
-        next((told for each in published for told in (each.title, each.name) if told), published[0].url),
+        {each.url: (each.title or each.name or each.url, each.version) for each in published},
         concepts,
         written,
         {key: frozenset(found) for key, found in children.items()},
         {key: frozenset(found) for key, found in parents.items()},
-        tuple(dict.fromkeys(each.version for each in published if each.version is not None)),
         any(each.content == "complete" and not each.compositional for each in published),
         _ALWAYS
         | {one.code for each in published for one in each.property}
         | {one.code for each in published for one in each.filter},
         {one.code: one.description for each in published for one in each.property if one.description},
+        all(each.content == _SUPPLEMENT for each in published),
     )
 
 

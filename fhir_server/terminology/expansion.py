@@ -35,6 +35,9 @@ MOST_CODES: Final = 10_000
 MOST_CONDITIONS: Final = 500
 """Lists, filters and imports in one value set. Each is evaluated by itself, while other requests wait."""
 
+MOST_LOOKED_AT: Final = 500_000
+"""Codes that all filters of one evaluation may look at together: about half a second."""
+
 DEEPEST_IMPORT: Final = 30
 """Value sets that may import one another in a row. Published ones stay under 5."""
 
@@ -62,6 +65,8 @@ class Wanted:
     day: str = ""
     """On which codes count as inactive, where a value set leaves these out; nothing for all that ever end."""
     most: int = MOST_CODES
+    by_code: bool = False
+    """Whole systems are to be listed code by code."""
     detailed: bool = False
     """What is known of each listed code is wanted too, also of systems that are stored."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +107,9 @@ def evaluated(
     wanted: Wanted = PLAIN,
 ) -> Members:
     """The same of one that is read already."""
-    return _Expander(terminology, others, code_systems, wanted).value_set(value_set, "", ())
+    expander = _Expander(terminology, others, code_systems, wanted)
+    found = expander.value_set(value_set, "", ())
+    return expander.by_code(found) if wanted.by_code else found
 
 
 @dataclass(slots=True)
@@ -115,6 +122,7 @@ class _Expander:
     wanted: Wanted
     done: dict[str, Members] = field(default_factory=dict)
     read: dict[str, Content | None] = field(default_factory=dict)
+    looked_at: int = 0
 
     def value_set(self, found: resources.ValueSet, canonical: str, way: tuple[str, ...]) -> Members:
         """``canonical`` is what it was imported by, ``way`` the value sets that led here."""
@@ -130,6 +138,11 @@ class _Expander:
         if key not in self.done:
             self.done[key] = self._limited(self._evaluated(found, name, (*way, key)), name)
         return self.done[key]
+
+    def by_code(self, found: Members) -> Members:
+        """The same, no system left whole: of each it must be known which codes it has."""
+        whole = [self._whole(system) for system in sorted(found.systems)]
+        return self._limited(Members.joined([Members(found.concepts, listed=found.listed), *whole]), "The value set")
 
     def _evaluated(self, found: resources.ValueSet, name: str, way: tuple[str, ...]) -> Members:
         if found.compose is None:
@@ -155,8 +168,8 @@ class _Expander:
 
     def _active(self, found: Members) -> Members:
         """Without inactive codes. Of whole systems it must be known which of their codes are so."""
-        by_code = Members.joined([Members(found.concepts), *map(self._whole, sorted(found.systems))])
-        active = {key: each for key, each in by_code.concepts.items() if not self._inactive(key, each)}
+        concepts = self.by_code(found).concepts
+        active = {key: each for key, each in concepts.items() if not self._inactive(key, each)}
         return Members(active, listed=found.listed)
 
     def _inactive(self, key: Coding, listed: Concept) -> bool:
@@ -198,7 +211,7 @@ class _Expander:
         checked = wanted.checked.get(system)
         if checked is not None:
             content = self._content(system, version)
-            there = version or (content.version if content is not None else None)
+            there = version or (content.version(system) if content is not None else None)
             if there != checked:
                 sentence = f"The version {checked} of {system} is asked for, and {there or 'no known one'} is used."
                 raise NotExpandable(sentence, code=IssueType.NOT_FOUND)
@@ -223,14 +236,18 @@ class _Expander:
             listed = [asked.value] if asked.op == "=" else [each.strip() for each in asked.value.split(",")]
             return self._enumerated((system, each, "", ()) for each in listed if each)
         content = self._complete(system, version)
+        self.looked_at += len(content.written)
+        if self.looked_at > MOST_LOOKED_AT:
+            sentence = f"The filters look at more than {MOST_LOOKED_AT} codes together."
+            raise NotExpandable(sentence, code=IssueType.TOO_COSTLY)
         one = self.terminology.system(system)
         kept = chosen(content, asked, lambda code: self.terminology.coding(system, code).code)
-        return Members({Coding(one, each): content.concept(each) for each in kept})
+        return Members({Coding(one, each): content.concept(each, system) for each in kept})
 
     def _whole(self, system: str, version: str | None = None) -> Members:
         """The system code by code."""
-        one = self.terminology.system(system)
-        return Members({Coding(one, key): each for key, each in self._complete(system, version).concepts.items()})
+        one, content = self.terminology.system(system), self._complete(system, version)
+        return Members({Coding(one, key): content.concept(key, system) for key in content.concepts})
 
     def _content(self, system: str, version: str | None) -> Content | None:
         canonical = f"{system}|{version}" if version else system

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fhir_server.terminology import resources
 from fhir_server.terminology.codes import Coding, Lookup, nowhere
-from fhir_server.terminology.expansion import DEEPEST_IMPORT, entries_of, in_part, must_be_understood
+from fhir_server.terminology.expansion import DEEPEST_IMPORT, MOST_LOOKED_AT, entries_of, in_part, must_be_understood
 from fhir_server.terminology.filters import chosen
 from fhir_server.terminology.refused import NotExpandable
 
@@ -35,6 +35,7 @@ class Judge:
     others: Lookup = nowhere
     code_systems: Lookup = nowhere
     day: str = ""
+    looked_at: int = 0
     _chosen: dict[tuple[str, str | None, resources.Filter], frozenset[str] | None] = field(default_factory=dict)
     _read: dict[str, Content | None] = field(default_factory=dict)
 
@@ -103,6 +104,9 @@ class Judge:
             return None
         known = system, version, asked
         if known not in self._chosen:
+            self.looked_at += len(content.written)
+            if self.looked_at > MOST_LOOKED_AT:
+                return None
             try:
                 kept = chosen(content, asked, lambda code: self.terminology.coding(system, code).code)
             except NotExpandable:
@@ -142,7 +146,10 @@ class Judge:
     def _content(self, system: str, version: str | None) -> Content | None:
         canonical = f"{system}|{version}" if version else system
         if canonical not in self._read:
-            self._read[canonical] = self.terminology.content(system, version, self.code_systems)
+            try:
+                self._read[canonical] = self.terminology.content(system, version, self.code_systems)
+            except NotExpandable:  # a stored code system that is not understood
+                self._read[canonical] = None
         return self._read[canonical]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from fhir_server.terminology.content import Content, content, joined
 from fhir_server.terminology.expansion import evaluated
 from fhir_server.terminology.membership import Judge, either, systems_of
 from fhir_server.terminology.refused import NotExpandable, UnknownList
+from fhir_server.terminology.told import Missing, NotKnown, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,8 +39,6 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 LANGUAGE: Final = "fr"
 """Of the displays of the folder, where a file says nothing else."""
 
-_EMPTY: Final = Members({})
-
 
 @dataclass(slots=True)
 class _Worked:
@@ -47,6 +47,9 @@ class _Worked:
     contents: dict[str, Content | None] = field(default_factory=dict)
     members: dict[str, Members | NotExpandable] = field(default_factory=dict)
     codes: dict[str, Mapping[str, tuple[Coding, ...]]] = field(default_factory=dict)
+    by_id: dict[tuple[str, str], resources.ValueSet | resources.CodeSystem | resources.ConceptMap] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,63 @@ class Terminology:
         """The code with those that it is a kind of, as :meth:`below`."""
         return self._related(system, code, code_systems, Content.above)
 
+    def lookup(
+        self, system: str, code: str, version: str | None = None, code_systems: Lookup = nowhere
+    ) -> tuple[Content | None, Concept]:
+        """The concept, with what is known of its system; raises :class:`NotKnown` with what is missing."""
+        known = self.content(system, version, code_systems)
+        key = self.coding(system, code).code
+        if known is not None and known.supplement:
+            raise NotKnown(Missing.CONTENT, told("supplement", system=system))
+        if known is not None and key in known.concepts:
+            return known, known.concepts[key]
+        named = self.described(system, code) if version is None else None
+        if named is not None:
+            return known, named
+        if known is not None and known.complete:
+            raise NotKnown(Missing.CODE, told("unknown-code", system=system, code=code))
+        if known is None and version is not None:
+            other = self.content(system, None, code_systems)
+            if other is not None and other.versions:
+                versions = ", ".join(other.versions)
+                raise NotKnown(Missing.VERSION, told("unknown-version", system=system, version=version, known=versions))
+        if known is None and not self.heard_of(system):
+            raise NotKnown(Missing.SYSTEM, told("unknown-system", system=system))
+        raise NotKnown(Missing.CONTENT, told("absent-content", system=system, code=code))
+
+    def subsumes(
+        self, system: str, first: str, second: str, version: str | None = None, code_systems: Lookup = nowhere
+    ) -> str:
+        """How the first code lies to the second: `subsumes`, `subsumed-by`, `equivalent` or `not-subsumed`.
+
+        https://hl7.org/fhir/R4/codesystem-operation-subsumes.html; raises :class:`NotKnown`.
+        """
+        found = [self.lookup(system, code, version, code_systems) for code in (first, second)]
+        one, two = (self.coding(system, code).code for code in (first, second))
+        known = found[0][0]
+        below, above = (known.below(one), known.above(one)) if known is not None else ({one}, {one})
+        match two in below, two in above:
+            case True, True:
+                return "equivalent"
+            case True, False:
+                return "subsumes"
+            case False, True:
+                return "subsumed-by"
+        if known is None or not known.complete:
+            raise NotKnown(Missing.CONTENT, told("absent-content", system=system, code=second))
+        return "not-subsumed"
+
+    def code_systems(self) -> Mapping[str, resources.CodeSystem]:
+        """The code systems that the server itself publishes, by their URL."""
+        mine = {system.url: system for systems in self.published.values() for system in systems}
+        return {**self.catalogue.code_systems, **mine}
+
+    def heard_of(self, system: str) -> bool:
+        """Tell whether any of the server's own lists speaks of this system."""
+        one = self.system(system)
+        names = (one, *self.spellings(one))
+        return one in self.systems or one in self.named or any(name in self.catalogue.systems for name in names)
+
     # Value sets
 
     def held(self, value_set: str) -> resources.ValueSet | None:
@@ -206,9 +266,9 @@ class Terminology:
         if held is not None and (held.compose is None or held.compose.inactive is not False):
             quick = self._quick(held)
             if quick is not None:
-                told = self._in_members(held, quick, system, code)
-                if told is not None or code_systems is nowhere:
-                    return told
+                answer = self._in_members(held, quick, system, code)
+                if answer is not None or code_systems is nowhere:
+                    return answer
         if held is None:
             held = _stored(value_set, others)
         if held is None:
@@ -239,6 +299,16 @@ class Terminology:
             ),
             frozenset(name for system in members.systems for name in self.spellings(system)),
         )
+
+    def by_id(self, type: str, id: str) -> resources.ValueSet | resources.CodeSystem | resources.ConceptMap | None:
+        """One of the server's own by its id."""
+        if not self._worked.by_id:
+            self._worked.by_id |= {("ValueSet", one.id): one for one in self.catalogue.value_sets.values()}
+            self._worked.by_id |= {("CodeSystem", one.id): one for one in self.catalogue.code_systems.values()}
+            self._worked.by_id |= {("ValueSet", one.id): one for one in self.value_sets.values()}
+            self._worked.by_id |= {("CodeSystem", one.id): one for one in chain(*self.published.values())}
+            self._worked.by_id |= {("ConceptMap", one.id): one for one in self.concept_maps.values()}
+        return self._worked.by_id.get((type, id))
 
     # Maps
 

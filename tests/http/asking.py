@@ -21,8 +21,8 @@ from tests.http.worlds import Place
 FHIR_JSON: Final = {"Content-Type": "application/fhir+json"}
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
-_WHEN: Final = re.compile(r'"(lastUpdated|lastModified|recorded)":"[^"]*"')
-_WHEN_IN_XML: Final = re.compile(r'<(lastUpdated|lastModified|recorded) value="[^"]*"')
+_WHEN: Final = re.compile(r'"(lastUpdated|lastModified|recorded|timestamp)":"[^"]*"')
+_WHEN_IN_XML: Final = re.compile(r'<(lastUpdated|lastModified|recorded|timestamp) value="[^"]*"')
 _NEW_ID: Final = re.compile(r"\b[0-9a-f]{32}\b")
 _TRACE: Final = re.compile(r"\b[A-Za-z0-9]+-[0-9]{12}\b")
 _PAGE: Final = re.compile(r"_page=[A-Za-z0-9_\-%]+")

@@ -696,6 +696,48 @@ async def mask_and_unmask(ask: Ask, type: str) -> None:
     await ask.send("GET", f"/{type}/{ask.place.shown}/_history")
 
 
+TERMINOLOGY: Final = {
+    "CodeSystem": ("lookup", "validate-code", "subsumes"),
+    "ValueSet": ("expand", "validate-code"),
+    "ConceptMap": ("translate",),
+}
+
+
+@door(
+    *(f"{method} type/${name}" for names in TERMINOLOGY.values() for name in names for method in ("GET", "POST")),
+    *(
+        f"{method} type/id/${name}"
+        for names in TERMINOLOGY.values()
+        for name in names
+        if name != "lookup"
+        for method in ("GET", "POST")
+    ),
+    types=ALONE,
+)
+async def terminology(ask: Ask, type: str) -> None:
+    """Of a code that something hidden carries, of lists that are seen, and under the id of something hidden."""
+    relations, hidden = "http://hl7.org/fhir/document-relationship-type", ask.place.id("DocumentReference")
+    for of, names in TERMINOLOGY.items():
+        for name in names:
+            code = {"codeA": "appends", "codeB": "signs"} if name == "subsumes" else {"code": "appends"}
+            asked = {} if name == "expand" else {**code, "system": relations}
+            named = {"url": RELATIONS} if of == "ValueSet" else {"url": relations} if name == "validate-code" else {}
+            query = "&".join(f"{key}={quote(value)}" for key, value in {**asked, **named}.items())
+            told = [{"name": key, f"value{_KIND.get(key, 'Code')}": value} for key, value in {**asked, **named}.items()]
+            await ask.send("GET", f"/{of}/${name}?{query}")
+            await ask.post(f"/{of}/${name}", parameters(*told))
+            if name == "lookup":
+                continue
+            for id in (hidden, "doors-relations"):
+                await ask.send(
+                    "GET", f"/{of}/{id}/${name}?{'&'.join(f'{key}={quote(one)}' for key, one in asked.items())}"
+                )
+                await ask.send("POST", f"/{of}/{id}/${name}")
+
+
+_KIND: Final = {"system": "Uri", "url": "Uri"}
+
+
 # Batches
 
 JSON_PATCH_ENTRY: Final = {

@@ -81,6 +81,9 @@ def as_defined(outs: tuple[OperationParameter, ...], told: list[dict[str, Any]])
         for one in mine:
             if out.type is None:
                 as_defined(out.parts, one["part"])
+            elif out.type == "Element":
+                (value,) = one.keys() - {"name"}
+                assert value.startswith("value"), one
             else:
                 assert one.keys() == {"name", f"value{out.type[0].upper()}{out.type[1:]}"}, one
 

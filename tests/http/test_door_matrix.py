@@ -40,6 +40,7 @@ from tests.http.worlds import (
     EVERYTHING,
     GROUND,
     LABELLED,
+    RELATIONS,
     Circumstance,
     House,
     Place,
@@ -176,6 +177,7 @@ TELLS_NOBODY = {
     ("create_to_govern", "RelatedPerson"),
     ("create_to_govern", "Patient"),
     ("search_two_records", "Consent"),
+    ("terminology", SYSTEM),
 }
 """Doors that answer the same to everybody who may see: no cell of theirs can fail."""
 
@@ -250,6 +252,30 @@ async def test_the_trail_of_a_record_does_not_tell_what_is_hidden_in_it(
     leaks = [one for one in telling if any(name in one for name in hidden)]
     if leaks:
         pytest.fail("\n".join(one[:1500] for one in leaks[:8]))
+
+
+async def test_stored_terminology_is_of_its_realm(house: House) -> None:
+    """What one realm stores is not there for the other: not by its URL, not by its id, and nothing rests on it."""
+    system = {"resourceType": "CodeSystem", "id": "doors-system", "url": "https://doors.example/system"}
+    more = {"status": "active", "content": "complete", "concept": [{"code": "a"}]}
+    await house.write(system | more)
+    rests_on_it = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [{"system": system["url"]}]}}
+    brought = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": rests_on_it}]}
+    here, elsewhere = house.token("inconnu"), house.token("inconnu", realm="reel")
+    for path in (
+        f"/ValueSet/$expand?url={RELATIONS}",
+        "/ValueSet/doors-relations/$expand",
+        f"/CodeSystem/$lookup?system={system['url']}&code=a",
+        "/CodeSystem/doors-system/$validate-code?code=a",
+    ):
+        assert (await house.client.get(path, headers=_bearer(here))).status_code == 200, path
+        hidden = await house.client.get(path, headers=_bearer(elsewhere))
+        absent = await house.client.get(path.replace("doors", "never"), headers=_bearer(elsewhere))
+        assert hidden.status_code == 404, path
+        assert hidden.text.replace("doors", "never") == absent.text
+    for token, status in ((here, 200), (elsewhere, 422)):
+        told = await house.client.post("/ValueSet/$expand", json=brought, headers=_bearer(token) | FHIR_JSON)
+        assert told.status_code == status, told.text
 
 
 async def test_a_page_token_is_its_requesters_and_no_proof(house: House) -> None:

@@ -186,7 +186,7 @@ def test_what_has_another_shape_is_missing(resource: dict[str, Any]) -> None:
 
 
 def test_each_rule_is_told_in_both_languages() -> None:
-    every = {
+    every: dict[str, Any] = {
         "identifier": [number("280057505600118"), number("1"), number(oid="10"), number("1", oid="2", type="INS-C")],
         "gender": "other",
         "extension": [reliability("PROV", "SM")["extension"][0], patient()["extension"][1]],

@@ -1,0 +1,111 @@
+"""The code that a terminology operation is about, however it was told: a code and its system, a Coding, or a concept.
+
+https://hl7.org/fhir/R4/codesystem-operation-validate-code.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.outcome import IssueType, Language
+from fhir_server.operations.lists import needed
+from fhir_server.operations.operation import parameter
+from fhir_server.terminology.words import words
+
+if TYPE_CHECKING:
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.fhir.messages import Told
+    from fhir_server.operations.operation import Invocation
+    from fhir_server.operations.parameters import Value
+    from fhir_server.terminology import Concept
+
+FRENCH: Final = "fr"
+"""The language of displays where nobody asks for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One code."""
+
+    system: str | None
+    code: str
+    version: str | None = None
+    display: str | None = None
+
+
+def codes_told(call: Invocation, *, version: str = "version") -> list[Coded]:
+    """The codes that ``code``, ``coding`` or ``codeableConcept`` tell, exactly one of these; several of a concept."""
+    given = call.given
+    told = [name for name in ("code", "coding", "codeableConcept") if name in given.values and given.one(name)]
+    if not told:
+        raise needed("code", "coding", *(("codeableConcept",) if "codeableConcept" in given.values else ()))
+    if len(told) > 1:
+        raise Invalid(f"Tell one of {', '.join(told)}, not several.", expression=given.where(told[1]))
+    if told[0] == "code":
+        display = given.text("display") if "display" in given.values else None
+        system = given.text("system") if "system" in given.values else None
+        return [Coded(system, given.text("code") or "", given.text(version), display)]
+    for beside in ("system", "display", version):
+        if beside in given.values and given.one(beside) is not None:
+            sentence = f"{beside} belongs to code; {told[0]} tells its own."
+            raise Invalid(sentence, expression=given.where(beside))
+    found = given.one(told[0])
+    codings = _codings(found.value if found is not None else None, whole=told[0] == "codeableConcept")
+    if not codings:
+        sentence = f"{told[0]} has no code."
+        raise Invalid(sentence, expression=given.where(told[0]), code=IssueType.REQUIRED)
+    return codings
+
+
+def coding_told(value: Value | None) -> Coded | None:
+    """The code of a Coding; nothing where none was told."""
+    if value is None:
+        return None
+    found = _codings(value.value, whole=False)
+    if not found:
+        raise Invalid("The Coding has no code.", expression=(value.where,), code=IssueType.REQUIRED)
+    return found[0]
+
+
+def _codings(value: Json, *, whole: bool) -> list[Coded]:
+    listed = value.get("coding") if whole and isinstance(value, dict) else [value]
+    told = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [
+        Coded(_text(one, "system"), code, _text(one, "version"), _text(one, "display"))
+        for one in told
+        if (code := _text(one, "code")) is not None
+    ]
+
+
+def _text(value: JsonObject, name: str) -> str | None:
+    found = value.get(name)
+    return found if isinstance(found, str) else None
+
+
+def language_of(call: Invocation) -> str:
+    """The language of the displays."""
+    return call.given.text("displayLanguage") or FRENCH
+
+
+def said(call: Invocation, message: Told) -> str:
+    """A message in the language asked for; English where that is none of the two."""
+    asked = (call.given.text("displayLanguage") or "").lower() if "displayLanguage" in call.given.values else ""
+    french = asked == Language.FRENCH or asked.startswith(f"{Language.FRENCH}-")
+    return message.fr if french else message.en
+
+
+def differs(told: str | None, concept: Concept) -> bool:
+    """Tell whether a display that was told is none of what the code is called; case and accents do not count."""
+    return told is not None and words(told) not in [words(name) for name in concept.names]
+
+
+def verdict(*, result: bool, messages: list[str], display: str | None) -> list[JsonObject]:
+    """The parameters of an answer of ``$validate-code``."""
+    found = [parameter("result", "Boolean", result)]
+    if messages:
+        found.append(parameter("message", "String", " ".join(messages)))
+    if display:
+        found.append(parameter("display", "String", display))
+    return found

@@ -1,0 +1,208 @@
+"""``ValueSet/$expand``: the codes of a value set. https://hl7.org/fhir/R4/valueset-operation-expand.html
+
+Codes are listed whole or page by page, never fewer than there are: what cannot be listed is refused with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+
+from fhir_server.fhir import json
+from fhir_server.fhir.date import instant, moment
+from fhir_server.fhir.errors import Invalid, Unprocessable
+from fhir_server.fhir.outcome import IssueType
+from fhir_server.interactions.answer import Answer
+from fhir_server.operations.coded import language_of
+from fhir_server.operations.lists import opened, value_set_told
+from fhir_server.operations.operation import Operation
+from fhir_server.terminology import Wanted, evaluated
+from fhir_server.terminology.codes import Members
+from fhir_server.terminology.listing import Shape, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fhir_server.fhir.json import Json, JsonObject
+    from fhir_server.operations.operation import Invocation
+    from fhir_server.terminology import Lookup, Terminology
+    from fhir_server.terminology.content import Content
+    from fhir_server.terminology.resources import ValueSet
+
+MOST_LISTED: Final = 5_000
+"""Codes of one answer, some 500 kB of JSON; a larger value set is asked for page by page."""
+
+MOST_EXPANDED: Final = 100_000
+"""Codes of a value set that can be expanded at all."""
+
+_KEPT: Final = ("url", "version", "name", "title", "status", "experimental", "publisher", "copyright")
+"""What an expansion tells of its value set, where the definition is not asked for."""
+
+_ECHOED: Final = (
+    *(("filter", "String"), ("date", "DateTime"), ("offset", "Integer"), ("count", "Integer")),
+    *(("includeDesignations", "Boolean"), ("designation", "String"), ("includeDefinition", "Boolean")),
+    *(("activeOnly", "Boolean"), ("excludeNested", "Boolean"), ("excludeNotForUI", "Boolean")),
+    *(("excludePostCoordinated", "Boolean"), ("displayLanguage", "Code")),
+    *((name, "Uri") for name in ("exclude-system", "system-version", "check-system-version", "force-system-version")),
+)
+"""Parameters that an expansion says it was made with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The codes, and what is known of their systems."""
+
+    members: Members
+    contents: Mapping[str, Content | None]
+
+
+async def _perform(call: Invocation) -> Answer:
+    lists = await opened(call, "ValueSet")
+    shape = _shape(call)
+    terminology = lists.terminology
+    wanted = Wanted(
+        day=shape.day,
+        most=MOST_EXPANDED,
+        by_code=True,
+        detailed=True,
+        versions=_versions(call, terminology, "system-version"),
+        forced=_versions(call, terminology, "force-system-version"),
+        checked=_versions(call, terminology, "check-system-version"),
+    )
+    left_out = _versions(call, terminology, "exclude-system", needed=False)
+    value_set, whole = await value_set_told(call, lists)
+    found = await lists.answered(partial(_evaluated, terminology, value_set, wanted))
+    members = _without(found, left_out)
+    listed = listing(members, found.contents.get, shape)
+    if shape.count is None and listed.total - shape.offset > MOST_LISTED:
+        sentence = (
+            f"The expansion has {listed.total} codes; one answer has at most {MOST_LISTED}. Ask for pages of it, by "
+            "count and offset, or choose among them by filter."
+        )
+        raise Unprocessable(sentence, code=IssueType.TOO_COSTLY)
+    systems = {concept.system: key.system for key, concept in members.concepts.items()}
+    contains: list[Json] = [*listed.contains]
+    expansion: JsonObject = {
+        "identifier": "",
+        "timestamp": instant(moment(call.exchange.now)),
+        "total": listed.total,
+        "offset": shape.offset,
+        "parameter": [*_echoed(call), *(_used(name, found.contents.get(one)) for name, one in systems.items())],
+        "contains": contains,
+    }
+    if call.given.one("offset") is None and shape.count is None:
+        del expansion["offset"]
+    if not contains:
+        del expansion["contains"]
+    if not expansion["parameter"]:
+        del expansion["parameter"]
+    told = _resource(value_set, whole, definition=call.given.flag("includeDefinition") is True)
+    named = json.encode([value_set.url, {**expansion, "timestamp": ""}]).decode()
+    expansion["identifier"] = f"urn:uuid:{uuid5(NAMESPACE_URL, named)}"
+    return Answer(200, json.encode({**told, "expansion": expansion}))
+
+
+OPERATION: Final = Operation("expand", "ValueSet", _perform)
+
+
+def _shape(call: Invocation) -> Shape:
+    given = call.given
+    offset, count = _number(call, "offset"), _number(call, "count")
+    if count is not None and count > MOST_LISTED:
+        sentence = f"One answer has at most {MOST_LISTED} codes: count must not be more."
+        raise Unprocessable(sentence, expression=given.where("count"), code=IssueType.TOO_COSTLY)
+    designations = tuple(str(one.value) for one in given.all("designation"))
+    return Shape(
+        language=language_of(call),
+        day=given.text("date") or instant(moment(call.exchange.now))[:10],
+        filter=given.text("filter") or "",
+        active_only=given.flag("activeOnly") is True,
+        selectable_only=given.flag("excludeNotForUI") is True,
+        # https://hl7.org/fhir/R4/valueset-operation-expand.html: pages are of a flat list
+        nested=given.flag("excludeNested") is not True and offset is None and count is None,
+        offset=offset or 0,
+        count=count,
+        designations=given.flag("includeDesignations") is True or bool(designations),
+        designations_of=designations,
+    )
+
+
+def _number(call: Invocation, name: str) -> int | None:
+    told = call.given.one(name)
+    if told is None:
+        return None
+    if not isinstance(told.value, int) or told.value < 0:
+        raise Invalid(f"{name} must not be negative.", expression=call.given.where(name), code=IssueType.VALUE)
+    return told.value
+
+
+def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: bool = True) -> dict[str, str]:
+    """By the one URL of a system, the version that a parameter says (``system|version``)."""
+    found: dict[str, str] = {}
+    for one in call.given.all(name):
+        system, _, version = str(one.value).partition("|")
+        if not system or (needed and not version):
+            sentence = f"{name} is told as system|version."
+            raise Invalid(sentence, expression=(one.where,), code=IssueType.VALUE)
+        found[terminology.system(system)] = version
+    return found
+
+
+def _evaluated(
+    terminology: Terminology, value_set: ValueSet, wanted: Wanted, others: Lookup, systems: Lookup
+) -> _Found:
+    members = evaluated(value_set, terminology, others, systems, wanted)
+    named = {key.system for key in members.concepts}
+    return _Found(members, {system: terminology.content(system, code_systems=systems) for system in sorted(named)})
+
+
+def _without(found: _Found, left_out: Mapping[str, str]) -> Members:
+    if not left_out:
+        return found.members
+
+    def is_left_out(system: str) -> bool:
+        version, content = left_out.get(system), found.contents.get(system)
+        return version is not None and (not version or (content is not None and content.of_version(version)))
+
+    kept = {key: concept for key, concept in found.members.concepts.items() if not is_left_out(key.system)}
+    return Members(kept, listed=found.members.listed)
+
+
+def _echoed(call: Invocation) -> list[JsonObject]:
+    return [{"name": name, f"value{type}": one.value} for name, type in _ECHOED for one in call.given.all(name)]
+
+
+def _used(system: str, content: Content | None) -> JsonObject:
+    version = content.version(system) if content is not None else None
+    return {"name": "used-codesystem", "valueUri": f"{system}|{version}" if version else system}
+
+
+def _resource(value_set: ValueSet, whole: JsonObject | None, *, definition: bool) -> JsonObject:
+    """The value set, its definition where that is wanted."""
+    if whole is not None:
+        left_out = ("id", "meta", "text", "expansion")
+        kept = {name: value for name, value in whole.items() if name not in left_out} if definition else {}
+        return {"resourceType": "ValueSet", **{name: whole[name] for name in _KEPT if name in whole}, **kept}
+    told: JsonObject = {"resourceType": "ValueSet"}
+    for name in ("url", "version", "name", "title", "status"):
+        value = getattr(value_set, name)
+        if value:
+            told[name] = value
+    told.setdefault("status", "active")
+    if definition and value_set.compose is not None:
+        told["compose"] = _written(msgspec.to_builtins(value_set.compose))
+    return told
+
+
+def _written(value: Json) -> Json:
+    """Without what is not there: a resource has no empty element."""
+    if isinstance(value, dict):
+        written = {name: _written(each) for name, each in value.items()}
+        return {name: each for name, each in written.items() if each is not None and each not in ("", [], {})}
+    if isinstance(value, list | tuple):
+        return [_written(each) for each in value]
+    return value

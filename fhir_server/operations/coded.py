@@ -6,12 +6,13 @@ https://hl7.org/fhir/R4/codesystem-operation-validate-code.html
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType, Language
 from fhir_server.operations.lists import needed
 from fhir_server.operations.operation import parameter
+from fhir_server.terminology.codes import LANGUAGE
 from fhir_server.terminology.words import words
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from fhir_server.operations.operation import Invocation
     from fhir_server.operations.parameters import Value
     from fhir_server.terminology import Concept
-
-FRENCH: Final = "fr"
-"""The language of displays where nobody asks for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def _text(value: JsonObject, name: str) -> str | None:
 
 def language_of(call: Invocation) -> str:
     """The language of the displays."""
-    return call.given.text("displayLanguage") or FRENCH
+    return call.given.text("displayLanguage") or LANGUAGE
 
 
 def said(call: Invocation, message: Told) -> str:

@@ -18,6 +18,7 @@ from fhir_server.operations.coded import codes_told, said, verdict
 from fhir_server.operations.lists import needed, opened, value_set_told
 from fhir_server.operations.operation import Operation, answer
 from fhir_server.terminology import Concept
+from fhir_server.terminology.codes import LANGUAGE
 from fhir_server.terminology.membership import Judge
 from fhir_server.terminology.told import Missing, NotKnown, told
 
@@ -112,5 +113,6 @@ def _as_listed(terminology: Terminology, value_set: ValueSet, asked: Coded, conc
         for listed in part.concept or ():
             if terminology.coding(part.system, listed.code) == key:
                 known = concept or Concept(system, asked.code, listed.display or asked.code)
-                return known.as_listed(system, asked.code, listed.display, listed.designation)
+                language = value_set.language or LANGUAGE
+                return known.as_listed(system, asked.code, listed.display, listed.designation, language)
     return concept

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from fhir_server.fhir.json import JsonObject
 from fhir_server.terminology.resources import Designation, Property
 
 Lookup: TypeAlias = "Callable[[str], JsonObject | None]"
 """The stored resource of a canonical, ``url`` or ``url|version`` as it was written; nothing where there is none."""
+
+
+LANGUAGE: Final = "fr"
+"""Of displays where a resource does not say its language."""
 
 
 def nowhere(_: str) -> None:
@@ -63,13 +67,16 @@ class Concept:
         """All that it is called."""
         return (self.display, *(each.value for each in self.designations))
 
-    def as_listed(self, system: str, code: str, display: str, designations: tuple[Designation, ...]) -> Concept:
+    def as_listed(
+        self, system: str, code: str, display: str, designations: tuple[Designation, ...], language: str
+    ) -> Concept:
         """The same as a list spells it: its display comes first, that of the system stays a designation."""
         if not display or display == self.display:
             told = self.designations + designations if designations else self.designations
             return replace(self, system=system, code=code, designations=told)
         own = (Designation(self.display, self.language or None), *self.designations)
-        return replace(self, system=system, code=code, display=display, language="", designations=designations + own)
+        told = designations + own
+        return replace(self, system=system, code=code, display=display, language=language, designations=told)
 
 
 def _speaks(spoken: str, asked: str) -> bool:

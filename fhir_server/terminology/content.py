@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fhir_server.terminology import resources
-from fhir_server.terminology.codes import Concept, Spelling
+from fhir_server.terminology.codes import LANGUAGE, Concept, Spelling
 from fhir_server.terminology.refused import NotExpandable
 from fhir_server.terminology.resources import Designation
 
@@ -184,7 +184,7 @@ class _Meaning:
             concept.code,
             concept.display or concept.code,
             ended,
-            self._system.language or "",
+            self._system.language or LANGUAGE,
             withdrawn is True,
             abstract is True,
             concept.definition,

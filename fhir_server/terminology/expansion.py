@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.terminology import resources
-from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, nowhere
+from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Lookup, Members, nowhere
 from fhir_server.terminology.filters import chosen
 from fhir_server.terminology.refused import NotExpandable
 
@@ -145,24 +145,25 @@ class _Expander:
         return self._limited(Members.joined([Members(found.concepts, listed=found.listed), *whole]), "The value set")
 
     def _evaluated(self, found: resources.ValueSet, name: str, way: tuple[str, ...]) -> Members:
+        language = found.language or LANGUAGE
         if found.compose is None:
             if found.expansion is None:
                 raise NotExpandable(f"{name} has neither a compose nor an expansion.")
-            return self._listed(found.expansion, name)
+            return self._listed(found.expansion, name, language)
         try:
-            return self._composed(found.compose, name, way)
+            return self._composed(found.compose, name, way, language)
         except NotExpandable as why:
             if found.expansion is None:
                 raise
             try:
-                return self._listed(found.expansion, name)
+                return self._listed(found.expansion, name, language)
             except NotExpandable:
                 raise why from None
 
-    def _composed(self, compose: resources.Composition, name: str, way: tuple[str, ...]) -> Members:
+    def _composed(self, compose: resources.Composition, name: str, way: tuple[str, ...], language: str) -> Members:
         must_be_understood(compose, name)
-        included = Members.joined(self._part(part, name, way) for part in compose.include)
-        excluded = Members.joined(self._part(part, name, way) for part in compose.exclude)
+        included = Members.joined(self._part(part, name, way, language) for part in compose.include)
+        excluded = Members.joined(self._part(part, name, way, language) for part in compose.exclude)
         found = self._without(included, excluded)
         return self._active(found) if compose.inactive is False else found
 
@@ -177,14 +178,14 @@ class _Expander:
         known = content.concepts.get(key.code) if content is not None else None
         return (known or self.terminology.described(*key) or listed).inactive(self.wanted.day)
 
-    def _part(self, part: resources.Part, name: str, way: tuple[str, ...]) -> Members:
-        conditions = [self._limited(each, name) for each in self._of_system(part, name)]
+    def _part(self, part: resources.Part, name: str, way: tuple[str, ...], language: str) -> Members:
+        conditions = [self._limited(each, name) for each in self._of_system(part, name, language)]
         conditions += [self._imported(canonical, way) for canonical in part.value_set]
         if not conditions:
             raise NotExpandable(f"{name} has an include or exclude with neither a system nor a value set.")
         return reduce(Members.shared, conditions)
 
-    def _of_system(self, part: resources.Part, name: str) -> Iterator[Members]:
+    def _of_system(self, part: resources.Part, name: str, language: str) -> Iterator[Members]:
         """What the part says of its system, one condition after the other."""
         if part.system is None:
             if part.concept is not None or part.filter:
@@ -195,7 +196,8 @@ class _Expander:
         one = self.terminology.system(part.system)
         version = self._version(one, part.version, listed=part.concept is not None)
         if part.concept is not None:
-            yield self._enumerated((part.system, each.code, each.display, each.designation) for each in part.concept)
+            listed = ((part.system, each.code, each.display, each.designation) for each in part.concept)
+            yield self._enumerated(listed, language)
         elif part.filter:
             for each in part.filter:
                 yield self._filtered(part.system, version, each)
@@ -273,7 +275,9 @@ class _Expander:
         )
         return Members(by_code.concepts, included.systems - touched, by_code.listed).without(excluded)
 
-    def _enumerated(self, listed: Iterable[tuple[str, str, str, tuple[resources.Designation, ...]]]) -> Members:
+    def _enumerated(
+        self, listed: Iterable[tuple[str, str, str, tuple[resources.Designation, ...]]], language: str = LANGUAGE
+    ) -> Members:
         """Systems, codes and displays as listed; a display that the list lacks is that of the system."""
         found: dict[Coding, Concept] = {}
         for system, code, display, designations in listed:
@@ -281,9 +285,9 @@ class _Expander:
             if key not in found:
                 known = self._known(system, key)
                 found[key] = (
-                    known.as_listed(system, code, display, designations)
+                    known.as_listed(system, code, display, designations, language)
                     if known is not None
-                    else Concept(system, code, display or code, designations=designations)
+                    else Concept(system, code, display or code, language=language, designations=designations)
                 )
         return Members(found, listed=frozenset(key.system for key in found))
 
@@ -294,16 +298,17 @@ class _Expander:
         found = content.concepts.get(key.code) if content is not None else None
         return found or self.terminology.described(system, key.code)
 
-    def _listed(self, expansion: resources.Expanded, name: str) -> Members:
+    def _listed(self, expansion: resources.Expanded, name: str, language: str) -> Members:
         """An expansion somebody else made, headings apart. A code marked abstract counts: it is there to search by."""
         entries = list(entries_of(expansion.contains))
         if in_part(expansion, len(entries)):
             raise NotExpandable(f"{name} brings along an expansion that is, or may be, only a part of it.")
         if any(entry.code is not None and entry.system is None for entry in entries):
             raise NotExpandable(f"{name} brings along an expansion with a code that has no system.")
-        return self._enumerated(
+        listed = (
             (each.system, each.code, each.display, each.designation) for each in entries if each.system and each.code
         )
+        return self._enumerated(listed, language)
 
     def _limited(self, found: Members, name: str) -> Members:
         if len(found.concepts) > self.wanted.most:

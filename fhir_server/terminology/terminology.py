@@ -21,7 +21,7 @@ import msgspec
 
 from fhir_server.terminology import catalogue, resources
 from fhir_server.terminology.catalogue import Catalogue
-from fhir_server.terminology.codes import Codes, Coding, Concept, Lookup, Members, Spelling, nowhere
+from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Lookup, Members, Spelling, nowhere
 from fhir_server.terminology.content import Content, content, joined
 from fhir_server.terminology.expansion import evaluated
 from fhir_server.terminology.membership import Judge, either, systems_of
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 """`terminology/` next to the package."""
-
-LANGUAGE: Final = "fr"
-"""Of the displays of the folder, where a file says nothing else."""
 
 
 @dataclass(slots=True)
@@ -68,6 +65,9 @@ class Terminology:
     published: Mapping[str, tuple[resources.CodeSystem, ...]]
     """The code systems of the folder, by the one URL of the system."""
     systems: frozenset[str]
+    """Those that a code is defined or named of."""
+    included: frozenset[str]
+    """Those that a value set takes codes from, be they named or not."""
     named: Mapping[str, str]
     """By the one URL of a system, what its NamingSystem calls it."""
     catalogue: Catalogue
@@ -208,7 +208,11 @@ class Terminology:
         """Tell whether any of the server's own lists speaks of this system."""
         one = self.system(system)
         names = (one, *self.spellings(one))
-        return one in self.systems or one in self.named or any(name in self.catalogue.systems for name in names)
+        return (
+            one in self.systems | self.included
+            or one in self.named
+            or any(name in self.catalogue.systems for name in names)
+        )
 
     # Value sets
 
@@ -416,7 +420,7 @@ def _read(path: Path) -> TerminologyResource:
 
 def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminology:
     """A terminology of these resources, beside those of HL7."""
-    code_systems = [_in_french(each) for each in found if isinstance(each, resources.CodeSystem)]
+    code_systems = [each for each in found if isinstance(each, resources.CodeSystem)]
     naming_systems = [each for each in found if isinstance(each, resources.NamingSystem)]
     spelling = _spelling(naming_systems, code_systems)
     published: defaultdict[str, list[resources.CodeSystem]] = defaultdict(list)
@@ -436,13 +440,10 @@ def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminolog
         contents=contents,
         published={one: tuple(systems) for one, systems in published.items()},
         systems=frozenset(key.system for key in concepts),
+        included=frozenset(spelling.system(part.system) for part in _parts(value_sets.values()) if part.system),
         named={_first_uri(each): each.name for each in naming_systems if each.name},
         catalogue=others,
     )
-
-
-def _in_french(system: resources.CodeSystem) -> resources.CodeSystem:
-    return system if system.language else msgspec.structs.replace(system, language=LANGUAGE)
 
 
 def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[resources.CodeSystem]) -> Spelling:
@@ -473,15 +474,20 @@ def _named(
     """What the value sets name code by code."""
     found: dict[Coding, Concept] = {}
     for value_set in value_sets:
-        for part in value_set.compose.include if value_set.compose is not None else ():
+        language = value_set.language or LANGUAGE
+        for part in _parts((value_set,)):
             for listed in part.concept or () if part.system is not None else ():
                 system = part.system or ""
                 key = spelling.coding(system, listed.code)
                 ended = known[key].ended if key in known else None
-                language = value_set.language or LANGUAGE
                 display = listed.display or listed.code
                 found[key] = Concept(system, listed.code, display, ended, language, designations=listed.designation)
     return found
+
+
+def _parts(value_sets: Iterable[resources.ValueSet]) -> Iterator[resources.Part]:
+    for value_set in value_sets:
+        yield from value_set.compose.include if value_set.compose is not None else ()
 
 
 def _rows(concept_map: resources.ConceptMap, spelling: Spelling) -> Mapping[Coding, Coding]:

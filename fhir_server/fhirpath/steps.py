@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhir.json import Json
 from fhir_server.fhirpath.effort import Effort
-from fhir_server.fhirpath.sameness import equal, equal_nodes
 from fhir_server.fhirpath.model import Member, Model
 from fhir_server.fhirpath.node import Node, children
 from fhir_server.fhirpath.refused import Misfit
+from fhir_server.fhirpath.sameness import equal, equal_nodes
 
 Step: TypeAlias = Callable[[list[Node], Effort], list[Node]]
 Steps: TypeAlias = tuple[Step, ...]

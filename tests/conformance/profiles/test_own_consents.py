@@ -13,10 +13,10 @@ import pytest
 
 from fhir_server.definitions.load import load
 from fhir_server.fhir.outcome import Severity
+from fhir_server.record.actors import INS
 from fhir_server.record.consents import (
     ACT_REASON,
     CHOIX_URGENCE,
-    INS,
     PARTICIPATION_FUNCTION,
     PARTICIPATION_TYPE,
     ROLE_CLASS,

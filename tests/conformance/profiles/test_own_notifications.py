@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.fhir.outcome import Severity
 from fhir_server.record.actors import FINESS, RPPS
-from fhir_server.record.notifications import Actor, Notification, Occasion
+from fhir_server.record.notification import Actor, Notification, Occasion
 from tests.build import HOSPITAL, NOW, SPECIALIST
 from tests.conformance.profiles.conftest import Issues
 

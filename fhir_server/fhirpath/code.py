@@ -52,7 +52,7 @@ class Environment:
 class Scope:
     """One evaluation: its surroundings, what is left of the effort, and where the innermost loop is."""
 
-    __slots__ = ("_now", "effort", "environment", "index", "total")
+    __slots__ = ("_now", "effort", "environment", "index", "memory", "total")
 
     def __init__(self, environment: Environment, effort: Effort) -> None:
         """Begin outside of all loops."""
@@ -60,6 +60,7 @@ class Scope:
         self.effort = effort
         self.index = 0
         self.total: list[Node] = []
+        self.memory: dict[object, list[Node]] = {}
         self._now = ""
 
     def now(self) -> str:
@@ -125,6 +126,19 @@ def question(asked: Truth, weight: int = 1) -> Code:
         return asked(this, scope) is not None
 
     return Code(run, asked, is_some, _BOOLEAN, weight, asks=True)
+
+
+def remembered(code: Code) -> Code:
+    """What is the same for each element of a loop, found when the first asks for it."""
+    key, find = object(), code.run
+
+    def run(this: Node, scope: Scope) -> list[Node]:
+        found = scope.memory.get(key)
+        if found is None:
+            found = scope.memory[key] = find(this, scope)
+        return found
+
+    return collection(run, code.types)
 
 
 def constant(nodes: list[Node]) -> Code:

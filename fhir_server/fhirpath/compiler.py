@@ -13,13 +13,25 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from fhir_server.fhirpath import code as codes
 from fhir_server.fhirpath import operators, places, system
-from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant
+from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant, remembered
 from fhir_server.fhirpath.functions import FUNCTIONS, REFUSED
 from fhir_server.fhirpath.grammar import shortened
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.path import no_element
 from fhir_server.fhirpath.refused import NotUnderstood
-from fhir_server.fhirpath.tree import Call, Index, Literal, Name, Negative, Nothing, Operation, Tree, Typed, Variable
+from fhir_server.fhirpath.tree import (
+    Call,
+    Index,
+    Literal,
+    Name,
+    Negative,
+    Nothing,
+    Operation,
+    Tree,
+    Typed,
+    Variable,
+    is_fixed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +40,9 @@ if TYPE_CHECKING:
 
 DEEPEST: Final = 100
 """Steps of a path, and of what is within its conditions, one after the other."""
+
+_FEW: Final = 8
+"""Elements of one name that are paid for with the step to them."""
 
 _CONSTANTS: Final = {
     "%ucum": "http://unitsofmeasure.org",
@@ -48,22 +63,28 @@ _SURROUNDINGS: Final[dict[str, Callable[[codes.Environment], Node]]] = {
 class Compiler:
     """Compiles what is looked up in elements of some types."""
 
-    def __init__(self, model: Model, types: tuple[str, ...], depth: int = 0) -> None:
+    def __init__(self, model: Model, types: tuple[str, ...], depth: int = 0, *, in_loop: bool = False) -> None:
         """``types`` are those that ``$this`` may have; none, where they are not known."""
         self.model = model
         self.types = types
         self._depth = depth
+        self._in_loop = in_loop
 
     def within(self, types: tuple[str, ...]) -> Compiler:
         """For the condition or the projection of a loop over elements of these types."""
-        return Compiler(self.model, types, self._depth)
+        return Compiler(self.model, types, self._depth, in_loop=True)
 
     def code(self, tree: Tree) -> Code:
         """Compile one part."""
         self._depth += 1
         if self._depth > DEEPEST:
             raise NotUnderstood(f"The expression is deeper than {DEEPEST} steps and operators.")
-        made = self._made(tree)
+        if self._in_loop and isinstance(tree, (Name, Call, Index, Operation)) and is_fixed(tree):
+            self._in_loop = False
+            made = remembered(self._made(tree))
+            self._in_loop = True
+        else:
+            made = self._made(tree)
         self._depth -= 1
         return made
 
@@ -130,19 +151,31 @@ class Compiler:
         """The elements of this name."""
         types = self._child_types(of.types, name)
         step = places.named(name, self.model)
-        if of.run is THIS.run:
-            there = places.there(name, self.model)
-            return collection(lambda this, _: step(this), types, some=lambda this, _: there(this))
+        there = places.there(name, self.model)
         before = of.run
+
+        def of_this(this: Node, scope: Scope) -> list[Node]:
+            found = step(this)
+            if len(found) > _FEW:
+                scope.effort.spend(len(found))
+            return found
 
         def run(this: Node, scope: Scope) -> list[Node]:
             nodes = before(this, scope)
             if len(nodes) == 1:
-                return step(nodes[0])
-            scope.effort.spend(len(nodes))
-            return [child for node in nodes for child in step(node)]
+                return of_this(nodes[0], scope)
+            found = [child for node in nodes for child in step(node)]
+            scope.effort.spend(len(nodes) + len(found))
+            return found
 
-        return collection(run, types, of.weight + 1)
+        def some(this: Node, scope: Scope) -> bool:
+            nodes = before(this, scope)
+            scope.effort.spend(len(nodes))
+            return any(there(node) for node in nodes)
+
+        if before is THIS.run:
+            return collection(of_this, types, some=lambda this, _: there(this))
+        return collection(run, types, of.weight + 1, some)
 
     def _child_types(self, types: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Those its elements may have; a name that none of the types has is refused."""

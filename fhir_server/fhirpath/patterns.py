@@ -171,7 +171,7 @@ class Pattern:
         self._sees_words = any(isinstance(step, Place) and step.sign in "bB" for step in steps)
         self._begins = (_State(frozenset({0}), _START), _State(frozenset({0}), _START))
         self._states: dict[tuple[Steps, str, bool], _State] = {}
-        self._kept = 0
+        self.kept = 0
 
     def matches(self, text: str, effort: Effort, *, whole: bool = False) -> bool:
         """Whether it is found in the text; or, whether it is the whole text."""
@@ -201,11 +201,11 @@ class Pattern:
             following = self._states.get(key)
             if following is None:
                 following = self._states[key] = _State(key[0], kind)
-        if self._kept >= MOST_KEPT:
-            self._kept = 0
+        if self.kept >= MOST_KEPT:
+            self.kept = 0
             self._states = {}
             self._begins = (_State(frozenset({0}), _START), _State(frozenset({0}), _START))
-        self._kept += 1
+        self.kept += 1
         state.after[character] = following
         return following
 

@@ -152,7 +152,7 @@ def there(name: str, model: Model) -> Callable[[Node], bool]:
         if not json_name or not isinstance(held, dict):
             return bool(step(node))
         if (plain := held.get(json_name)) is not None:
-            return plain.__class__ is not list or bool(step(node))
+            return not isinstance(plain, list) or any(value is not None for value in plain) or bool(step(node))
         return f"_{json_name}" in held and bool(step(node))
 
     return test

@@ -83,7 +83,7 @@ def sort_of(node: Node) -> Sort:
     if made is int:
         return Sort.DECIMAL if node.type in _DECIMALS else Sort.INTEGER
     if isinstance(value, Decimal):
-        return Sort.DECIMAL
+        return Sort.DECIMAL if value.is_finite() else Sort.OTHER
     if value is None:
         return Sort.NOTHING
     return Sort.QUANTITY if node.type in _QUANTITIES and isinstance(value, dict) else Sort.OTHER
@@ -172,4 +172,6 @@ def a(sort: Sort) -> str:
 
 def number(value: Json) -> int | Decimal | None:
     """A JSON number; nothing where the value is none."""
-    return value if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -6,7 +6,7 @@ http://hl7.org/fhirpath/N1/#grammar · :mod:`fhir_server.fhirpath.grammar` reads
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import Json
@@ -79,6 +79,45 @@ class Operation:
 
     operator: str
     operands: tuple[Tree, ...]
+
+
+LOOPS: Final = frozenset({"where", "select", "all", "exists", "repeat", "aggregate", "trace", "iif"})
+"""Functions whose arguments are looked up in the elements they are called on."""
+
+
+def parts(tree: Tree) -> tuple[Tree, ...]:
+    """What a tree is made of."""
+    match tree:
+        case Nothing() | Literal() | Variable():
+            return ()
+        case Name(of):
+            return () if of is None else (of,)
+        case Call(of, _, arguments):
+            return arguments if of is None else (of, *arguments)
+        case Index(of, at):
+            return of, at
+        case Negative(of) | Typed(of):
+            return (of,)
+        case Operation(_, operands):
+            return operands
+
+
+def mentions(tree: Tree, variable: str) -> bool:
+    """Whether a variable stands in it."""
+    return tree == Variable(variable) or any(mentions(part, variable) for part in parts(tree))
+
+
+def is_fixed(tree: Tree) -> bool:
+    """Whether it gives the same for each element of a loop: it begins with a variable of the surroundings."""
+    match tree:
+        case Variable(name):
+            return name.startswith("%")
+        case Name(None) | Call(None):
+            return False
+        case Call(of, name, arguments) if of is not None and name in LOOPS:
+            return is_fixed(of) and not any(mentions(argument, "$total") for argument in arguments)
+        case _:
+            return all(map(is_fixed, parts(tree)))
 
 
 Tree: TypeAlias = Nothing | Literal | Variable | Name | Call | Index | Negative | Typed | Operation

@@ -9,6 +9,7 @@ https://hl7.org/fhir/R4/validation.html
 - `references`  reference targets and contained resources
 - `narrative`   the XHTML of `text.div`
 - `invariants`  the invariants of the standard that need no FHIRPath engine, said in the words of `predicates`
+- `expressions` those that are checked by their own expression, of definitions
 - `rules`       pairs them with the tables
 - `finding`     what a check answers: nothing, or findings with the path from where it stands
 

@@ -13,6 +13,7 @@ from fhir_server.definitions.tables import Definitions, Element, Structure, Type
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation import bindings, references
+from fhir_server.validation.expressions import Expressions
 from fhir_server.validation.finding import (
     Check,
     Container,
@@ -78,6 +79,7 @@ class Objects:
         self._resource_types = frozenset(definitions.resource_types)
         self._primitives = compile_primitives(definitions.structures) | {"xhtml": xhtml}
         self._primitives["canonical"] = references.canonical(self._primitives["canonical"])
+        self._expressions = Expressions(definitions)
         self._plans: dict[str, Plan] = {}
         self._checks: dict[tuple[object, ...], Check] = {}
         self._contained_rules = references.contained_rules(definitions.structures["DomainResource"].invariants)
@@ -141,7 +143,7 @@ class Objects:
         return found if broken is None else joined(found, "", broken)
 
     def _fill(self, plan: Plan, structure: Structure) -> None:
-        plan.rules.extend(rules_of(structure))
+        plan.rules.extend(rules_of(structure, self._expressions))
         if plan.is_resource:
             plan.members["resourceType"] = (ONE, _already_checked, ".resourceType")
         elif plan.name != "Element":  # what is said about a primitive is looked at together with its value
@@ -189,7 +191,7 @@ class Objects:
         if binding and use.code == "Coding":
             rules.append(bindings.bound_coding(binding))
         rules.extend(rules_of_profile(use.profile))
-        rules.extend(rules_of_use(element))
+        rules.extend(rules_of_use(element, use.code, self._expressions))
         key = (use.targets, use.profile, binding.value_set if binding else "", element.invariants)
         return self.of_type(use.code, rules, key if rules else None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fhir_server.definitions.tables import Definitions
 from fhir_server.fhir.json import Json
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
+from fhir_server.fhirpath.refused import TooMuch
 from fhir_server.validation.finding import MOST_ISSUES, Finding, most_important
 from fhir_server.validation.objects import Objects
 
@@ -28,6 +29,8 @@ class Validator:
         """
         try:
             found = self._objects.container(resource)
+        except TooMuch:
+            return [error(IssueType.TOO_COSTLY, "The resource has more elements than its invariants are checked for.")]
         except RecursionError:
             return [error(IssueType.TOO_COSTLY, "The resource is nested too deeply.")]
         if found is None:

@@ -25,7 +25,8 @@ from tests.properties.any_resource import any_resource
 from tests.properties.any_resource import told as values
 from tests.served import FHIR_JSON, Served
 
-EXAMPLES: Final = sorted((Path(__file__).resolve().parents[1] / "examples").rglob("*.json"))
+FOLDER: Final = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES: Final = sorted([*FOLDER.glob("*.json"), *(FOLDER / "published").glob("*.json")])
 EVERY_TYPE: Final = [type for type in types() if type != "AuditEvent"]
 SYSTEM: Final = "https://example.org/fhir/formats"
 

@@ -21,29 +21,10 @@ from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.sameness import distinct, key_of, keys_of
 from fhir_server.fhirpath.system import INTEGER, NOTHING, integer, several, single
-from fhir_server.fhirpath.tree import Call, Index, Name, Negative, Operation, Tree, Typed, Variable
+from fhir_server.fhirpath.tree import Tree, mentions
 
 if TYPE_CHECKING:
     from fhir_server.fhirpath.compiler import Compiler
-
-
-def _uses_index(tree: Tree) -> bool:
-    """Whether ``$index`` stands in it; if not, nobody counts."""
-    match tree:
-        case Variable(name):
-            return name == "$index"
-        case Call(of, _, arguments):
-            return (of is not None and _uses_index(of)) or any(map(_uses_index, arguments))
-        case Operation(_, operands):
-            return any(map(_uses_index, operands))
-        case Index(of, at):
-            return _uses_index(of) or _uses_index(at)
-        case Negative(of) | Typed(of):
-            return _uses_index(of)
-        case Name(of):
-            return of is not None and _uses_index(of)
-        case _:
-            return False
 
 
 def _filter(compiler: Compiler, of: Code, tree: Tree) -> Code:
@@ -72,7 +53,7 @@ def _filter(compiler: Compiler, of: Code, tree: Tree) -> Code:
         scope.index = outer
         return found
 
-    if _uses_index(tree):
+    if mentions(tree, "$index"):
         return collection(counting, of.types, of.weight + 1)
     return collection(run, of.types, of.weight + 1, some)
 

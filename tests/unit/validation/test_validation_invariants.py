@@ -13,10 +13,13 @@ from fhir_server.definitions.load import load
 from fhir_server.definitions.tables import Structure
 from fhir_server.fhir.date import interval
 from fhir_server.validation import invariants
+from fhir_server.validation.expressions import Expressions
 from fhir_server.validation.predicates import later
 from fhir_server.validation.rules import rules_of
 
 Validate = Callable[[Any], list[tuple[str, str]]]
+
+EXPRESSIONS = Expressions(load())
 
 UCUM = "http://unitsofmeasure.org"
 KG = {"system": UCUM, "code": "kg"}
@@ -295,7 +298,7 @@ CASES: list[Case] = [
 
 
 def told(structure: str, value: dict[str, Any]) -> list[str]:
-    rules = rules_of(load().structures[structure])
+    rules = rules_of(load().structures[structure], EXPRESSIONS)
     return [told[0].diagnostics.partition(":")[0] for holds, told in rules if not holds(value)]
 
 
@@ -311,11 +314,14 @@ def test_every_invariant_of_the_standard_is_checked_or_accounted_for() -> None:
     of_uses = {invariant.key for s in structures for e in s.elements for invariant in e.invariants}
     keys = {key for _, key in of_structures} | of_uses
     not_checked = set().union(*invariants.NOT_CHECKED.values())
+    by_expression = invariants.BY_EXPRESSION | invariants.BY_EXPRESSION_OF_USE | invariants.BY_EXPRESSION_ABOVE
     by_key = {*invariants.DATA_TYPES, *invariants.RESOURCES, *invariants.CONFORMANCE}
     of_structure = {key for _, key in invariants.OF_STRUCTURE}
 
-    assert keys == by_key | of_structure | set(invariants.OF_USE) | invariants.CHECKED_ELSEWHERE | not_checked
-    assert not not_checked & by_key
+    checked = by_key | of_structure | set(invariants.OF_USE) | invariants.CHECKED_ELSEWHERE
+    assert keys == checked | by_expression | not_checked
+    assert not checked & by_expression
+    assert not not_checked & (checked | by_expression)
     assert set(invariants.OF_STRUCTURE) <= of_structures
     assert {key for _, key, _, _ in CASES} == by_key | of_structure
 
@@ -325,7 +331,7 @@ def test_no_invariant_stumbles_over_other_json() -> None:
     for structure in load().structures.values():
         for wrong in (None, True, 1, Decimal("NaN"), "x", [], [None, 1], {}, {"coding": [1, {"system": []}]}):
             value: dict[str, Any] = {name: wrong for e in structure.elements for name in names_of(structure, e.name)}
-            for holds, _ in rules_of(structure):
+            for holds, _ in rules_of(structure, EXPRESSIONS):
                 assert holds(value) in (True, False), json.dumps(structure.name)
 
 

@@ -1,4 +1,4 @@
-"""French names, and the search parameters of the French guides: PDSm, MHD, and the server's own.
+"""French names, and the search parameters of the French guides: PDSm, MHD, GAP, and the server's own.
 
 https://hl7.org/fhir/R4/search.html#string · https://interop.esante.gouv.fr/ig/fhir/pdsm/
 """
@@ -41,6 +41,12 @@ def document(id: str, *, archived: bool | None = None, **members: Any) -> dict[s
     return made("DocumentReference", id, subject=PATIENT, extension=extension, **members)
 
 
+def appointment(id: str, start: str, **members: Any) -> dict[str, Any]:
+    participant = [{"actor": PATIENT, "status": "accepted"}]
+    end = start.replace("09:", "10:", 1)
+    return made("Appointment", id, status="booked", start=start, end=end, participant=participant, **members)
+
+
 def world() -> list[dict[str, Any]]:
     return [
         *(
@@ -78,6 +84,8 @@ def world() -> list[dict[str, Any]]:
         ),
         made("List", "bare", subject=PATIENT),
         made("Organization", "org", name="Clinique de l’Étoile"),
+        appointment("early", "2026-06-01T09:00:00+02:00", created="2026-05-02", comment="Suivi de l’asthme", priority=1),
+        appointment("late", "2026-06-03T09:00:00+02:00", created="2026-05-30", description="Bilan annuel", priority=5),
     ]
 
 
@@ -169,6 +177,14 @@ def test_names_are_sorted_without_case_and_accents(client: httpx.Client) -> None
         ("List", "authorOrg", f"Organization/{WORLD}-org", {"folder"}),
         ("List", "authorOrg.name", "clinique", {"folder"}),
         ("List", "authorOrg.name:contains", "étoile", {"folder"}),
+        ("Appointment", "created", "2026-05-02", {"early"}),
+        ("Appointment", "created", "gt2026-05-02", {"late"}),
+        ("Appointment", "description", "suivi", {"early"}),
+        ("Appointment", "description:contains", "ANNUEL", {"late"}),
+        ("Appointment", "priority", "5", {"late"}),
+        ("Appointment", "priority", "lt5", {"early"}),
+        ("Appointment", "start", "ge2026-06-02", {"late"}),
+        ("Appointment", "start", "lt2026-06-02", {"early"}),
     ],
 )
 def test_the_parameters_of_the_french_guides(

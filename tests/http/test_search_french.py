@@ -84,7 +84,9 @@ def world() -> list[dict[str, Any]]:
         ),
         made("List", "bare", subject=PATIENT),
         made("Organization", "org", name="Clinique de l’Étoile"),
-        appointment("early", "2026-06-01T09:00:00+02:00", created="2026-05-02", comment="Suivi de l’asthme", priority=1),
+        appointment(
+            "early", "2026-06-01T09:00:00+02:00", created="2026-05-02", comment="Suivi de l’asthme", priority=1
+        ),
         appointment("late", "2026-06-03T09:00:00+02:00", created="2026-05-30", description="Bilan annuel", priority=5),
     ]
 

@@ -103,8 +103,8 @@ def client(served: Served) -> Iterator[httpx.Client]:
 def told(**given: Any) -> list[dict[str, Any]]:
     """Parameters by their names; resources and complex values as they are."""
     listed = []
-    for name, value in given.items():
-        name = name.replace("_", "-")
+    for word, value in given.items():
+        name = word.replace("_", "-")
         if isinstance(value, dict) and "resourceType" in value:
             listed.append({"name": name, "resource": value})
         elif isinstance(value, dict):

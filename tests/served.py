@@ -35,7 +35,7 @@ class Served:
     data: Path
     process: subprocess.Popen[bytes]
     log: Path
-    _clients: dict[str, httpx.Client] = field(default_factory=dict)
+    _clients: dict[str, httpx.Client] = field(default_factory=dict, repr=False)
 
     def token(self, actor: str, *, lifetime: int = 3600, extra: dict[str, Any] | None = None, **named: Any) -> str:
         """A token of a demo actor; ``named`` are patient, purpose, reason."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from tests.conformance.own_record import FINESS, NUMBERS, RPPS
 
 if TYPE_CHECKING:
     from tests.conformance.own_record import OwnRecord
 
+PARIS: Final = ZoneInfo("Europe/Paris")
 P: Final = "https://fhir.dmp-ens.example/policy/"
 IRCP: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
 PCP: Final = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationFunction", "code": "PCP"}
@@ -74,5 +76,6 @@ def actor(who: str, role: dict[str, str] = IRCP) -> dict[str, Any]:
 
 
 def day(days: int) -> str:
-    """The date that many days from today."""
-    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
+    """The date that many days from today, which is a day of the server's zone: an hour before midnight in UTC
+    it is tomorrow in Paris."""
+    return f"{datetime.now(PARIS) + timedelta(days=days):%Y-%m-%d}"

@@ -69,7 +69,7 @@ class TestAuthorise:
     @pytest.mark.parametrize(
         ("period", "in_force"),
         [
-            ({"start": day(-364)}, True),
+            ({"start": day(-363)}, True),
             ({"start": day(-367)}, False),  # a year unless told
             ({"start": day(-800), "end": day(2)}, True),
             ({"start": day(-800), "end": day(-2)}, False),

@@ -42,11 +42,11 @@ def feeding(record: OwnRecord) -> int:
 
 
 @pytest.mark.parametrize("by", ["patient", "representant"])
-@pytest.mark.parametrize("on", [None, day(-1)], ids=["closed", "archived"])
-def test_its_holder_closes_it_and_reopening_brings_all_back(record: OwnRecord, by: str, on: str | None) -> None:
+@pytest.mark.parametrize("archived", [False, True], ids=["closed", "archived"])
+def test_its_holder_closes_it_and_reopening_brings_all_back(record: OwnRecord, by: str, archived: bool) -> None:
     kept = record.deposit()
     record.chosen(authorisation(record, "specialiste"))
-    close(record, by, on)
+    close(record, by, day(-1) if archived else None)
     for who in ("specialiste", "patient", "representant", "medecin-traitant"):
         assert not record.sees(who, kept)
     assert feeding(record) == 422

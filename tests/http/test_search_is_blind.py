@@ -130,6 +130,8 @@ class World:
             case "e":
                 made |= {"status": "finished", "class": {"code": "AMB"}, "period": {"start": day}}
             case "l":
+                if told.points[one] and not points:
+                    return None  # a List of which all is hidden is not there
                 made |= {"status": "current", "mode": "working", "entry": [{"item": item} for item in points]}
             case _:
                 if not points:

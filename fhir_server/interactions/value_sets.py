@@ -23,7 +23,7 @@ from fhir_server.search.sorting import SortField, SortKey
 from fhir_server.search.types import token
 from fhir_server.store.ordering import Order
 from fhir_server.terminology import Codes, NotExpandable, expand
-from fhir_server.terminology.told import NotKnown
+from fhir_server.terminology.messages import NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from fhir_server.operations.lists import canonical_of, instance, needed, one_way
 from fhir_server.operations.operation import Operation, answer
 from fhir_server.terminology import resources
 from fhir_server.terminology.content import Content, content
-from fhir_server.terminology.told import Missing, NotKnown, told
+from fhir_server.terminology.messages import Missing, NotKnown, told
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject

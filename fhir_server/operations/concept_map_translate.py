@@ -18,8 +18,8 @@ from fhir_server.search.predicate import Field, all_of, one_of
 from fhir_server.store.ordering import BY_ID
 from fhir_server.terminology import resources
 from fhir_server.terminology.listing import coding
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.resources import ConceptMap
-from fhir_server.terminology.told import told
 from fhir_server.terminology.translation import MEANS_NOTHING, MOST_FOLLOWED, Match, Question, Translator
 
 if TYPE_CHECKING:

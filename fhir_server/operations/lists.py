@@ -21,7 +21,7 @@ from fhir_server.interactions.read import hold
 from fhir_server.interactions.value_sets import answered, of_url, stored
 from fhir_server.search.predicate import Field, one_of
 from fhir_server.terminology import resources
-from fhir_server.terminology.told import Missing, NotKnown
+from fhir_server.terminology.messages import Missing, NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from fhir_server.operations.operation import Operation, answer
 from fhir_server.terminology import Concept
 from fhir_server.terminology.codes import LANGUAGE
 from fhir_server.terminology.membership import Judge
-from fhir_server.terminology.told import Missing, NotKnown, told
+from fhir_server.terminology.messages import Missing, NotKnown, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

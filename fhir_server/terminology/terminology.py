@@ -25,8 +25,8 @@ from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Look
 from fhir_server.terminology.content import Content, content, joined
 from fhir_server.terminology.expansion import evaluated
 from fhir_server.terminology.membership import Judge, either, systems_of
+from fhir_server.terminology.messages import Missing, NotKnown, told
 from fhir_server.terminology.refused import NotExpandable, UnknownList
-from fhir_server.terminology.told import Missing, NotKnown, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -77,5 +77,6 @@ def actor(who: str, role: dict[str, str] = IRCP) -> dict[str, Any]:
 
 def day(days: int) -> str:
     """The date that many days from today, which is a day of the server's zone: an hour before midnight in UTC
-    it is tomorrow in Paris."""
+    it is tomorrow in Paris.
+    """
     return f"{datetime.now(PARIS) + timedelta(days=days):%Y-%m-%d}"

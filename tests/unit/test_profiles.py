@@ -32,8 +32,7 @@ def test_each_is_a_complete_search_parameter(path: Path) -> None:
 
 
 def test_codes_are_those_of_the_transactions() -> None:
-    """ITI-66, ITI-67, the search of traces, the identifier a producer gives (uniqueId), names of roles,
-    appointments."""
+    """ITI-66, ITI-67, the search of traces, what a producer calls its own (uniqueId), names of roles, appointments."""
     found = {(base, each["code"], each["type"]) for each in map(read, FILES) for base in each["base"]}
     assert found == {
         ("DocumentReference", "isArchived", "token"),

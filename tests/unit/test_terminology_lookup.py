@@ -8,8 +8,8 @@ import pytest
 
 from fhir_server.terminology import NotExpandable, Terminology
 from fhir_server.terminology.codes import Coding
+from fhir_server.terminology.messages import MESSAGES, Missing, NotKnown
 from fhir_server.terminology.resources import ConceptMap, concept_map
-from fhir_server.terminology.told import MESSAGES, Missing, NotKnown
 from fhir_server.terminology.translation import MOST_FOLLOWED, Match, Question, Translator
 from tests.lists import code_system, codes, looked_up, naming_system, terminology_of, value_set
 

@@ -76,7 +76,5 @@ def actor(who: str, role: dict[str, str] = IRCP) -> dict[str, Any]:
 
 
 def day(days: int) -> str:
-    """The date that many days from today, which is a day of the server's zone: an hour before midnight in UTC
-    it is tomorrow in Paris.
-    """
+    """The date that many days from today in the server's zone: late in the evening in UTC it is tomorrow there."""
     return f"{datetime.now(PARIS) + timedelta(days=days):%Y-%m-%d}"

@@ -300,11 +300,11 @@ async def test_stored_definitions_are_of_their_realm(house: House) -> None:
     assert ("Patient.photo",) in issues[0]
     assert ("Patient.photo",) not in issues[1]
     absent = json.loads(json.dumps(sent).replace("doors", "never"))
-    told = [
+    found, missing = [
         await house.client.post("/Patient/$validate", json=one, headers=_bearer(elsewhere) | FHIR_JSON)
         for one in (sent, absent)
     ]
-    assert told[0].text.replace("doors", "never") == told[1].text
+    assert found.text.replace("doors", "never") == missing.text
 
 
 async def test_a_page_token_is_its_requesters_and_no_proof(house: House) -> None:

@@ -54,8 +54,8 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
 
 async def found_wrong(exchange: Exchange, draft: Draft, *, binding: bool = True) -> list[Issue]:
     """What the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
-    found = await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
-    found += _missing_of_required(exchange, draft.resource)
+    found = _missing_of_required(exchange, draft.resource)
+    found += await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
     if draft.type == "StructureDefinition":
         return found + await issues_of_definition(exchange, draft.resource)
     return found if binding else _as_warnings(found)
@@ -81,7 +81,7 @@ async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, bi
         else:
             found.append(issue)
     if not _missing_of_required(exchange, before):
-        found += _missing_of_required(exchange, draft.resource)
+        found = [*_missing_of_required(exchange, draft.resource), *found]
     return found if binding else _as_warnings(found)
 
 

@@ -111,6 +111,8 @@ def test_a_stored_one_is_validated_as_the_caller_sees_it(record: OwnRecord) -> N
     for actor, status in (("patient", 200), ("inconnu", 404), ("hopital", 403)):
         told = record.as_(actor).get(f"/Patient/{record.id}/$validate")
         assert told.status_code == status, (actor, told.text)
+        told = record.as_(actor).post(f"/Patient/{record.id}/$validate?mode=update", json=PATIENT, headers=FHIR_JSON)
+        assert told.status_code == status, "also where the resource is sent"
     hidden = record.as_("inconnu").get(f"/Patient/{record.id}/$validate").json()
     absent = record.as_("inconnu").get("/Patient/absent/$validate").json()
     assert str(hidden).replace(record.id, "absent") == str(absent)

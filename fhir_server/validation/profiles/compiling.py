@@ -72,13 +72,13 @@ class Compiling:
         if plain is not None and plain.origin is None:
             checks += [elements.valued(plain.path, self._profile)] if plain.least else []
             checks += self._values(plain, None)
-        inside = self._invariants(part, general)
+        checks += self._invariants(part, general)
         content = self._content(part)
         if content is not None:
-            inside.append(elements.within(content, frozenset(part.types) if part.name.endswith("[x]") else None))
-        if part.origin is not None and part.origin.types[0].code == "Resource":
-            inside = [elements.in_resource(one) for one in inside]
-        return checks + inside
+            inside = elements.within(content, frozenset(part.types) if part.name.endswith("[x]") else None)
+            is_resource = part.origin is not None and part.origin.types[0].code == "Resource"
+            checks.append(elements.in_resource(inside) if is_resource else inside)
+        return checks
 
     def _content(self, part: Part) -> ObjectCheck | None:
         beneath = part.beneath
@@ -106,20 +106,21 @@ class Compiling:
             yield elements.typed(part.types, part.path, self._profile, self._library.reading)
         if general is not None and part.definition.get("type") == general.definition.get("type"):
             return
-        profiles = {code: tuple(self._checks(part, code, use)) for code, use in part.uses()}
+        profiles = {code: self._checks(part, code, use) for code, use in part.uses()}
         if any(profiles.values()):
             yield elements.profiled(profiles, part.path, self._profile)
         yield from self._targets(part)
 
-    def _checks(self, part: Part, code: str, use: JsonObject) -> Iterator[ProfileCheck]:
-        """The profiles of a type, but for what the tables ask for already."""
+    def _checks(self, part: Part, code: str, use: JsonObject) -> tuple[ProfileCheck, ...]:
+        """The profiles of a type, one of which is to be satisfied; none where one says what the tables ask already."""
         narrowed = {one.code: one.profile for one in part.origin.types} if part.origin is not None else {}
-        for url in texts(use.get("profile")):
-            plain = url.partition("|")[0]
-            if narrowed.get(code) and plain == _CORE + narrowed[code]:
-                continue
-            if not self._is_plain(plain):
-                yield self._library.check(url)
+        urls = texts(use.get("profile"))
+        had = {_CORE + code, _CORE + (narrowed.get(code) or code)}
+        if not had.isdisjoint(url.partition("|")[0] for url in urls):
+            return ()
+        return tuple(
+            self._library.check(plain if self._is_plain(plain := url.partition("|")[0]) else url) for url in urls
+        )
 
     def _targets(self, part: Part) -> Iterator[ItemCheck]:
         uses = [use for code, use in part.uses() if code == "Reference"]

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/extensibility.html · https://hl7.org/fhir/R4/defining-e
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NOBODY: Final = Profile("")
 """What FHIR itself asks for."""
+_RESTFUL: Final = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
 Member: TypeAlias = "tuple[Element, str]"
 _ANYWHERE: Final = frozenset({"Element", "*"})
 _CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
@@ -82,7 +84,7 @@ class Everywhere:
 
     def _object(self, held: JsonObject, type: str, place: Place, scope: Scope) -> Founds | None:
         scope.run.effort.spend(1)
-        found: Founds | None = None
+        found: Founds | None = _other_url(held) if type == "Bundle.entry" else None
         for name, part in held.items():
             if part.__class__ is str:
                 continue
@@ -261,6 +263,21 @@ class Everywhere:
         general, _, rest = context.partition(".")
         told = ((type, below) for type, _, below in (name.partition(".") for name in names))
         return any(below == rest and self._reading.is_a(type, general) for type, below in told) if rest else False
+
+
+def _other_url(entry: JsonObject) -> Founds | None:
+    """That the ``fullUrl`` of an entry is the URL of another resource.
+
+    https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl
+    """
+    url, resource = entry.get("fullUrl"), entry.get("resource")
+    if not isinstance(url, str) or not isinstance(resource, dict):
+        return None
+    told, type, id = _RESTFUL.fullmatch(url), resource.get("resourceType"), resource.get("id")
+    if told is None or not isinstance(type, str) or not isinstance(id, str) or (told[1], told[2]) == (type, id):
+        return None
+    values: dict[str, object] = {"found": shown(url), "expected": f"{type}/{id}"}
+    return [Found(Severity.ERROR, IssueType.VALUE, "full-url", "full-url", NOBODY, values, ".fullUrl")]
 
 
 def _modifies(definition: JsonObject) -> bool:

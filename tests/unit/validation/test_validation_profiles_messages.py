@@ -125,6 +125,14 @@ CASES: Final[dict[str, Case]] = {
     "target-profile": ([*asked(to(NAMED["url"], KNOWN["url"])), NAMED, KNOWN], held()),
     "target-unknown": (asked(to("https://example.org/none")), held()),
     "aggregation": (asked(to(f"{CORE}Organization", aggregation=["contained"])), held("Organization/1")),
+    "full-url": (
+        asked(),
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"fullUrl": "https://a.example/Patient/1", "resource": patient(id="2")}],
+        },
+    ),
     "context": ([*asked(), COLOUR], patient(extension=[{"url": COLOUR["url"], "valueCode": "x"}])),
     "context-invariant": (
         [*asked(), ACTIVE],

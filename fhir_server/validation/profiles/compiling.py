@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.fhirpath.refused import NotUnderstood
 from fhir_server.validation.profiles import coded, demands, discriminators, elements, pointing, values
-from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant
+from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant, keys
 from fhir_server.validation.profiles.found import Profile
 from fhir_server.validation.profiles.parts import Part, texts
 from fhir_server.validation.profiles.slicing import DEFAULT, Slice, Slicing, Sort, sort
@@ -150,7 +150,7 @@ class Compiling:
 
     def _values(self, part: Part, general: Part | None) -> Iterator[ItemCheck]:
         path, profile = part.path, self._profile
-        for prefix, make in values.CHECKS.items():
+        for prefix, make in values.CHECKS.items() if values.tells(part.definition) else ():
             told = values.of_definition(part.definition, prefix)
             if told is not None and (general is None or told != values.of_definition(general.definition, prefix)):
                 yield make(told[1], path, profile)
@@ -186,10 +186,11 @@ class Compiling:
 
     def _invariants(self, part: Part, general: Part | None) -> list[ItemCheck]:
         expressions = self._library.expressions
-        skipped = {one.key for one in constraints(general.definition)} if general is not None else set()
-        base = self._library.origin(part.origin.path if part.origin is not None else part.path)
-        skipped |= {one.key for one in constraints(base)}
-        made = []
+        skipped = keys(general.definition) if general is not None else frozenset()
+        skipped |= keys(self._library.origin(part.origin.path if part.origin is not None else part.path))
+        made: list[ItemCheck] = []
+        if keys(part.definition) <= skipped:
+            return made
         for one in constraints(part.definition):
             if one.key in skipped or self._is_core(one):
                 continue

@@ -84,7 +84,7 @@ class Everywhere:
 
     def _object(self, held: JsonObject, type: str, place: Place, scope: Scope) -> Founds | None:
         scope.run.effort.spend(1)
-        found: Founds | None = _other_url(held) if type == "Bundle.entry" else None
+        found: Founds | None = self._other_url(held) if type == "Bundle.entry" else None
         for name, part in held.items():
             if part.__class__ is str:
                 continue
@@ -200,6 +200,21 @@ class Everywhere:
             self._parts[url] = None if is_silent else frozenset(url_of(one) for one in parts)
         return self._parts[url]
 
+    def _other_url(self, entry: JsonObject) -> Founds | None:
+        """That the ``fullUrl`` of an entry is the URL of another resource. What is no URL of a server may be anything.
+
+        https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl
+        """
+        url, resource = entry.get("fullUrl"), entry.get("resource")
+        told = _RESTFUL.fullmatch(url) if isinstance(url, str) else None
+        if told is None or not isinstance(resource, dict) or told[1] not in self._reading.resource_types:
+            return None
+        type, id = resource.get("resourceType"), resource.get("id")
+        if not isinstance(type, str) or not isinstance(id, str) or (told[1], told[2]) == (type, id):
+            return None
+        values: dict[str, object] = {"found": shown(told[0]), "expected": f"{type}/{id}"}
+        return [Found(Severity.ERROR, IssueType.VALUE, "full-url", "full-url", NOBODY, values, ".fullUrl")]
+
     def _usable(self, url: str) -> ProfileCheck | None:
         try:
             return self._library.check(url)
@@ -263,21 +278,6 @@ class Everywhere:
         general, _, rest = context.partition(".")
         told = ((type, below) for type, _, below in (name.partition(".") for name in names))
         return any(below == rest and self._reading.is_a(type, general) for type, below in told) if rest else False
-
-
-def _other_url(entry: JsonObject) -> Founds | None:
-    """That the ``fullUrl`` of an entry is the URL of another resource.
-
-    https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl
-    """
-    url, resource = entry.get("fullUrl"), entry.get("resource")
-    if not isinstance(url, str) or not isinstance(resource, dict):
-        return None
-    told, type, id = _RESTFUL.fullmatch(url), resource.get("resourceType"), resource.get("id")
-    if told is None or not isinstance(type, str) or not isinstance(id, str) or (told[1], told[2]) == (type, id):
-        return None
-    values: dict[str, object] = {"found": shown(url), "expected": f"{type}/{id}"}
-    return [Found(Severity.ERROR, IssueType.VALUE, "full-url", "full-url", NOBODY, values, ".fullUrl")]
 
 
 def _modifies(definition: JsonObject) -> bool:

@@ -252,6 +252,7 @@ def test_profiles_that_refer_to_each_other_end() -> None:
         ("https://a.example/fhir/Patient/2", True),
         ("https://a.example/fhir/Device/1", True),
         ("https://a.example/records/p1.json", False),
+        ("https://a.example/Patients/2", False),
         ("urn:uuid:c757873d-ec9a-4326-a141-556f43239520", False),
     ],
 )

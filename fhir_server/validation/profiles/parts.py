@@ -44,7 +44,7 @@ class Part:
     types: tuple[str, ...] = ()
     """The names of the structures it may be one of."""
     same_as: Part | None = None
-    """The element of the profile that says what is beneath this one (``contentReference``)."""
+    """The element of a base definition that says what is beneath this one (``contentReference``)."""
 
     @property
     def beneath(self) -> dict[str, Part]:
@@ -95,7 +95,8 @@ def tree(snapshot: Snapshot, reading: Reading, refuse: Refuse) -> Part:
         part.types = _types(part, reading)
         if not part.slice:
             contents.setdefault(path, part)
-    _follow(root, contents)
+    if snapshot.derivation == "specialization":
+        _follow(root, contents)
     return root
 
 
@@ -169,7 +170,11 @@ def _types(part: Part, reading: Reading) -> tuple[str, ...]:
 
 
 def _follow(root: Part, contents: dict[str, Part]) -> None:
-    """What is defined by another element of the profile has its elements."""
+    """What is defined by another element of a base definition has its elements.
+
+    It never has what a profile asks of that other element: a content reference is to the non-constrained definition.
+    https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.contentReference
+    """
     for part in list(root.all()):
         told = part.definition.get("contentReference")
         if isinstance(told, str) and not part.children:

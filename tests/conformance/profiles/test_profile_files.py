@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.profiles.harness import CASES, DEFINITIONS, Table, constraints, definitions, tables
+from tests.conformance.profiles.harness import (
+    CASES,
+    DEFINITIONS,
+    Table,
+    constraints,
+    definitions,
+    is_told_there,
+    tables,
+)
 
 FILES = sorted(DEFINITIONS.glob("*.json"))
 README = DEFINITIONS.parent / "README.md"
@@ -65,3 +73,12 @@ def test_each_constraint_has_a_case_that_breaks_it(table: Table) -> None:
     assert asked - broken == set(table.left), "no case breaks these, or a case breaks what is said to be left"
     assert broken <= asked, "nothing asks for these"
     assert all(table.left.values())
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: table.url.rpartition("/")[2])
+def test_a_case_breaks_what_it_says(table: Table) -> None:
+    claims = [(constraint, case) for case in table.rejected for constraint in case.breaks]
+
+    assert [
+        (constraint, case.rule, case.at) for constraint, case in claims if not is_told_there(case, constraint)
+    ] == []

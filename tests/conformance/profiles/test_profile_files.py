@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.fhir import json
 from tests.conformance.profiles.harness import (
     CASES,
     DEFINITIONS,
@@ -19,6 +20,11 @@ from tests.conformance.profiles.harness import (
 FILES = sorted(DEFINITIONS.glob("*.json"))
 README = DEFINITIONS.parent / "README.md"
 DEFINED = list(definitions().values())
+OTHERS = [
+    json.decode_object(file.read_bytes())
+    for kind in ("SearchParameter", "OperationDefinition")
+    for file in sorted((DEFINITIONS.parent / kind).glob("*.json"))
+]
 
 
 def name_of(definition: dict[str, Any]) -> str:
@@ -43,7 +49,7 @@ def test_a_file_is_named_for_its_definition() -> None:
     assert len(FILES) == len(DEFINED)
 
 
-@pytest.mark.parametrize("definition", DEFINED, ids=name_of)
+@pytest.mark.parametrize("definition", [*DEFINED, *OTHERS], ids=name_of)
 def test_the_readme_names_a_definition_and_its_version(definition: dict[str, Any]) -> None:
     lines = [line for line in README.read_text(encoding="utf-8").splitlines() if f"| `{definition['id']}` |" in line]
 

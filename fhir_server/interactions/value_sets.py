@@ -108,9 +108,7 @@ async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup,
                 fetched[type, url] = await _worked_out(exchange, len(body), partial(json.decode_object, body))
             else:
                 fetched[type, url] = None
-    raise NotExpandable(
-        f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY
-    )
+    raise NotExpandable(told("rests-on-too-many", most=_MOST_IMPORTED), code=IssueType.TOO_COSTLY)
 
 
 def of_url(canonical: str) -> Predicate:

@@ -23,6 +23,7 @@ from fhir_server.operations.operation import Operation
 from fhir_server.terminology import Wanted, evaluated
 from fhir_server.terminology.codes import Members
 from fhir_server.terminology.listing import Shape, listing
+from fhir_server.terminology.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +80,8 @@ async def _perform(call: Invocation) -> Answer:
     members = _without(found, left_out)
     listed = listing(members, found.contents.get, shape)
     if shape.count is None and listed.total - shape.offset > MOST_LISTED:
-        sentence = (
-            f"The expansion has {listed.total} codes; one answer has at most {MOST_LISTED}. Ask for pages of it, by "
-            "count and offset, or choose among them by filter."
-        )
-        raise Unprocessable(sentence, code=IssueType.TOO_COSTLY)
+        message = told("too-many-listed", number=listed.total, most=MOST_LISTED)
+        raise Unprocessable(message, code=IssueType.TOO_COSTLY)
     systems = {concept.system: key.system for key, concept in members.concepts.items()}
     contains: list[Json] = [*listed.contains]
     expansion: JsonObject = {
@@ -100,10 +98,10 @@ async def _perform(call: Invocation) -> Answer:
         del expansion["contains"]
     if not expansion["parameter"]:
         del expansion["parameter"]
-    told = _resource(value_set, whole, definition=call.given.flag("includeDefinition") is True)
+    head = _resource(value_set, whole, definition=call.given.flag("includeDefinition") is True)
     named = json.encode([value_set.url, {**expansion, "timestamp": ""}]).decode()
     expansion["identifier"] = f"urn:uuid:{uuid5(NAMESPACE_URL, named)}"
-    return Answer(200, json.encode({**told, "expansion": expansion}))
+    return Answer(200, json.encode({**head, "expansion": expansion}))
 
 
 OPERATION: Final = Operation("expand", "ValueSet", _perform)
@@ -113,8 +111,8 @@ def _shape(call: Invocation) -> Shape:
     given = call.given
     offset, count = _number(call, "offset"), _number(call, "count")
     if count is not None and count > MOST_LISTED:
-        sentence = f"One answer has at most {MOST_LISTED} codes: count must not be more."
-        raise Unprocessable(sentence, expression=given.where("count"), code=IssueType.TOO_COSTLY)
+        message = told("count-too-large", most=MOST_LISTED)
+        raise Unprocessable(message, expression=given.where("count"), code=IssueType.TOO_COSTLY)
     designations = tuple(str(one.value) for one in given.all("designation"))
     return Shape(
         language=language_of(call),
@@ -132,12 +130,12 @@ def _shape(call: Invocation) -> Shape:
 
 
 def _number(call: Invocation, name: str) -> int | None:
-    told = call.given.one(name)
-    if told is None:
+    given = call.given.one(name)
+    if given is None:
         return None
-    if not isinstance(told.value, int) or told.value < 0:
-        raise Invalid(f"{name} must not be negative.", expression=call.given.where(name), code=IssueType.VALUE)
-    return told.value
+    if not isinstance(given.value, int) or given.value < 0:
+        raise Invalid(told("number-negative", name=name), expression=call.given.where(name), code=IssueType.VALUE)
+    return given.value
 
 
 def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: bool = True) -> dict[str, str]:
@@ -146,9 +144,11 @@ def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: 
     for one in call.given.all(name):
         system, _, version = str(one.value).partition("|")
         if not system or (needed and not version):
-            sentence = f"{name} is told as system|version."
-            raise Invalid(sentence, expression=(one.where,), code=IssueType.VALUE)
-        found[terminology.system(system)] = version
+            raise Invalid(told("system-and-version", name=name), expression=(one.where,), code=IssueType.VALUE)
+        key = terminology.system(system)
+        if found.setdefault(key, version) != version:
+            message = told("versions-of-one-system", name=name, system=system)
+            raise Invalid(message, expression=(one.where,), code=IssueType.VALUE)
     return found
 
 
@@ -187,15 +187,15 @@ def _resource(value_set: ValueSet, whole: JsonObject | None, *, definition: bool
         left_out = ("id", "meta", "text", "expansion")
         kept = {name: value for name, value in whole.items() if name not in left_out} if definition else {}
         return {"resourceType": "ValueSet", **{name: whole[name] for name in _KEPT if name in whole}, **kept}
-    told: JsonObject = {"resourceType": "ValueSet"}
+    head: JsonObject = {"resourceType": "ValueSet"}
     for name in ("url", "version", "name", "title", "status"):
         value = getattr(value_set, name)
         if value:
-            told[name] = value
-    told.setdefault("status", "active")
+            head[name] = value
+    head.setdefault("status", "active")
     if definition and value_set.compose is not None:
-        told["compose"] = _written(msgspec.to_builtins(value_set.compose))
-    return told
+        head["compose"] = _written(msgspec.to_builtins(value_set.compose))
+    return head
 
 
 def _written(value: Json) -> Json:

@@ -123,7 +123,12 @@ KINDS = {
     "count": "Integer",
     "offset": "Integer",
 }
-KINDS |= {"version": "String", "valueSetVersion": "String", "activeOnly": "Boolean", "abstract": "Boolean"}
+KINDS |= dict.fromkeys(("version", "valueSetVersion", "systemVersion", "conceptMapVersion", "designation"), "String")
+KINDS |= dict.fromkeys(("activeOnly", "abstract", "reverse", "includeDefinition", "includeDesignations"), "Boolean")
+KINDS |= dict.fromkeys(("excludeNested", "excludeNotForUI", "excludePostCoordinated"), "Boolean")
+KINDS |= dict.fromkeys(("source", "target", "targetsystem", "context"), "Uri")
+KINDS |= dict.fromkeys(("exclude-system", "system-version", "check-system-version"), "Canonical")
+KINDS |= {"force-system-version": "Canonical", "date": "DateTime"}
 
 
 def post(client: httpx.Client, path: str, **given: Any) -> httpx.Response:
@@ -382,7 +387,7 @@ def test_a_large_value_set_is_listed_page_by_page(client: httpx.Client) -> None:
         ({"url": "http://hl7.org/fhir/ValueSet/body-site"}, 422, "not-supported"),
         ({"url": f"{ACME}/ValueSet/round"}, 422, "processing"),
         ({"url": GENDERS, "count": "-1"}, 400, "value"),
-        ({"url": GENDERS, "count": "many"}, 400, "value"),
+        ({"url": GENDERS, "count": "many"}, 400, "structure"),
         ({"url": GENDERS, "offset": "-1"}, 400, "value"),
         ({"url": GENDERS, "context": "urn:x"}, 422, "not-supported"),
         ({"url": GENDERS, "system-version": GENDER}, 400, "value"),

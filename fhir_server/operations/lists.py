@@ -16,7 +16,7 @@ from fhir_server.consent.decide import closed, together
 from fhir_server.fhir.errors import Forbidden, Invalid, NotFound, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import local
-from fhir_server.interactions.value_sets import answered, of_url, stored
+from fhir_server.interactions.value_sets import answered, of_canonical, stored
 from fhir_server.operations.called_on import instance
 from fhir_server.search.predicate import Field, one_of
 from fhir_server.terminology import resources
@@ -65,8 +65,9 @@ class Lists:
     async def stored(self, type: str, url: str) -> JsonObject | None:
         """The stored resource of a canonical URL, or of the address of this server."""
         named = local(url, self.exchange.server.base_url)
-        asked = one_of(Field.ID, str(named)) if named is not None and named.type == type else of_url(url)
-        return await stored(self.exchange, asked, self.visible, type)
+        if named is not None and named.type == type:
+            return await stored(self.exchange, one_of(Field.ID, str(named)), self.visible, type)
+        return await of_canonical(self.exchange, url, self.visible, type)
 
 
 async def opened(call: Invocation, type: str) -> Lists:

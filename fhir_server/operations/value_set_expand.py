@@ -21,8 +21,7 @@ from fhir_server.operations.coded import language_of
 from fhir_server.operations.lists import opened, value_set_told
 from fhir_server.operations.operation import Operation
 from fhir_server.terminology import Wanted, evaluated
-from fhir_server.terminology.codes import Members
-from fhir_server.terminology.listing import Shape, listing
+from fhir_server.terminology.listing import Listing, Shape, listing
 from fhir_server.terminology.messages import told
 
 if TYPE_CHECKING:
@@ -54,11 +53,11 @@ _ECHOED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The codes, and what is known of their systems."""
+class _Expanded:
+    """The codes as they are listed, and what is known of each system they are of, by its URL as it is written."""
 
-    members: Members
-    contents: Mapping[str, Content | None]
+    listing: Listing
+    systems: Mapping[str, Content | None]
 
 
 async def _perform(call: Invocation) -> Answer:
@@ -73,23 +72,21 @@ async def _perform(call: Invocation) -> Answer:
         versions=_versions(call, terminology, "system-version"),
         forced=_versions(call, terminology, "force-system-version"),
         checked=_versions(call, terminology, "check-system-version"),
+        left_out=_versions(call, terminology, "exclude-system", needed=False),
     )
-    left_out = _versions(call, terminology, "exclude-system", needed=False)
     value_set, whole = await value_set_told(call, lists)
-    found = await lists.answered(partial(_evaluated, terminology, value_set, wanted))
-    members = _without(found, left_out)
-    listed = listing(members, found.contents.get, shape)
+    found = await lists.answered(partial(_expanded, terminology, value_set, wanted, shape))
+    listed = found.listing
     if shape.count is None and listed.total - shape.offset > MOST_LISTED:
         message = told("too-many-listed", number=listed.total, most=MOST_LISTED)
         raise Unprocessable(message, code=IssueType.TOO_COSTLY)
-    systems = {concept.system: key.system for key, concept in members.concepts.items()}
     contains: list[Json] = [*listed.contains]
     expansion: JsonObject = {
         "identifier": "",
         "timestamp": instant(moment(call.exchange.now)),
         "total": listed.total,
         "offset": shape.offset,
-        "parameter": [*_echoed(call), *(_used(name, found.contents.get(one)) for name, one in systems.items())],
+        "parameter": [*_echoed(call), *(_used(name, one) for name, one in found.systems.items())],
         "contains": contains,
     }
     if call.given.one("offset") is None and shape.count is None:
@@ -152,24 +149,13 @@ def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: 
     return found
 
 
-def _evaluated(
-    terminology: Terminology, value_set: ValueSet, wanted: Wanted, others: Lookup, systems: Lookup
-) -> _Found:
+def _expanded(
+    terminology: Terminology, value_set: ValueSet, wanted: Wanted, shape: Shape, others: Lookup, systems: Lookup
+) -> _Expanded:
     members = evaluated(value_set, terminology, others, systems, wanted)
-    named = {key.system for key in members.concepts}
-    return _Found(members, {system: terminology.content(system, code_systems=systems) for system in sorted(named)})
-
-
-def _without(found: _Found, left_out: Mapping[str, str]) -> Members:
-    if not left_out:
-        return found.members
-
-    def is_left_out(system: str) -> bool:
-        version, content = left_out.get(system), found.contents.get(system)
-        return version is not None and (not version or (content is not None and content.of_version(version)))
-
-    kept = {key: concept for key, concept in found.members.concepts.items() if not is_left_out(key.system)}
-    return Members(kept, listed=found.members.listed)
+    named = {concept.system: key.system for key, concept in members.concepts.items()}
+    contents = {one: terminology.content(one, code_systems=systems) for one in dict.fromkeys(named.values())}
+    return _Expanded(listing(members, contents.get, shape), {name: contents[one] for name, one in named.items()})
 
 
 def _echoed(call: Invocation) -> list[JsonObject]:

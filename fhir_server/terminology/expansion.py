@@ -77,6 +77,8 @@ class Wanted:
     """The same, whatever the value set says."""
     checked: Mapping[str, str] = field(default_factory=dict)
     """The only version that may be used."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """By URL of a system of which no code is wanted, the version that is meant; an empty one is any."""
 
 
 PLAIN: Final = Wanted()
@@ -201,6 +203,9 @@ class _Expander:
             raise NotExpandable(told("codes-and-filters", name=name))
         one = self.terminology.system(part.system)
         version = self._version(one, part.version, listed=part.concept is not None)
+        if self._is_left_out(one, version):
+            yield Members({})
+            return
         if part.concept is not None:
             listed = ((part.system, each.code, each.display, each.designation) for each in part.concept)
             yield self._enumerated(listed, language)
@@ -211,6 +216,13 @@ class _Expander:
             yield self._whole(part.system, version)
         else:
             yield Members({}, frozenset({one}))
+
+    def _is_left_out(self, system: str, version: str | None) -> bool:
+        meant = self.wanted.left_out.get(system)
+        if not meant:
+            return meant is not None
+        content = self._content(system, version)
+        return version == meant or (content is not None and content.of_version(meant))
 
     def _version(self, system: str, own: str | None, *, listed: bool) -> str | None:
         """The version of a system that counts; of what is listed code by code, only one that was asked for."""
@@ -314,7 +326,9 @@ class _Expander:
         if any(entry.code is not None and entry.system is None for entry in entries):
             raise NotExpandable(told("expansion-no-system", name=name))
         listed = (
-            (each.system, each.code, each.display, each.designation) for each in entries if each.system and each.code
+            (each.system, each.code, each.display, each.designation)
+            for each in entries
+            if each.system and each.code and not self._is_left_out(self.terminology.system(each.system), None)
         )
         return self._enumerated(listed, language)
 

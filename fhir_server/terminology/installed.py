@@ -1,7 +1,8 @@
 """Which code lists of FHIR packages stand beside those of the server itself. docs/operate/packages.md
 
 What the server has stays: a package completes a code system that is here in part (LOINC, CCAM), and adds what is not
-here. Of two packages with one URL the first counts. What cannot be read is logged and left out: it is served as a
+here. Of two packages with one URL the first counts. The value set that a code system names as that of all its codes is
+there, also where nobody publishes it as a resource. What cannot be read is logged and left out: it is served as a
 resource like the rest, and an operation that is asked about it says what is wrong with it.
 """
 
@@ -29,6 +30,7 @@ _logger: Final = logging.getLogger(__name__)
 def beside(own: Terminology, installed: Iterable[JsonObject]) -> Iterator[TerminologyResource]:
     """Those of the installed resources that count, in their order; ``own`` is what the server has without them."""
     taken: set[tuple[type, str]] = set()
+    wholes: dict[str, ValueSet] = {}
     for resource in installed:
         try:
             found = _read(own, resource)
@@ -40,7 +42,10 @@ def beside(own: Terminology, installed: Iterable[JsonObject]) -> Iterator[Termin
             yield from (found,) if found is not None else ()
         elif not _is_here(own, found) and (type(found), found.url or "") not in taken:
             taken.add((type(found), found.url or ""))
+            if isinstance(found, CodeSystem) and found.value_set is not None:
+                wholes.setdefault(found.value_set, resources.whole(found))
             yield found
+    yield from (each for url, each in wholes.items() if (ValueSet, url) not in taken and not _is_here(own, each))
 
 
 def _read(own: Terminology, resource: JsonObject) -> TerminologyResource | None:

@@ -107,6 +107,8 @@ class CodeSystem(msgspec.Struct, frozen=True, rename="camel", tag_field="resourc
     compositional: bool | None = None
     property: tuple[DeclaredProperty, ...] = ()
     filter: tuple[DeclaredFilter, ...] = ()
+    value_set: str | None = None
+    """The value set of all its codes, be it published as a resource or not."""
     supplements: str | None = None
 
 
@@ -184,6 +186,7 @@ class ValueSet(msgspec.Struct, frozen=True, tag_field="resourceType", tag="Value
 
     url: str | None = None
     id: str = ""
+    identifier: tuple[Identifier, ...] = ()
     version: str | None = None
     name: str = ""
     title: str = ""
@@ -313,6 +316,22 @@ def code_system(resource: JsonObject, url: str) -> CodeSystem:
 def concept_map(resource: JsonObject, name: Told) -> ConceptMap:
     """A ConceptMap."""
     return _read(resource, name, ConceptMap)
+
+
+def whole(system: CodeSystem) -> ValueSet:
+    """The value set of all codes of a system, under the URL that this names for it.
+
+    https://hl7.org/fhir/R4/codesystem-definitions.html#CodeSystem.valueSet
+    """
+    return ValueSet(
+        system.value_set,
+        version=system.version,
+        name=system.name,
+        title=system.title,
+        status="active",
+        language=system.language,
+        compose=Composition((Part(system.url),)),
+    )
 
 
 def naming_system(resource: JsonObject, name: Told) -> NamingSystem:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 """`terminology/` next to the package."""
 
+_OID: Final = "urn:oid:"
+
 
 @dataclass(slots=True)
 class _Worked:
@@ -46,6 +48,7 @@ class _Worked:
     contents: dict[str, Content | None] = field(default_factory=dict)
     members: dict[str, Members | NotExpandable] = field(default_factory=dict)
     codes: dict[str, Mapping[str, tuple[Coding, ...]]] = field(default_factory=dict)
+    by_oid: dict[str, resources.ValueSet] = field(default_factory=dict)
     by_id: dict[tuple[str, str], resources.ValueSet | resources.CodeSystem | resources.ConceptMap] = field(
         default_factory=dict
     )
@@ -94,7 +97,7 @@ class Terminology:
         one = self.spelling.aliases.get(url)
         if one is not None:
             return one
-        return self.catalogue.aliases.get(url, url) if url.startswith("urn:oid:") else url
+        return self.catalogue.aliases.get(url, url) if url.startswith(_OID) else url
 
     def coding(self, system: str, code: str) -> Coding:
         """The key of a code."""
@@ -223,10 +226,20 @@ class Terminology:
     # Value sets
 
     def held(self, value_set: str) -> resources.ValueSet | None:
-        """The server's own value set of this canonical, ``url`` or ``url|version``."""
+        """The server's own value set of this canonical, ``url`` or ``url|version``; the URL may be its OID."""
         url, _, version = value_set.partition("|")
         found = self.value_sets.get(url) or self.catalogue.value_sets.get(url)
+        if found is None and url.startswith(_OID):
+            found = self._by_oid().get(url)
         return found if found is not None and (not version or found.version == version) else None
+
+    def _by_oid(self) -> Mapping[str, resources.ValueSet]:
+        """By OID, the value sets that bear it; of several the folder's."""
+        if not self._worked.by_oid:
+            for each in (*self.value_sets.values(), *self.catalogue.value_sets.values()):
+                for identifier in each.identifier:
+                    self._worked.by_oid.setdefault(identifier.value, each)
+        return self._worked.by_oid
 
     def own_members(self, held: resources.ValueSet) -> Members:
         """The codes of one of the server's own, worked out once; raises :class:`NotExpandable`."""
@@ -464,7 +477,7 @@ def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[r
     """
     aliases: dict[str, str] = {}
     for each in naming:
-        mine = [f"urn:oid:{name.value}" if name.type == "oid" else name.value for name in each.unique_id]
+        mine = [f"{_OID}{name.value}" if name.type == "oid" else name.value for name in each.unique_id]
         one = next((aliases[name] for name in mine if name in aliases), _first_uri(each))
         for name in mine:
             aliases.setdefault(name, one)

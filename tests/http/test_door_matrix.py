@@ -258,7 +258,7 @@ async def test_stored_terminology_is_of_its_realm(house: House) -> None:
     """What one realm stores is not there for the other: not by its URL, not by its id, and nothing rests on it."""
     system = {"resourceType": "CodeSystem", "id": "doors-system", "url": "https://doors.example/system"}
     more = {"status": "active", "content": "complete", "concept": [{"code": "a"}]}
-    await house.write(system | more)
+    await house.write(system | more | {"valueSet": "https://doors.example/all"})
     rests_on_it = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [{"system": system["url"]}]}}
     brought = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": rests_on_it}]}
     here, elsewhere = house.token("inconnu"), house.token("inconnu", realm="reel")
@@ -267,6 +267,9 @@ async def test_stored_terminology_is_of_its_realm(house: House) -> None:
         "/ValueSet/doors-relations/$expand",
         f"/CodeSystem/$lookup?system={system['url']}&code=a",
         "/CodeSystem/doors-system/$validate-code?code=a",
+        "/CodeSystem/doors-system/$subsumes?codeA=a&codeB=a",
+        "/ValueSet/$expand?url=https://doors.example/all",
+        f"/ValueSet/$validate-code?url=https://doors.example/all&system={system['url']}&code=a",
     ):
         assert (await house.client.get(path, headers=_bearer(here))).status_code == 200, path
         hidden = await house.client.get(path, headers=_bearer(elsewhere))

@@ -61,7 +61,7 @@ from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
 from fhir_server.search.subset import Subsetter
-from fhir_server.settings import AttachmentMismatch, ConditionalDelete, DeclarationMedecinTraitant
+from fhir_server.settings import AttachmentMismatch, ConditionalDelete, DeclarationMedecinTraitant, ProfileMode
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
@@ -78,10 +78,11 @@ from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import Writing
 from fhir_server.terminology import Terminology
 from fhir_server.validation.profiles.checks import ProfileChecks
+from fhir_server.validation.sharing.profiles import REQUIRED_BY_THE_DMP
 from fhir_server.validation.structure import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from fhir_server.definitions.packages import Definition, Package
@@ -257,9 +258,15 @@ def _canonical(one: Definition) -> str:
         raise ValueError(message) from None
 
 
+def _required(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """By type, profiles of which one must be declared; what the operator demands of a type stands before the mode."""
+    of_mode = REQUIRED_BY_THE_DMP if settings.profile_mode is ProfileMode.DMP else {}
+    return {**of_mode, **settings.required_profiles}
+
+
 def _must_be_known(settings: Settings, known: StructureDefinitions) -> None:
     """Raise for a profile that is demanded and not there, or of another type: nobody could satisfy it."""
-    for type, urls in settings.required_profiles.items():
+    for type, urls in _required(settings).items():
         for url in urls:
             found = known.get(url)
             if found is None or found.get("type") != type:
@@ -374,7 +381,7 @@ async def _server(
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
         profiles=declared.profiles,
-        required_profiles=settings.required_profiles,
+        required_profiles=_required(settings),
         redaction=Redaction(declared.definitions, settings.base_url),
         subsetter=Subsetter(declared.definitions),
         terminology=declared.terminology,

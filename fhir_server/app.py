@@ -36,6 +36,7 @@ from fhir_server.consent.complete import must_be_complete
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.load import load
 from fhir_server.definitions.operations import read_operations
+from fhir_server.definitions.packages import TERMINOLOGY
 from fhir_server.definitions.profiles import read_definitions, search_parameter
 from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions, canonical_of
 from fhir_server.definitions.uncollected import uncollected
@@ -198,7 +199,8 @@ class _Running:
 def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Declared:
     """What the files say, and the packages that are installed beside them."""
     definitions = load()
-    terminology = Terminology.load(ROOT / "terminology")
+    lists = [one.resource for one in installed if one.type in TERMINOLOGY]
+    terminology = Terminology.load(ROOT / "terminology", installed=lists)
     shipped = [one for folder in _SHIPPED for one in read_definitions(ROOT / folder)]
     own = _search_parameters([*shipped, *installed])
     parameters = parameters_of(definitions, own, settings.base_url)

@@ -272,7 +272,7 @@ async def test_stored_definitions_are_of_their_realm(house: House) -> None:
         "derivation": "constraint",
         "differential": {"element": [{"id": "Patient.photo", "path": "Patient.photo", "min": 1}]},
     }
-    await house.write(system | more, profile)
+    await house.write(system | more | {"valueSet": "https://doors.example/all"}, profile)
     rests_on_it = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [{"system": system["url"]}]}}
     brought = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": rests_on_it}]}
     here, elsewhere = house.token("inconnu"), house.token("inconnu", realm="reel")
@@ -281,6 +281,9 @@ async def test_stored_definitions_are_of_their_realm(house: House) -> None:
         "/ValueSet/doors-relations/$expand",
         f"/CodeSystem/$lookup?system={system['url']}&code=a",
         "/CodeSystem/doors-system/$validate-code?code=a",
+        "/CodeSystem/doors-system/$subsumes?codeA=a&codeB=a",
+        "/ValueSet/$expand?url=https://doors.example/all",
+        f"/ValueSet/$validate-code?url=https://doors.example/all&system={system['url']}&code=a",
         "/StructureDefinition/doors-profile/$snapshot",
         f"/StructureDefinition/$snapshot?url={profile['url']}",
     ):

@@ -39,6 +39,7 @@ from fhir_server.definitions.operations import read_operations
 from fhir_server.definitions.packages import TERMINOLOGY
 from fhir_server.definitions.profiles import read_definitions, search_parameter
 from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions, canonical_of
+from fhir_server.definitions.uncollected import uncollected
 from fhir_server.fhir.date import microseconds
 from fhir_server.fhir.errors import NotAllowed, NotFound
 from fhir_server.http import capability, terminology_capability
@@ -194,6 +195,7 @@ class _Running:
     database: Database
 
 
+@uncollected()
 def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Declared:
     """What the files say, and the packages that are installed beside them."""
     definitions = load()

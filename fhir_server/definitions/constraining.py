@@ -104,13 +104,14 @@ def constraints(base: list[JsonObject], told: list[JsonObject], source: str) -> 
     A constraint of the base is repeated by many profiles: it stands once. One that has its key and asks for something
     else is one more, for the profile cannot lift what the base asks.
     """
-    known = {(one.get("key"), one.get("expression")) for one in base}
-    more = [
-        one if "source" in one else {**one, "source": source}
-        for one in told
-        if (one.get("key"), one.get("expression")) not in known
-    ]
+    known = {_asked(one) for one in base}
+    more = [one if "source" in one else {**one, "source": source} for one in told if _asked(one) not in known]
     return [*base, *more]
+
+
+def _asked(constraint: JsonObject) -> tuple[str, str]:
+    """The key and the expression, whatever JSON stands there."""
+    return str(constraint.get("key")), str(constraint.get("expression"))
 
 
 def slicing(base: Json, told: Json) -> Json:

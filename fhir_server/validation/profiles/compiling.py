@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.fhirpath.refused import NotUnderstood
 from fhir_server.validation.profiles import coded, demands, discriminators, elements, pointing, values
-from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant
+from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant, keys
 from fhir_server.validation.profiles.found import Profile
 from fhir_server.validation.profiles.parts import Part, texts
 from fhir_server.validation.profiles.slicing import DEFAULT, Slice, Slicing, Sort, sort
@@ -72,13 +72,13 @@ class Compiling:
         if plain is not None and plain.origin is None:
             checks += [elements.valued(plain.path, self._profile)] if plain.least else []
             checks += self._values(plain, None)
-        inside = self._invariants(part, general)
+        checks += self._invariants(part, general)
         content = self._content(part)
         if content is not None:
-            inside.append(elements.within(content, frozenset(part.types) if part.name.endswith("[x]") else None))
-        if part.origin is not None and part.origin.types[0].code == "Resource":
-            inside = [elements.in_resource(one) for one in inside]
-        return checks + inside
+            inside = elements.within(content, frozenset(part.types) if part.name.endswith("[x]") else None)
+            is_resource = part.origin is not None and part.origin.types[0].code == "Resource"
+            checks.append(elements.in_resource(inside) if is_resource else inside)
+        return checks
 
     def _content(self, part: Part) -> ObjectCheck | None:
         beneath = part.beneath
@@ -106,20 +106,21 @@ class Compiling:
             yield elements.typed(part.types, part.path, self._profile, self._library.reading)
         if general is not None and part.definition.get("type") == general.definition.get("type"):
             return
-        profiles = {code: tuple(self._checks(part, code, use)) for code, use in part.uses()}
+        profiles = {code: self._checks(part, code, use) for code, use in part.uses()}
         if any(profiles.values()):
             yield elements.profiled(profiles, part.path, self._profile)
         yield from self._targets(part)
 
-    def _checks(self, part: Part, code: str, use: JsonObject) -> Iterator[ProfileCheck]:
-        """The profiles of a type, but for what the tables ask for already."""
+    def _checks(self, part: Part, code: str, use: JsonObject) -> tuple[ProfileCheck, ...]:
+        """The profiles of a type, one of which is to be satisfied; none where one says what the tables ask already."""
         narrowed = {one.code: one.profile for one in part.origin.types} if part.origin is not None else {}
-        for url in texts(use.get("profile")):
-            plain = url.partition("|")[0]
-            if narrowed.get(code) and plain == _CORE + narrowed[code]:
-                continue
-            if not self._is_plain(plain):
-                yield self._library.check(url)
+        urls = texts(use.get("profile"))
+        had = {_CORE + code, _CORE + (narrowed.get(code) or code)}
+        if not had.isdisjoint(url.partition("|")[0] for url in urls):
+            return ()
+        return tuple(
+            self._library.check(plain if self._is_plain(plain := url.partition("|")[0]) else url) for url in urls
+        )
 
     def _targets(self, part: Part) -> Iterator[ItemCheck]:
         uses = [use for code, use in part.uses() if code == "Reference"]
@@ -149,7 +150,7 @@ class Compiling:
 
     def _values(self, part: Part, general: Part | None) -> Iterator[ItemCheck]:
         path, profile = part.path, self._profile
-        for prefix, make in values.CHECKS.items():
+        for prefix, make in values.CHECKS.items() if values.tells(part.definition) else ():
             told = values.of_definition(part.definition, prefix)
             if told is not None and (general is None or told != values.of_definition(general.definition, prefix)):
                 yield make(told[1], path, profile)
@@ -164,6 +165,8 @@ class Compiling:
         strength, value_set, widest = told
         origin = part.origin
         is_own = not self._is_inherited(part, strength, value_set)
+        if not is_own and strength != "required" and self._is_bound_otherwise(part):
+            return
         is_checked = origin is not None and origin.binding is not None and origin.binding.codes is not None
         if is_own or (not is_checked and strength != "preferred"):
             codes, path = self._library.codes, part.path
@@ -172,6 +175,19 @@ class Compiling:
                 yield check
         if widest:
             yield coded.bound_at_most(widest, self._library.codes, part.path, self._profile)
+
+    def _is_bound_otherwise(self, part: Part) -> bool:
+        """Whether the profile has its own value set for the same values: in slices, or for all items of what is sliced.
+
+        The one of FHIR would be told instead of it, and of codes that the profile itself asks for.
+        """
+        others = (*part.slices, *([part.general] if part.general is not None else ()))
+        return any(self._is_bound(one) for one in others)
+
+    def _is_bound(self, part: Part) -> bool:
+        """Whether the profile has a value set of its own here."""
+        told = coded.binding_of(part.definition)
+        return told is not None and not self._is_inherited(part, told[0], told[1])
 
     def _is_inherited(self, part: Part, strength: str, value_set: str) -> bool:
         """Whether the binding is the one that FHIR has here."""
@@ -185,10 +201,11 @@ class Compiling:
 
     def _invariants(self, part: Part, general: Part | None) -> list[ItemCheck]:
         expressions = self._library.expressions
-        skipped = {one.key for one in constraints(general.definition)} if general is not None else set()
-        base = self._library.origin(part.origin.path if part.origin is not None else part.path)
-        skipped |= {one.key for one in constraints(base)}
-        made = []
+        skipped = keys(general.definition) if general is not None else frozenset()
+        skipped |= keys(self._library.origin(part.origin.path if part.origin is not None else part.path))
+        made: list[ItemCheck] = []
+        if keys(part.definition) <= skipped:
+            return made
         for one in constraints(part.definition):
             if one.key in skipped or self._is_core(one):
                 continue

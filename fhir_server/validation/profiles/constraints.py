@@ -35,6 +35,13 @@ class Constraint:
     """The definition that asks for it."""
 
 
+def keys(definition: JsonObject) -> frozenset[str]:
+    """The keys of those of an element."""
+    listed = definition.get("constraint")
+    told = (one.get("key") for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict))
+    return frozenset(key for key in told if isinstance(key, str))
+
+
 def constraints(definition: JsonObject) -> Iterator[Constraint]:
     """Those of an element."""
     listed = definition.get("constraint")

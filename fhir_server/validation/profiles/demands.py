@@ -73,10 +73,15 @@ def member(member: coded.Member) -> Demand:
     return demand
 
 
+def nothing(items: Sequence[Item], _: Scope) -> bool | None:
+    """There is nothing."""
+    return not items
+
+
 def existing(leaf: Part) -> Demand | None:
     """There is something, or nothing, as the slice has it; no demand where it may or may not be there."""
     if leaf.most == 0:
-        return lambda items, _: not items
+        return nothing
     return (lambda items, _: bool(items)) if leaf.least > 0 else None
 
 

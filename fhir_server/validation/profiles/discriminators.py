@@ -162,6 +162,8 @@ class Telling:
             case "exists":
                 return [found for leaf in leaves if (found := demands.existing(leaf)) is not None]
             case _:
+                if any(leaf.most == 0 for leaf in leaves):
+                    return [demands.nothing]
                 told = list(self._valued(part, discriminator.steps))
                 return told or [one for leaf in leaves if (one := demands.existing(leaf)) is not None]
 

@@ -34,7 +34,8 @@ class Expressions:
     def holds(self, text: str, types: Sequence[str]) -> Holds:
         """Whether an invariant holds for an item; raises :class:`NotUnderstood`.
 
-        The answer raises :class:`Refused` where the evaluation of the expression ends with an error.
+        The answer raises :class:`Refused` where the evaluation of the expression ends with an error. Of a resource in
+        another one, ``%resource`` is that other one, which asks; what it refers to is found from where it stands.
         """
         compiled = compile_expression(text, self._model, types=types)
         asks_context = "%context" in text
@@ -44,6 +45,8 @@ class Expressions:
             environment = self._environment(scope)
             if asks_context:
                 environment = replace(environment, context=focus)
+            if isinstance(value, dict) and value is not scope.resource and "resourceType" in value:
+                environment = replace(environment, resolve=self._environment(scope.run.scope(value)).resolve)
             return compiled.holds(focus, environment, scope.run.effort)
 
         return holds

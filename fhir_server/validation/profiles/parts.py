@@ -44,7 +44,9 @@ class Part:
     types: tuple[str, ...] = ()
     """The names of the structures it may be one of."""
     same_as: Part | None = None
-    """The element of the profile that says what is beneath this one (``contentReference``)."""
+    """The element of a base definition that says what is beneath this one (``contentReference``)."""
+    general: Part | None = None
+    """Of what is beneath a slice: the same element beneath every item, sliced or not."""
 
     @property
     def beneath(self) -> dict[str, Part]:
@@ -95,7 +97,11 @@ def tree(snapshot: Snapshot, reading: Reading, refuse: Refuse) -> Part:
         part.types = _types(part, reading)
         if not part.slice:
             contents.setdefault(path, part)
-    _follow(root, contents)
+    if snapshot.derivation == "specialization":
+        _follow(root, contents)
+    for part in list(root.all()):
+        for one in part.slices:
+            _pair(one, part)
     return root
 
 
@@ -169,10 +175,23 @@ def _types(part: Part, reading: Reading) -> tuple[str, ...]:
 
 
 def _follow(root: Part, contents: dict[str, Part]) -> None:
-    """What is defined by another element of the profile has its elements."""
+    """What is defined by another element of a base definition has its elements.
+
+    It never has what a profile asks of that other element: a content reference is to the non-constrained definition.
+    https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.contentReference
+    """
     for part in list(root.all()):
         told = part.definition.get("contentReference")
         if isinstance(told, str) and not part.children:
             meant = contents.get(told.rpartition("#")[2])
             if meant is not part:
                 part.same_as = meant
+
+
+def _pair(part: Part, general: Part) -> None:
+    """What is beneath both of them is asked of the same values."""
+    for name, one in part.children.items():
+        other = general.children.get(name)
+        if other is not None:
+            one.general = other
+            _pair(one, other)

@@ -36,6 +36,10 @@ class Snapshot(Protocol):
         """The type it constrains, or is."""
 
     @property
+    def derivation(self) -> str:
+        """``constraint`` of a profile, ``specialization`` of a type."""
+
+    @property
     def base(self) -> str:
         """The canonical URL of what it is derived from."""
 

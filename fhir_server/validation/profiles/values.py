@@ -120,6 +120,12 @@ CHECKS: Final[Mapping[str, Callable[[Json, str, Profile], ItemCheck]]] = {
     "maxValue": highest,
 }
 """What an ElementDefinition may say of a value, by how the name of its member begins."""
+_PREFIXES: Final = tuple(CHECKS)
+
+
+def tells(definition: JsonObject) -> bool:
+    """Whether an element says anything of its value; most do not."""
+    return any(name.startswith(_PREFIXES) for name in definition)
 
 
 def limited(most: int, element: str, profile: Profile) -> ItemCheck:

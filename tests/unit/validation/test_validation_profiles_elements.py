@@ -223,6 +223,45 @@ def test_one_of_several_profiles_is_enough() -> None:
     assert said(patient(name=[{"given": ["A"]}]), *known) == [Said("Patient.name[0]", "profile")]
 
 
+def test_the_profile_of_a_type_may_be_a_type() -> None:
+    """https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.type.profile"""
+    one = {"code": "Resource", "profile": [f"{CORE}Device"]}
+    asked = profile("asked", "Bundle", element("Bundle.entry.resource", type=[one]))
+    held = [{"resource": {"resourceType": "Patient"}}, {"resource": {"resourceType": "Device"}}]
+    bad = {"resourceType": "Bundle", "type": "collection", "entry": held}
+    assert said(bad, asked) == [Said("Bundle.entry[0].resource", "type")]
+    active = profile("active", "Patient", element("Patient.active", min=1))
+    either = {"code": "Patient", "profile": [active["url"], f"{CORE}Patient"]}
+    assert said(bad, profile("any", "Bundle", element("Bundle.entry.resource", type=[either])), active) == [
+        Said("Bundle.entry[1].resource", "type")
+    ]
+
+
+def test_an_invariant_of_an_inner_resource_is_asked_by_the_outer_one() -> None:
+    """``%resource`` is the resource whose profile asks; what is within the inner one is asked by that."""
+    held = {"key": "held-1", "severity": "error", "human": "held"}
+    outer = "%context is Practitioner and %resource is Patient and %rootResource is Patient"
+    inner = "%context is HumanName and %resource is Practitioner and %rootResource is Patient"
+    asked = profile(
+        "asked",
+        "Patient",
+        element("Patient.contained", type=[{"code": "Practitioner"}], constraint=[{**held, "expression": outer}]),
+        element("Patient.contained.name", constraint=[{**held, "key": "held-2", "expression": inner}]),
+    )
+    doctor = {"resourceType": "Practitioner", "id": "p", "name": [{"text": "Dr"}]}
+    assert said(patient(contained=[doctor]), asked) == []
+    points = "managingOrganization.resolve().exists()"
+    bundle = profile(
+        "bundle", "Bundle", element("Bundle.entry.resource", constraint=[{**held, "expression": f"{points} or id='o'"}])
+    )
+    one = {"resourceType": "Patient", "id": "1", "managingOrganization": {"reference": "Organization/o"}}
+    entries = [
+        {"fullUrl": "https://a.example/Patient/1", "resource": one},
+        {"fullUrl": "https://a.example/Organization/o", "resource": {"resourceType": "Organization", "id": "o"}},
+    ]
+    assert said({"resourceType": "Bundle", "type": "collection", "entry": entries}, bundle) == []
+
+
 def test_simple_quantity_is_a_profile_of_a_type() -> None:
     simple = [{"code": "Quantity", "profile": [f"{CORE}SimpleQuantity"]}]
     asked = profile("asked", "Observation", element("Observation.value[x]", type=simple))
@@ -260,18 +299,17 @@ def test_two_profiles_that_have_nothing_to_do_with_each_other_both_tell() -> Non
     assert len(issues(patient(gender="other"), first, second, by=2)) == 2
 
 
-def test_what_another_element_defines_is_asked_of_both() -> None:
-    """A reference range of a component is one of the Observation (``contentReference``)."""
-    asked = profile("asked", "Observation", element("Observation.referenceRange.text", min=1))
-    bad = observation(component=[{"code": {"text": "x"}, "referenceRange": [{"text": "a"}, {"low": quantity("1")}]}])
-    assert said(bad, asked) == [Said("Observation.component[0].referenceRange[1].text", "min")]
-
-
-def test_items_within_items_are_asked_the_same() -> None:
-    asked = profile("asked", "Questionnaire", element("Questionnaire.item.text", min=1))
+def test_what_a_profile_asks_of_an_element_is_not_asked_of_one_that_refers_to_it() -> None:
+    """A ``contentReference`` is to the element as FHIR has it: items of items, parts of parameters are free."""
+    ranges = profile("ranges", "Observation", element("Observation.referenceRange.text", min=1))
+    within = [{"code": {"text": "x"}, "referenceRange": [{"text": "a"}, {"low": quantity("1")}]}]
+    assert said(observation(component=within), ranges) == []
+    items = profile("items", "Questionnaire", element("Questionnaire.item.text", min=1))
     item = {"linkId": "1", "type": "group", "text": "x"}
-    bad = {"resourceType": "Questionnaire", "status": "draft", "item": [{**item, "item": [{"linkId": "2"}, item]}]}
-    assert said(bad, asked) == [Said("Questionnaire.item[0].item[0].text", "min")]
+    nested = {"resourceType": "Questionnaire", "status": "draft", "item": [{**item, "item": [{"linkId": "2"}]}]}
+    assert said(nested, items) == []
+    below = profile("below", "Questionnaire", element("Questionnaire.item.item.text", min=1))
+    assert said(nested, below) == [Said("Questionnaire.item[0].item[0].text", "min")]
 
 
 def test_what_must_be_supported_is_recorded_and_not_asked() -> None:

@@ -23,6 +23,13 @@ ADDRESS = extension(
     element("Extension.extension:door.url", fixedUri="door"),
     element("Extension.value[x]", max=0),
 )
+OPEN = extension(
+    "open",
+    element("Extension.extension", slicing=by("value", "url")),
+    element("Extension.extension:floor", max=1),
+    element("Extension.extension:floor.url", fixedUri="floor"),
+    element("Extension.value[x]", max=0),
+)
 MODIFIER = extension("not", element("Extension.value[x]", type=[{"code": "boolean"}]))
 MODIFIER["differential"]["element"][0] |= {"isModifier": True, "isModifierReason": "It says not."}
 PLAIN = profile("plain", "Patient")
@@ -126,6 +133,71 @@ def test_in_another_extension() -> None:
     open_address = {"url": ADDRESS["url"], "extension": [nested]}
     rules = [one.rule for one in said(patient(open_address), PLAIN, inner, ADDRESS)]
     assert "context" not in rules
+
+
+def test_on_the_value_of_another_extension() -> None:
+    """What stands on the value stands in that extension."""
+    inner = extension("inner", context="")
+    inner["context"] = [{"type": "extension", "expression": MODIFIER["url"]}]
+    nested = {"extension": [{"url": inner["url"], "valueString": "x"}]}
+    held = patient(modifierExtension=[{"url": MODIFIER["url"], "valueBoolean": True, "_valueBoolean": nested}])
+    assert said(held, PLAIN, inner, MODIFIER) == []
+    other = patient({"url": "urn:other", "valueBoolean": True, "_valueBoolean": nested})
+    assert said(other, PLAIN, inner, MODIFIER) == [Said("Patient.extension[0].value.extension[0]", "context")]
+
+
+def test_on_an_element_of_a_general_type() -> None:
+    """The text of a Patient is that of a DomainResource."""
+    general = extension("general", context="DomainResource.text")
+    text = {"status": "generated", "div": "<div>x</div>", "extension": [{"url": general["url"], "valueCode": "x"}]}
+    assert said(patient(text=text), PLAIN, general) == []
+    other = patient(name=[{"extension": text["extension"]}])
+    assert said(other, PLAIN, general) == [Said("Patient.name[0].extension[0]", "context")]
+
+
+def test_only_where_a_condition_holds() -> None:
+    """https://hl7.org/fhir/R4/defining-extensions.html#context (``contextInvariant``)"""
+    asked = extension("asked", context="Patient Patient.contact", contextInvariant=["active.not() or name.exists()"])
+    one = {"url": asked["url"], "valueCode": "x"}
+    assert said(patient(one, active=False), PLAIN, asked) == []
+    assert said(patient(one, active=True), PLAIN, asked) == [Said("Patient.extension[0]", "context")]
+    assert said(patient(contact=[{"name": {"text": "x"}, "extension": [one]}]), PLAIN, asked) == []
+    assert said(patient(contact=[{"gender": "male", "extension": [one]}]), PLAIN, asked) == [
+        Said("Patient.contact[0].extension[0]", "context")
+    ]
+
+
+def test_a_condition_that_is_not_understood_is_not_broken() -> None:
+    asked = extension("asked", context="Patient", contextInvariant=["%extension.valueCode = 'y'", "(1 | 2) + 1 = 2"])
+    assert said(patient({"url": asked["url"], "valueCode": "x"}), PLAIN, asked) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "told"),
+    [
+        (patient({"url": "colour", "valueCode": "red"}), [Said("Patient.extension[0]", "url")]),
+        (
+            patient({"url": OPEN["url"], "extension": [{"url": "flor", "valueInteger": 1}]}),
+            [Said("Patient.extension[0].extension[0]", "url")],
+        ),
+        (patient({"url": OPEN["url"], "extension": [{"url": "floor", "valueInteger": 1}]}), []),
+        (patient({"url": OPEN["url"], "extension": [{"url": "urn:other", "valueInteger": 1}]}), []),
+        # a definition that allows no others tells so itself
+        (
+            patient({"url": ADDRESS["url"], "extension": [{"url": "flor", "valueInteger": 1}]}),
+            [Said("Patient.extension[0].extension[0]", "closed"), Said("Patient.extension[0].extension", "min")],
+        ),
+        # of parts of what is not known, nobody can tell
+        (patient({"url": "urn:other", "extension": [{"url": "flor", "valueInteger": 1}]}), []),
+        (
+            patient({"url": OPEN["url"], "extension": [{"url": "floor", "extension": [{"url": "flor"}]}]}),
+            [],
+        ),
+    ],
+)
+def test_a_url_that_is_not_absolute_is_one_of_a_part(resource: dict[str, Any], told: list[Said]) -> None:
+    found = said(resource, PLAIN, ADDRESS, OPEN)
+    assert [one for one in found if one.rule in ("url", "closed", "min")] == told
 
 
 def test_where_a_path_selects() -> None:

@@ -63,6 +63,13 @@ KNOWN = profile("known", "Organization", element("Organization.identifier", min=
 FIRST = profile("first", "HumanName", element("HumanName.text", min=1))
 SECOND = profile("second", "HumanName", element("HumanName.family", min=1))
 COLOUR = extension("colour", context="Patient.name")
+ACTIVE = extension("active", context="Patient", contextInvariant=["active"])
+WHOLE = extension(
+    "whole",
+    element("Extension.extension", slicing=by("value", "url")),
+    element("Extension.extension:part", max=1),
+    element("Extension.extension:part.url", fixedUri="part"),
+)
 MODIFIER = extension("not")
 MODIFIER["differential"]["element"][0] |= {"isModifier": True, "isModifierReason": "It says not."}
 BROKEN = extension("broken", element("Extension.value[x]", type=[{"code": "HumanName", "profile": ["urn:none"]}]))
@@ -118,7 +125,24 @@ CASES: Final[dict[str, Case]] = {
     "target-profile": ([*asked(to(NAMED["url"], KNOWN["url"])), NAMED, KNOWN], held()),
     "target-unknown": (asked(to("https://example.org/none")), held()),
     "aggregation": (asked(to(f"{CORE}Organization", aggregation=["contained"])), held("Organization/1")),
+    "full-url": (
+        asked(),
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"fullUrl": "https://a.example/Patient/1", "resource": patient(id="2")}],
+        },
+    ),
     "context": ([*asked(), COLOUR], patient(extension=[{"url": COLOUR["url"], "valueCode": "x"}])),
+    "context-invariant": (
+        [*asked(), ACTIVE],
+        patient(active=False, extension=[{"url": ACTIVE["url"], "valueCode": "x"}]),
+    ),
+    "extension-relative": (asked(), patient(extension=[{"url": "colour", "valueCode": "x"}])),
+    "extension-part": (
+        [*asked(), WHOLE],
+        patient(extension=[{"url": WHOLE["url"], "extension": [{"url": "parts", "valueCode": "x"}]}]),
+    ),
     "modifier-unknown": (asked(), patient(modifierExtension=[{"url": "urn:x", "valueCode": "x"}])),
     "modifier-wanted": ([*asked(), MODIFIER], patient(extension=[{"url": MODIFIER["url"], "valueCode": "x"}])),
     "modifier-unwanted": ([*asked(), COLOUR], patient(modifierExtension=[{"url": COLOUR["url"], "valueCode": "x"}])),

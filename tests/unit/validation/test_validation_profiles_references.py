@@ -243,3 +243,24 @@ def test_profiles_that_refer_to_each_other_end() -> None:
     person = {"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": "#"}}
     sent = {"resourceType": "Patient", "contained": [person], "link": [{"other": {"reference": "#r"}}]}
     assert said(sent, first, second) == [Said("Patient.contained[0].gender", "min")]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_told"),
+    [
+        ("https://a.example/fhir/Patient/1", False),
+        ("https://a.example/fhir/Patient/2", True),
+        ("https://a.example/fhir/Device/1", True),
+        ("https://a.example/records/p1.json", False),
+        ("https://a.example/Patients/2", False),
+        ("urn:uuid:c757873d-ec9a-4326-a141-556f43239520", False),
+    ],
+)
+def test_a_full_url_is_the_one_of_its_resource(url: str, is_told: bool) -> None:
+    """As far as it looks like the URL of a resource at a server."""
+    sent: dict[str, Any] = {"resourceType": "Bundle", "type": "collection"}
+    sent["entry"] = [{"fullUrl": url, "resource": {"resourceType": "Patient", "id": "1"}}]
+    told = [(one.expression[0], one.rule) for one in checks().issues(sent, [])]
+    assert told == ([("Bundle.entry[0].fullUrl", "full-url")] if is_told else [])
+    del sent["entry"][0]["resource"]["id"]
+    assert checks().issues(sent, []) == []

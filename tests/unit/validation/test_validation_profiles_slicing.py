@@ -148,6 +148,24 @@ def test_by_existence() -> None:
     assert said(patient(name=[{"period": {}}]), asked) == [Said("Patient.name", "min")]
 
 
+def test_by_a_value_that_is_forbidden() -> None:
+    """One slice has no use at all: what has none is in it, whatever the standard binds a use to."""
+    asked = profile(
+        "asked",
+        "Patient",
+        element("Patient.telecom", slicing=by("value", "system", ("value", "use"), rules="closed")),
+        element("Patient.telecom:home", max=1),
+        element("Patient.telecom:home.system", min=1, fixedCode="phone"),
+        element("Patient.telecom:home.use", min=1, fixedCode="home"),
+        element("Patient.telecom:email", max=1),
+        element("Patient.telecom:email.system", min=1, fixedCode="email"),
+        element("Patient.telecom:email.use", max=0),
+    )
+    home, email = {"system": "phone", "use": "home"}, {"system": "email"}
+    assert said(patient(telecom=[home, email]), asked) == []
+    assert said(patient(telecom=[home, {**email, "use": "home"}]), asked) == [Said("Patient.telecom[1]", "closed")]
+
+
 def test_by_the_type_of_a_choice() -> None:
     asked = profile(
         "asked",

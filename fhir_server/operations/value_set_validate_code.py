@@ -8,6 +8,7 @@ Where it rests on content that is not present here (all of LOINC, what lies belo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.date import instant, moment
@@ -46,13 +47,14 @@ class _Judged:
 
 async def _perform(call: Invocation) -> Answer:
     lists = await opened(call, "ValueSet")
-    value_set, _ = await value_set_told(call, lists)
+    value_set, whole = await value_set_told(call, lists)
     asked = codes_told(call, version="systemVersion")
     if call.given.one("code") is not None and asked[0].system is None:
         raise needed(told("needed-system"))
     day = call.given.text("date") or instant(moment(call.exchange.now))[:10]
     terminology = lists.terminology
-    judged = await lists.answered(lambda others, systems: _judge(terminology, value_set, asked, day, others, systems))
+    tell = partial(_judge, terminology, value_set, asked, day)
+    judged = await lists.answered(tell, aside=whole is not None)
     url = value_set.url or "?"
     for one in judged:
         if one.holds:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from fhir_server.operations.coded import MOST_CODINGS
 from tests.answers import refused
 from tests.http.invoking import called, parts
-from tests.http.terms import A04, GENDER, LOINC, LOINC_OID, PLANTS, ROLE_CODE, WORLD, get, known, one, post
+from tests.http.searching import stored
+from tests.http.terms import A04, ACME, GENDER, LOINC, LOINC_OID, PLANTS, ROLE_CODE, WORLD, get, known, made, one, post
 from tests.served import Served
 
 
@@ -155,3 +157,29 @@ def test_how_codes_lie_to_each_other(client: httpx.Client) -> None:
     refused(get(client, path, system=LOINC, codeA="34112-3", codeB="1-1"), 422, "not-supported")
     refused(get(client, path, system=ROLE_CODE, codeA="MTH"), 400, "required")
     refused(get(client, path, codeA="MTH", codeB="PRN"), 400, "required")
+
+
+def test_a_code_system_that_is_called_on_is_the_one_that_answers(client: httpx.Client, served: Served) -> None:
+    """Also where the server has another one of its URL."""
+    other = made(
+        "CodeSystem", "other", url=GENDER, content="complete", concept=[{"code": "one", "concept": [{"code": "two"}]}]
+    )
+    with stored(served.as_("conformance"), [other]):
+        on = f"CodeSystem/{WORLD}-other"
+        assert one(get(client, f"{on}/$subsumes", codeA="one", codeB="two"), "outcome") == "subsumes"
+        assert one(get(client, f"{on}/$validate-code", code="two"), "result") is True
+        assert one(get(client, f"{on}/$validate-code", code="male"), "result") is False
+        refused(get(client, f"{on}/$subsumes", codeA="one", codeB="male"), 404, "code-invalid")
+        refused(get(client, f"{on}/$subsumes", codeA="one", codeB="two", version="9"), 404, "not-found")
+        assert one(get(client, "CodeSystem/$validate-code", url=GENDER, code="male"), "result") is True
+    refused(get(client, "CodeSystem/loinc/$subsumes", codeA="34112-3", codeB="11488-4"), 422, "not-supported")
+
+
+def test_a_concept_of_very_many_codes_is_refused(client: httpx.Client) -> None:
+    """Each of 20,000 would be asked about by itself."""
+    many = {"coding": [{"system": PLANTS, "code": f"c{at}"} for at in range(MOST_CODINGS + 1)]}
+    few = {"coding": many["coding"][:MOST_CODINGS]}
+    for path in ("CodeSystem/$validate-code", "ValueSet/$validate-code", "ConceptMap/$translate"):
+        of = {"url": f"{ACME}/{path.partition('/')[0]}/plants"}
+        refused(post(client, path, codeableConcept=many, **of), 422, "too-costly")
+        assert one(post(client, path, codeableConcept=few, **of), "result") is False

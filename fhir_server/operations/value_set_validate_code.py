@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fhir_server.operations.coded import Coded
     from fhir_server.operations.operation import Invocation
     from fhir_server.terminology import Lookup, Terminology
+    from fhir_server.terminology.content import Content
     from fhir_server.terminology.resources import ValueSet
 
 
@@ -41,6 +42,8 @@ class _Judged:
     asked: Coded
     holds: bool | None
     concept: Concept | None
+    known: Content | None
+    """What is known of its system."""
     missing: Told | None
     """Why there is no concept, where its system is known whole."""
 
@@ -61,7 +64,7 @@ async def _perform(call: Invocation) -> Answer:
             concept = one.concept or Concept(
                 one.asked.system or "", one.asked.code, one.asked.display or one.asked.code
             )
-            return answer(*of_concept(call, one.asked, concept))
+            return answer(*of_concept(call, one.asked, concept, known=one.known))
     for one in judged:
         if one.holds is None:
             message = told("untold", url=url, code=one.asked.code, system=one.asked.system)
@@ -91,17 +94,17 @@ def _judge(
     found: list[_Judged] = []
     for one in asked:
         if one.system is None:
-            found.append(_Judged(one, holds=False, concept=None, missing=None))
+            found.append(_Judged(one, holds=False, concept=None, known=None, missing=None))
             continue
         holds = judge.holds(value_set, terminology.coding(one.system, one.code))
-        concept, missing = None, None
+        known, concept, missing = None, None, None
         try:
-            concept = terminology.lookup(one.system, one.code, one.version, systems)[1]
+            known, concept = terminology.lookup(one.system, one.code, one.version, systems)
         except NotKnown as error:
             if error.missing is Missing.VERSION:
                 raise
             missing = error.message if error.missing is Missing.CODE else None
-        found.append(_Judged(one, holds, _as_listed(terminology, value_set, one, concept), missing))
+        found.append(_Judged(one, holds, _as_listed(terminology, value_set, one, concept), known, missing))
     return found
 
 

@@ -93,13 +93,19 @@ def test_a_system_has_a_code_or_not(client: httpx.Client) -> None:
         assert one(get(client, f"{instance}/$validate-code", code="never"), "result") is False
 
 
-def test_a_display_that_is_another_is_told_and_makes_no_difference(client: httpx.Client) -> None:
+def test_a_display_that_is_another_is_told(client: httpx.Client) -> None:
     asked = {"url": PLANTS, "code": "tree"}
     for display in ("Arbre", "arbre", "Tree"):
         assert one(get(client, "CodeSystem/$validate-code", display=display, **asked), "message") is None
     other = get(client, "CodeSystem/$validate-code", display="Buisson", displayLanguage="fr", **asked)
-    assert one(other, "result") is True
+    assert one(other, "result") is False
     assert one(other, "message") == "Le code tree ne s'appelle pas 'Buisson' ici ; il s'appelle 'Arbre'."
+    genders = {"url": "http://hl7.org/fhir/ValueSet/administrative-gender", "system": GENDER, "code": "male"}
+    assert one(get(client, "ValueSet/$validate-code", display="Madame", **genders), "result") is False
+    assert one(get(client, "ValueSet/$validate-code", display="Male", **genders), "result") is True
+    part = get(client, "CodeSystem/$validate-code", url="http://loinc.org", code="11488-4", display="Une note à moi")
+    assert one(part, "result") is True, "the whole of LOINC is not here: it may call it so"
+    assert "11488-4" in one(part, "message")
     assert "no longer" in one(get(client, "CodeSystem/$validate-code", url=PLANTS, code="fern"), "message")
 
 

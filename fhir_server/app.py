@@ -236,20 +236,31 @@ def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Decl
 
 def _checked(known: Sequence[Definition], definitions: Definitions, terminology: Terminology) -> Profiles:
     """The profiles, compiled; one that cannot be stops the start, with its file and the element."""
+    checks, canonicals = _profile_checks(known, definitions, terminology)
+    for canonical, one in canonicals.items():
+        _must_compile(checks, canonical, one)
+    return Profiles(checks, lambda wider: ProfileChecks(wider, definitions, terminology))
+
+
+def _profile_checks(
+    known: Sequence[Definition], definitions: Definitions, terminology: Terminology
+) -> tuple[ProfileChecks, dict[str, Definition]]:
+    """What compiles the profiles, and each StructureDefinition by its canonical URL."""
     # what is shipped comes last: it is meant where no version is named, and of two with one version it is taken
     listed = [one for one in reversed(known) if one.type == "StructureDefinition"]
-    files = {_canonical(one): one for one in listed}
-    checks = ProfileChecks(
-        StructureDefinitions(base_definitions(), [one.resource for one in files.values()]), definitions, terminology
-    )
-    for canonical, one in files.items():
-        if one.resource.get("derivation") == "constraint":
-            try:
-                checks.check(canonical)
-            except BadProfile as wrong:
-                message = f"{one.file} is not a profile that can be used: {wrong}"
-                raise ValueError(message) from None
-    return Profiles(checks, lambda wider: ProfileChecks(wider, definitions, terminology))
+    canonicals = {_canonical(one): one for one in listed}
+    own = StructureDefinitions(base_definitions(), [one.resource for one in canonicals.values()])
+    return ProfileChecks(own, definitions, terminology), canonicals
+
+
+def _must_compile(checks: ProfileChecks, canonical: str, one: Definition) -> None:
+    if one.resource.get("derivation") != "constraint":
+        return
+    try:
+        checks.check(canonical)
+    except BadProfile as wrong:
+        message = f"{one.file} is not a profile that can be used: {wrong}"
+        raise ValueError(message) from None
 
 
 def _canonical(one: Definition) -> str:
@@ -258,6 +269,38 @@ def _canonical(one: Definition) -> str:
     except BadProfile as wrong:
         message = f"{one.file} is not a profile that can be used: {wrong}"
         raise ValueError(message) from None
+
+
+@uncollected()
+def _usable(settings: Settings, others: Sequence[Definition], package: Package) -> tuple[Package, list[str]]:
+    """A package without what cannot be used beside ``others``, and why each is left out, in a sentence."""
+    definitions, terminology = load(), Terminology.load(ROOT / "terminology")
+    known = [*(one for folder in _SHIPPED for one in read_definitions(ROOT / folder)), *others]
+    left: dict[str, str] = {}
+
+    def try_(one: Definition, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except ValueError as why:
+            left[one.key] = str(why)
+
+    for one in package.definitions:
+        if one.type == "SearchParameter":
+            shipped = _search_parameters(known)
+
+            def offer(one: Definition = one, shipped: list[SearchParameter] = shipped) -> None:
+                parameters_of(definitions, [*shipped, search_parameter(one.file, one.resource)], settings.base_url)
+
+            try_(one, offer)
+        elif one.type == "StructureDefinition":
+            try_(one, partial(_canonical, one))
+    kept = [one for one in package.definitions if one.key not in left]
+    checks, canonicals = _profile_checks([*known, *kept], definitions, terminology)
+    mine = {id(one) for one in kept}
+    for canonical, one in canonicals.items():
+        if id(one) in mine:
+            try_(one, partial(_must_compile, checks, canonical, one))
+    return package.without(left), list(left.values())
 
 
 def _required(settings: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -494,18 +537,25 @@ async def _must_understand(held: Database) -> None:
         raise NewerDatabase("A newer server wrote to this database; this one would not understand all of it.")
 
 
-async def install_package(settings: Settings, package: Package, *, clock: Callable[[], int] = utc_now) -> None:
-    """Install a package in the place of what is there under its name.
+async def install_package(
+    settings: Settings, package: Package, *, usable: bool = False, clock: Callable[[], int] = utc_now
+) -> tuple[Package, list[str]]:
+    """Install a package in the place of what is there under its name; answer what was installed, and why not the rest.
 
     Raises :class:`ValueError` where the server would not start with it: a profile that does not compile, a search
-    parameter that cannot be served. Nothing is changed then.
+    parameter that cannot be served. Nothing is changed then. ``usable``: these are left out instead.
     """
     client, held = _connect(settings)
     try:
         await _must_understand(held)
         packages = Packages(held)
-        _declared(settings, [*await packages.definitions(without=package.name), *package.definitions])
+        others = await packages.definitions(without=package.name)
+        left: list[str] = []
+        if usable:
+            package, left = _usable(settings, others, package)
+        _declared(settings, [*others, *package.definitions])
         await packages.install(package, clock())
+        return package, left
     finally:
         await client.close()
 

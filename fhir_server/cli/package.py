@@ -22,6 +22,7 @@ from fhir_server.settings import LogLevel, load_settings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from fhir_server.definitions.packages import Package
     from fhir_server.settings import Settings
 
 Told = TypeVar("Told")
@@ -34,14 +35,19 @@ AGAIN = "Start the servers of this database again: they read it when they start.
 def install_command(
     file: Annotated[Path, typer.Argument(help="The package, a .tgz.", exists=True, dir_okay=False)],
     *,
+    usable: Annotated[
+        bool, typer.Option("--usable", help="Leave out what cannot be used, and name it, instead of refusing all.")
+    ] = False,
     data: _Data = None,
     mongodb_uri: _Uri = None,
 ) -> None:
     """Install a FHIR package in the place of what is there under its name."""
-    install(file, data, mongodb_uri, only=None)
+    install(file, data, mongodb_uri, only=None, usable=usable)
 
 
-def install(file: Path, data: Path | None, mongodb_uri: str | None, *, only: frozenset[str] | None) -> None:
+def install(
+    file: Path, data: Path | None, mongodb_uri: str | None, *, only: frozenset[str] | None, usable: bool = False
+) -> None:
     """Install the definitions of these types of a package; all where none are told."""
     with one_sentence():
         try:
@@ -53,18 +59,23 @@ def install(file: Path, data: Path | None, mongodb_uri: str | None, *, only: fro
         if not package.definitions:
             raise Stop(f"{file}: it defines nothing that this server reads.", Exit.FOUND_FAULTS)
 
-        async def work(settings: Settings) -> None:
+        async def work(settings: Settings) -> tuple[Package, list[str]]:
             from fhir_server import app  # noqa: PLC0415 - heavy, and only for this command
 
             try:
-                await app.install_package(settings, package)
+                return await app.install_package(settings, package, usable=usable)
             except ValueError as error:
-                raise Stop(f"{package.name}: nothing was installed. {error}", Exit.FOUND_FAULTS) from None
+                sentence = f"{package.name}: nothing was installed. {error}"
+                if not usable:
+                    sentence += " With --usable what cannot be used is left out."
+                raise Stop(sentence, Exit.FOUND_FAULTS) from None
 
-        _run(work, data, mongodb_uri)
-        typer.echo(f"{package.name} {package.version}: {len(package.definitions)} definitions installed.")
+        installed, left = _run(work, data, mongodb_uri)
+        for why in left:
+            typer.echo(f"Left out: {why}")
+        typer.echo(f"{installed.name} {installed.version}: {len(installed.definitions)} definitions installed.")
         typer.echo(AGAIN)
-        if any(one.type == "SearchParameter" for one in package.definitions):
+        if any(one.type == "SearchParameter" for one in installed.definitions):
             typer.echo("It has search parameters: run reindex, so that what is stored is found by them.")
 
 

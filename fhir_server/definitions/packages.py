@@ -15,7 +15,7 @@ from fhir_server.fhir.errors import FhirError
 from fhir_server.fhir.json import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from fhir_server.fhir.json import JsonObject
 
@@ -67,6 +67,11 @@ class Package:
     def only(self, types: frozenset[str]) -> Package:
         """The same with the resources of these types alone."""
         kept = tuple(one for one in self.definitions if one.type in types)
+        return Package(self.name, self.version, self.sha256, kept)
+
+    def without(self, keys: Container[str]) -> Package:
+        """The same without these."""
+        kept = tuple(one for one in self.definitions if one.key not in keys)
         return Package(self.name, self.version, self.sha256, kept)
 
 

@@ -75,6 +75,44 @@ def test_what_a_server_could_not_start_with_is_not_installed(folder: Path) -> No
     assert command(folder, "package", "list") == (0, "")
 
 
+PROFILE: dict[str, Any] = {
+    "resourceType": "StructureDefinition",
+    "id": "asked",
+    "url": "https://example.org/StructureDefinition/asked",
+    "name": "Asked",
+    "status": "active",
+    "kind": "resource",
+    "abstract": False,
+    "type": "Basic",
+    "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Basic",
+    "derivation": "constraint",
+    "differential": {"element": [{"id": "Basic.author", "path": "Basic.author", "min": 1}]},
+}
+
+
+def test_what_cannot_be_used_may_be_left_out(folder: Path) -> None:
+    """One that rests on what is left out is, too; what is usable binds after the start."""
+    wrong = PROFILE | {"id": "wrong", "url": "https://example.org/wrong", "baseDefinition": "https://example.org/no"}
+    after = PROFILE | {"id": "after", "url": "https://example.org/after", "baseDefinition": wrong["url"]}
+    files = {"a.json": PROFILE, "b.json": wrong, "c.json": after, "d.json": COLOUR | {"expression": "Patient.where(no"}}
+    file = package(folder, "partly.example", files)
+    said = sentence(run("package", "install", file, "--data", str(folder / "data"), cwd=folder), Exit.FOUND_FAULTS)
+    assert "With --usable what cannot be used is left out." in said
+    assert command(folder, "package", "list") == (0, "")
+    code, told = command(folder, "package", "install", "--usable", file)
+    assert code == 0
+    left = [line for line in told.splitlines() if line.startswith("Left out: ")]
+    assert len(left) == 3
+    assert all(any(name in line for line in left) for name in ("SearchParameter/colour", "b.json", "c.json"))
+    assert "partly.example 1.0.0: 1 definitions installed." in told
+    with serving(folder / "data") as served:
+        basic = {"resourceType": "Basic", "code": {"text": "x"}, "meta": {"profile": [PROFILE["url"]]}}
+        answer = served.as_("conformance").post("/Basic", json=basic, headers=FHIR_JSON)
+        assert answer.status_code == 422
+        assert answer.json()["issue"][0]["expression"] == ["Basic.author"]
+    assert command(folder, "package", "remove", "partly.example")[0] == 0
+
+
 def test_a_file_that_is_no_package(folder: Path) -> None:
     (folder / "no.tgz").write_bytes(b"no")
     said = sentence(run("package", "install", "no.tgz", "--data", str(folder / "data"), cwd=folder), Exit.FOUND_FAULTS)

@@ -214,3 +214,17 @@ def test_a_definition_that_cannot_be_used_is_told_of() -> None:
     bad = extension("bad", element("Extension.value[x]", type=[{"code": "HumanName", "profile": ["urn:none"]}]))
     (told,) = issues(patient({"url": bad["url"], "valueHumanName": {}}), PLAIN, bad)
     assert (told.severity, told.rule) == ("information", "extension")
+
+
+def test_an_extension_that_nobody_knows_is_told_by_its_url() -> None:
+    """Guides name extensions of packages that are not here: the slice is counted, what it holds is not checked."""
+    unknown = "https://example.org/never"
+    asked = profile(
+        "asked",
+        "Patient",
+        element("Patient.extension", slicing=by("value", "url")),
+        element("Patient.extension:a", min=1, type=[{"code": "Extension", "profile": [f"{unknown}|9"]}]),
+    )
+    there, other = ({"url": url, "valueString": "x"} for url in (unknown, "https://example.org/other"))
+    assert said(patient(there), asked) == []
+    assert said(patient(other), asked) == [Said("Patient.extension", "min")]

@@ -36,6 +36,7 @@ from fhir_server.consent.complete import must_be_complete
 from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.load import load
 from fhir_server.definitions.operations import read_operations
+from fhir_server.definitions.packages import TERMINOLOGY
 from fhir_server.definitions.profiles import read_definitions, search_parameter
 from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions, canonical_of
 from fhir_server.definitions.uncollected import uncollected
@@ -61,7 +62,7 @@ from fhir_server.record.redact import Redaction
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.sort_dates import SORT_DATES
 from fhir_server.search.subset import Subsetter
-from fhir_server.settings import AttachmentMismatch, ConditionalDelete, DeclarationMedecinTraitant
+from fhir_server.settings import AttachmentMismatch, ConditionalDelete, DeclarationMedecinTraitant, ProfileMode
 from fhir_server.store import indexes, upkeep
 from fhir_server.store.binary import Contents
 from fhir_server.store.connection import connect, database
@@ -78,10 +79,11 @@ from fhir_server.store.transaction import Transactions
 from fhir_server.store.writing import Writing
 from fhir_server.terminology import Terminology
 from fhir_server.validation.profiles.checks import ProfileChecks
+from fhir_server.validation.sharing.profiles import REQUIRED_BY_THE_DMP
 from fhir_server.validation.structure import Validator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from fhir_server.definitions.packages import Definition, Package
@@ -197,7 +199,8 @@ class _Running:
 def _declared(settings: Settings, installed: Sequence[Definition] = ()) -> _Declared:
     """What the files say, and the packages that are installed beside them."""
     definitions = load()
-    terminology = Terminology.load(ROOT / "terminology")
+    lists = [one.resource for one in installed if one.type in TERMINOLOGY]
+    terminology = Terminology.load(ROOT / "terminology", installed=lists)
     shipped = [one for folder in _SHIPPED for one in read_definitions(ROOT / folder)]
     own = _search_parameters([*shipped, *installed])
     parameters = parameters_of(definitions, own, settings.base_url)
@@ -257,9 +260,15 @@ def _canonical(one: Definition) -> str:
         raise ValueError(message) from None
 
 
+def _required(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """By type, profiles of which one must be declared; what the operator demands of a type stands before the mode."""
+    of_mode = REQUIRED_BY_THE_DMP if settings.profile_mode is ProfileMode.DMP else {}
+    return {**of_mode, **settings.required_profiles}
+
+
 def _must_be_known(settings: Settings, known: StructureDefinitions) -> None:
     """Raise for a profile that is demanded and not there, or of another type: nobody could satisfy it."""
-    for type, urls in settings.required_profiles.items():
+    for type, urls in _required(settings).items():
         for url in urls:
             found = known.get(url)
             if found is None or found.get("type") != type:
@@ -374,7 +383,7 @@ async def _server(
         parameters=declared.parameters,
         validator=Validator(declared.definitions),
         profiles=declared.profiles,
-        required_profiles=settings.required_profiles,
+        required_profiles=_required(settings),
         redaction=Redaction(declared.definitions, settings.base_url),
         subsetter=Subsetter(declared.definitions),
         terminology=declared.terminology,

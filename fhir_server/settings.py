@@ -65,6 +65,15 @@ class ConditionalDelete(StrEnum):
     MULTIPLE = "multiple"
 
 
+class ProfileMode(StrEnum):
+    """Which profiles resources must declare."""
+
+    OPEN = "open"
+    """None but those of `required_profiles`."""
+    DMP = "dmp"
+    """Those of the DMP as well."""
+
+
 class AttachmentMismatch(StrEnum):
     """What becomes of a document whose attachment declares another size or hash than its bytes have."""
 
@@ -172,6 +181,11 @@ class Settings(BaseSettings):
     conditional_delete: ConditionalDelete = Field(
         default=ConditionalDelete.SINGLE,
         description="Whether a conditional delete that several resources match is refused, or deletes all of them.",
+    )
+    profile_mode: ProfileMode = Field(
+        default=ProfileMode.OPEN,
+        description="dmp: a DocumentReference must declare and satisfy a profile of PDSm, a Patient that of the INS. "
+        "open: what is declared is to be satisfied. Conformance clients are excepted.",
     )
     required_profiles: dict[str, tuple[str, ...]] = Field(
         default={},

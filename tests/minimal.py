@@ -63,7 +63,7 @@ MORE: Final[Mapping[str, dict[str, Any]]] = {
         ]
     },
     "Organization": {"name": "text"},
-    "StructureDefinition": {"differential": {"element": [{"path": "Thing"}]}},
+    "StructureDefinition": {"type": "Thing", "differential": {"element": [{"id": "Thing", "path": "Thing"}]}},
     "TerminologyCapabilities": dict(_SOFTWARE),
 }
 """By resource type, what its invariants ask for."""

@@ -25,6 +25,7 @@ OF_A_DEFINITION = (
     "url",
     "version",
     "name",
+    "status",
     "kind",
     "abstract",
     "context",
@@ -115,7 +116,8 @@ def facts_of_type(use: Json) -> Json:
 
 
 def facts_of_binding(binding: Json) -> Json:
-    """A binding, with the value set that no code may be out of, if it names one."""
-    kept: Json = {name: binding[name] for name in ("strength", "valueSet") if name in binding}
+    """A binding, with the value set that no code may be out of, if it names one; without a value set, in words."""
+    names = ("strength", "valueSet" if "valueSet" in binding else "description")
+    kept: Json = {name: binding[name] for name in names if name in binding}
     bounds = [extension for extension in binding.get("extension", ()) if extension["url"] == MAX_VALUE_SET]
     return {"extension": bounds, **kept} if bounds else kept

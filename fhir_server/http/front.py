@@ -273,6 +273,7 @@ class Front:
             strict=preferred.get("handling") == "strict",
             return_preference=preferred.get("return", "representation"),
             language=spoken.language,
+            preferred_language=spoken.preferred,
         )
 
     async def _body(

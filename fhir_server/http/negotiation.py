@@ -109,6 +109,11 @@ class Spoken:
         """Of what is said about the request."""
         return language_of(self.accept_language) if self.accept_language is not None else Language.ENGLISH
 
+    @property
+    def preferred(self) -> Language | None:
+        """The same where the request names it; nothing where another language, or none, is asked for."""
+        return preferred_of(self.accept_language) if self.accept_language is not None else None
+
 
 def spoken_in(scope: Mapping[str, Any]) -> Spoken:
     """What a request asks for, by its headers and its query, known before all else; nothing is refused here."""
@@ -164,6 +169,24 @@ def language_of(accept_language: str) -> Language:
 
     A range that cannot be read asks for nothing; another language is not offered, and English answers all.
     """
+    asked, anything = _asked(accept_language)
+    french, english = (asked.get(one.value, anything) for one in (Language.FRENCH, Language.ENGLISH))
+    if french != english:
+        return Language.FRENCH if french > english else Language.ENGLISH
+    # as much of one as of the other: the one that is named, and of two the one that is named first
+    named = next((one for one in asked if one in (Language.FRENCH, Language.ENGLISH)), Language.ENGLISH)
+    return Language(named) if french else Language.ENGLISH
+
+
+@lru_cache(maxsize=512)
+def preferred_of(accept_language: str) -> Language | None:
+    """The same where it is named: what is in another language already stays so for whoever asks for none of the two."""
+    found = language_of(accept_language)
+    return found if _asked(accept_language)[0].get(found.value) else None
+
+
+def _asked(accept_language: str) -> tuple[dict[str, float], float]:
+    """By language that is named, how much it is asked for, in their order; and how much any other."""
     anything = 0.0
     asked: dict[str, float] = {}
     for part in accept_language.split(","):
@@ -176,12 +199,7 @@ def language_of(accept_language: str) -> Language:
         else:
             primary = found["primary"].lower()
             asked[primary] = max(asked.get(primary, 0.0), weight)
-    french, english = (asked.get(one.value, anything) for one in (Language.FRENCH, Language.ENGLISH))
-    if french != english:
-        return Language.FRENCH if french > english else Language.ENGLISH
-    # as much of one as of the other: the one that is named, and of two the one that is named first
-    named = next((one for one in asked if one in (Language.FRENCH, Language.ENGLISH)), Language.ENGLISH)
-    return Language(named) if french else Language.ENGLISH
+    return asked, anything
 
 
 @dataclass(frozen=True, slots=True)

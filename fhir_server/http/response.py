@@ -70,6 +70,8 @@ def of_answer(answer: Answer, *, returning: str, writing: bool, language: Langua
     elif writing and returning == "OperationOutcome":
         body, told = outcome(answer.issues, language)
         headers.append(told)
+    elif answer.language is not None:
+        headers.append((b"content-language", answer.language.encode()))
     if body:
         headers.append(FHIR)
     return Response(answer.status, tuple(headers), body)

@@ -23,6 +23,8 @@ class Answer:
     location: str | None = None
     issues: tuple[Issue, ...] = ()
     """Remarks that ``Prefer: return=OperationOutcome`` asks for."""
+    language: str | None = None
+    """Of what the resource says, where it was asked for: ``Content-Language``."""
     native: Native | None = None
     """Instead of a body: the content of a Binary as what it is."""
     target: str | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.definitions.structure_definitions import canonical_of
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import Issue, IssueType, error
 from fhir_server.interactions.value_sets import of_url
@@ -85,11 +86,15 @@ async def issues_of_definition(exchange: Exchange, definition: JsonObject) -> li
 
 
 async def with_definition(exchange: Exchange, definition: JsonObject) -> tuple[ProfileChecks, str]:
-    """The checks in which a definition that was sent is known, and the URL it is known by there."""
+    """The checks in which a definition that was sent is known, and the URL it is known by there.
+
+    :class:`BadProfile` where it is none.
+    """
     profiles = exchange.server.profiles
+    canonical = canonical_of(definition)
+    if profiles.definitions.get(canonical) == definition:
+        return profiles.known, canonical
     beside = await _stored(exchange, _rests_on(definition), profiles.definitions)
-    url, version = str(definition["url"]), definition.get("version")
-    canonical = f"{url}|{version}" if isinstance(version, str) else url
     return profiles.beside({**beside, canonical: definition}), canonical
 
 
@@ -119,8 +124,7 @@ async def _fetched(exchange: Exchange, canonicals: Collection[str]) -> dict[str,
     found: dict[str, JsonObject] = {}
     for one in page.resources:
         definition = json.decode_object(one.body or b"{}")
-        url, version = str(definition.get("url")), definition.get("version")
-        found[f"{url}|{version}" if isinstance(version, str) else url] = definition
+        found[canonical_of(definition)] = definition
     return found
 
 

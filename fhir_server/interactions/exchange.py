@@ -168,6 +168,8 @@ class Exchange:
     return_preference: str = "representation"
     language: Language = Language.ENGLISH
     """In which it is told what there is to say of the request."""
+    preferred_language: Language | None = None
+    """The same where the client names it: displays of codes are else in that of their list."""
     if_match: str | None = None
     if_none_match: frozenset[str] = frozenset()
     """Of a change: the versions that must not be the current one, ``*`` for any."""

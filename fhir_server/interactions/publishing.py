@@ -139,6 +139,9 @@ async def compared(exchange: Exchange, draft: Draft, facts: Facts, carried: Sequ
     brought = {one.key: one for one in carried}
     for position, attachment in _attachments(draft.resource):
         where = f"DocumentReference.content[{position}].attachment"
+        if "data" in attachment:
+            # of a new document it has become a Binary: what is published is replaced, not written over
+            found.append(error(IssueType.BUSINESS_RULE, told("content-inline"), f"{where}.data"))
         target = local(str(attachment.get("url")), exchange.server.base_url)
         if target is not None and target.type == "Bundle":
             found += _uncompared(attachment, where)

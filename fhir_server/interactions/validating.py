@@ -14,6 +14,7 @@ from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
 from fhir_server.interactions.definitional import checks_for, issues_of_definition
 from fhir_server.interactions.prepare import Draft, rules
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
+from fhir_server.validation import ins
 from fhir_server.validation.sharing.profiles import declared
 from fhir_server.validation.sharing.rules import issues_of_the_dmp
 
@@ -47,13 +48,14 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     issues += [*rules(exchange, Draft(type, resource, b"", [])), *checks.issues(resource, known)]
     if type == "StructureDefinition":
         issues += await issues_of_definition(exchange, resource)
-    return [*issues, *_missing_of_required(exchange, resource), *_of_the_dmp(exchange, resource)]
+    issues += [*_too_many(resource), *_missing_of_required(exchange, resource)]
+    return [*issues, *_of_the_dmp(exchange, resource), *_of_the_ins(exchange, resource)]
 
 
 async def found_wrong(exchange: Exchange, draft: Draft, *, binding: bool = True) -> list[Issue]:
     """What the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
-    found = await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
-    found += _missing_of_required(exchange, draft.resource)
+    found = _missing_of_required(exchange, draft.resource)
+    found += await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
     if draft.type == "StructureDefinition":
         return found + await issues_of_definition(exchange, draft.resource)
     return found if binding else _as_warnings(found)
@@ -68,28 +70,31 @@ async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, bi
     urls = _binding(exchange, draft.resource) or _binding(exchange, before)
     if draft.type == "StructureDefinition":
         return await issues_of_definition(exchange, draft.resource)
-    if not urls and not exchange.server.required_profiles.get(draft.type):
+    if not urls and not exchange.server.required_profiles.get(draft.type) and draft.type != "Patient":
         return []
     known = Counter(_nowhere(one) for one in await _issues(exchange, before, urls))
     found: list[Issue] = []
     for issue in await _issues(exchange, draft.resource, urls):
+        if draft.resource.get("status") == "superseded" and _is_of_publishing(issue):
+            continue
         place = _nowhere(issue)
         if known[place]:
             known[place] -= 1
         else:
             found.append(issue)
     if not _missing_of_required(exchange, before):
-        found += _missing_of_required(exchange, draft.resource)
+        found = [*_missing_of_required(exchange, draft.resource), *found]
     return found if binding else _as_warnings(found)
 
 
 async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str]) -> list[Issue]:
-    """What is wrong by these profiles, and of a document of the DMP by its lists; not what is only recommended."""
+    """What is wrong by these profiles, by the lists of the DMP, by the rules of the INS; not what is recommended."""
+    found = [*_too_many(resource), *_of_the_ins(exchange, resource)]
     if not urls:
-        return []
+        return found
     checks = await checks_for(exchange, urls)
-    told = [one for one in checks.issues(resource, urls) if one.severity is not Severity.INFORMATION]
-    return [*told, *_of_the_dmp(exchange, resource)]
+    found += [one for one in checks.issues(resource, urls) if one.severity is not Severity.INFORMATION]
+    return [*found, *_of_the_dmp(exchange, resource)]
 
 
 def _binding(exchange: Exchange, resource: JsonObject) -> list[str]:
@@ -104,6 +109,21 @@ def _of_the_dmp(exchange: Exchange, resource: JsonObject) -> list[Issue]:
     return issues_of_the_dmp(resource, exchange.server.terminology)
 
 
+def _of_the_ins(exchange: Exchange, resource: JsonObject) -> list[Issue]:
+    return ins.issues(resource, exchange.requester.realm) if resource.get("resourceType") == "Patient" else []
+
+
+def _too_many(resource: JsonObject) -> list[Issue]:
+    """That a resource declares more profiles than are looked at."""
+    number = len(list(declared(resource)))
+    if number <= MOST_DECLARED:
+        return []
+    sentence = f"{number} profiles are declared; this server validates a resource by {MOST_DECLARED}."
+    french = f"{number} profils sont déclarés ; ce serveur valide une ressource par {MOST_DECLARED}."
+    where = f"{resource.get('resourceType')}.meta.profile"
+    return [error(IssueType.TOO_COSTLY, sentence, where, french=french)]
+
+
 def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue]:
     """That a resource declares none of the profiles that the operator demands of its type."""
     type = str(resource.get("resourceType"))
@@ -114,6 +134,11 @@ def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue
     sentence = f"{type}.meta.profile must name one of the profiles that this server demands: {listed}."
     french = f"{type}.meta.profile doit nommer un des profils que ce serveur exige : {listed}."
     return [Issue(Severity.ERROR, IssueType.REQUIRED, sentence, (f"{type}.meta.profile",), french, "profile")]
+
+
+def _is_of_publishing(issue: Issue) -> bool:
+    """What profiles say of the status of a document is of its first version: later it is superseded."""
+    return issue.expression == ("DocumentReference.status",) and issue.rule in {"pattern", "fixed"}
 
 
 def _as_warnings(found: Sequence[Issue]) -> list[Issue]:

@@ -55,8 +55,10 @@ async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
         own = await _searched(exchange, visible, lambda others, systems: terminology.expansion(url, others, systems))
         return own or Codes()
     named = local(url, exchange.server.base_url)
-    asked = one_of(Field.ID, str(named)) if named is not None and named.type == "ValueSet" else of_url(url)
-    value_set = await stored(exchange, asked, visible)
+    if named is not None and named.type == "ValueSet":
+        value_set = await stored(exchange, one_of(Field.ID, str(named)), visible)
+    else:
+        value_set = await of_canonical(exchange, url, visible, "ValueSet")
     if value_set is None:
         raise Invalid(told("value-set-unknown", url=url[:200]), code=IssueType.NOT_FOUND)
     return await answered(exchange, visible, lambda others, systems: expand(value_set, terminology, others, systems))
@@ -102,21 +104,41 @@ async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup,
             if not missing:
                 return found
         for type, url in missing:
-            body = await _body(exchange, of_url(url), visible, type)
+            body = await _body_of(exchange, url, visible, type)
             size += len(body or b"")
             if body is not None:
                 fetched[type, url] = await _worked_out(exchange, len(body), partial(json.decode_object, body))
             else:
                 fetched[type, url] = None
-    raise NotExpandable(
-        f"It rests on more than {_MOST_IMPORTED} value sets and code systems.", code=IssueType.TOO_COSTLY
-    )
+    raise NotExpandable(told("rests-on-too-many", most=_MOST_IMPORTED), code=IssueType.TOO_COSTLY)
 
 
-def of_url(canonical: str) -> Predicate:
+async def of_canonical(exchange: Exchange, canonical: str, visible: Visible, type: str) -> JsonObject | None:
+    """The stored resource of this URL, and version where one is named; the value set of all codes of a code system."""
+    body = await _body_of(exchange, canonical, visible, type)
+    return json.decode_object(body) if body is not None else None
+
+
+async def _body_of(exchange: Exchange, canonical: str, visible: Visible, type: str) -> bytes | None:
+    body = await _body(exchange, of_url(canonical), visible, type)
+    if body is not None or type != "ValueSet":
+        return body
+    # nobody need publish the value set of which a code system says that it holds all its codes
+    whole = await _body(exchange, of_url(canonical, "valueset"), visible, "CodeSystem")
+    if whole is None:
+        return None
+    system = json.decode_object(whole)
+    if "url" not in system:
+        return None
+    told_of = {name: system[name] for name in ("version", "name", "title", "language", "status") if name in system}
+    compose: JsonObject = {"include": [{"system": system["url"]}]}
+    return json.encode({"resourceType": "ValueSet", "url": canonical.partition("|")[0], **told_of, "compose": compose})
+
+
+def of_url(canonical: str, parameter: str = "url") -> Predicate:
     """What has this canonical URL, and this version where it names one."""
     url, _, version = canonical.partition("|")
-    named = one_of(Field.TERMS, f"url={terms.bounded(url)}")
+    named = one_of(Field.TERMS, f"{parameter}={terms.bounded(url)}")
     if not version:
         return named
     return all_of([named, token.predicate("version", [token.Token(None, version.casefold())])])

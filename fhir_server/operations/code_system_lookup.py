@@ -14,6 +14,7 @@ from fhir_server.operations.coded import codes_told, language_of
 from fhir_server.operations.lists import needed, opened
 from fhir_server.operations.operation import Operation, answer, parameter, parts
 from fhir_server.terminology.listing import coding, described
+from fhir_server.terminology.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,22 +34,22 @@ async def _perform(call: Invocation) -> Answer:
     lists = await opened(call, "CodeSystem")
     (asked,) = codes_told(call)
     if asked.system is None:
-        raise needed("the system of the code")
+        raise needed(told("needed-system"))
     system, code, version = asked.system, asked.code, asked.version
     terminology = lists.terminology
     content, concept = await lists.answered(lambda _, systems: terminology.lookup(system, code, version, systems))
     wanted = _properties(call, content)
     day = call.given.text("date") or instant(moment(call.exchange.now))[:10]
     shown = concept.called(language_of(call))
-    told = [parameter("name", "String", _name(terminology, content, system))]
+    answers = [parameter("name", "String", _name(terminology, content, system))]
     there = version or (content.version(system) if content is not None else None)
     if there is not None:
-        told.append(parameter("version", "String", there))
-    told.append(parameter("display", "String", shown))
+        answers.append(parameter("version", "String", there))
+    answers.append(parameter("display", "String", shown))
     if wanted is None or "designation" in wanted or any(one.startswith("lang.") for one in wanted):
-        told += _designations(concept, shown)
-    told += _told(content, concept, wanted, day, terminology.coding(system, code).code)
-    return answer(*told)
+        answers += _designations(concept, shown)
+    answers += _told(content, concept, wanted, day, terminology.coding(system, code).code)
+    return answer(*answers)
 
 
 OPERATION: Final = Operation("lookup", "CodeSystem", _perform)
@@ -66,17 +67,17 @@ def _properties(call: Invocation, content: Content | None) -> frozenset[str] | N
     known |= content.declared if content is not None else set()
     unknown = sorted(one for one in asked - known if not one.startswith("lang."))
     if unknown:
-        sentence = f"The code system has no property {unknown[0][:60]!r}; it has {', '.join(sorted(known))}."
-        raise Unprocessable(sentence, expression=call.given.where("property"), code=IssueType.NOT_SUPPORTED)
+        message = told("property-unknown", property=unknown[0][:60], known=", ".join(sorted(known)))
+        raise Unprocessable(message, expression=call.given.where("property"), code=IssueType.NOT_SUPPORTED)
     return asked or None
 
 
 def _designations(concept: Concept, shown: str) -> Iterator[JsonObject]:
     for each in described(concept, (), shown):
-        told = [parameter("language", "Code", each["language"])] if "language" in each else []
+        of = [parameter("language", "Code", each["language"])] if "language" in each else []
         if "use" in each:
-            told.append(parameter("use", "Coding", each["use"]))
-        yield parts("designation", *told, parameter("value", "String", each["value"]))
+            of.append(parameter("use", "Coding", each["use"]))
+        yield parts("designation", *of, parameter("value", "String", each["value"]))
 
 
 def _told(
@@ -106,19 +107,19 @@ def _told(
 
 
 def _property(code: str, value: JsonObject, description: str | None) -> JsonObject:
-    told = [parameter("description", "String", description)] if description else []
-    return parts("property", parameter("code", "Code", code), value, *told)
+    more = [parameter("description", "String", description)] if description else []
+    return parts("property", parameter("code", "Code", code), value, *more)
 
 
-def _value(told: Property) -> JsonObject:
-    if told.value_coding is not None:
-        return parameter("value", "Coding", coding(told.value_coding))
+def _value(one: Property) -> JsonObject:
+    if one.value_coding is not None:
+        return parameter("value", "Coding", coding(one.value_coding))
     kinds = (
-        ("Code", told.value_code),
-        ("String", told.value_string),
-        ("Integer", told.value_integer),
-        ("Boolean", told.value_boolean),
-        ("DateTime", told.value_date_time),
-        ("Decimal", told.value_decimal),
+        ("Code", one.value_code),
+        ("String", one.value_string),
+        ("Integer", one.value_integer),
+        ("Boolean", one.value_boolean),
+        ("DateTime", one.value_date_time),
+        ("Decimal", one.value_decimal),
     )
     return next(parameter("value", kind, value) for kind, value in kinds if value is not None)

@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.date import instant, moment
+from fhir_server.operations.called_on import instance
 from fhir_server.operations.coded import codes_told, differs, language_of, said, verdict
-from fhir_server.operations.lists import canonical_of, instance, needed, one_way, opened, refusal
+from fhir_server.operations.lists import canonical_of, needed, one_way, opened, refusal
 from fhir_server.operations.operation import Operation, answer
 from fhir_server.terminology import resources
 from fhir_server.terminology.content import Content, content
@@ -37,7 +38,7 @@ async def _perform(call: Invocation) -> Answer:
     for one in asked:
         mine = system or one.system
         if mine is None:
-            raise needed("url", "the system of the code")
+            raise needed(told("needed-url-or-system"))
         if one.system is not None and lists.terminology.system(one.system) != lists.terminology.system(mine):
             failed.append(told("other-system", found=one.system, system=mine))
             continue
@@ -92,11 +93,4 @@ async def _found(lists: Lists, system: str, inline: Content | None, asked: Coded
     if inline is None:
         look = partial(lists.terminology.lookup, url, asked.code, version)
         return (await lists.untold(lambda _, systems: look(systems)))[1]
-    if not inline.of_version(version):
-        known = ", ".join(inline.versions) or "?"
-        raise NotKnown(Missing.VERSION, told("unknown-version", system=url, version=version, known=known))
-    key = lists.terminology.coding(url, asked.code).code
-    if key in inline.concepts:
-        return inline.concepts[key]
-    missing = Missing.CODE if inline.complete else Missing.CONTENT
-    raise NotKnown(missing, told("unknown-code" if inline.complete else "absent-content", system=url, code=asked.code))
+    return inline.find(url, lists.terminology.coding(url, asked.code).code, version)

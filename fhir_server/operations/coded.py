@@ -13,6 +13,7 @@ from fhir_server.fhir.outcome import IssueType, Language
 from fhir_server.operations.lists import needed
 from fhir_server.operations.operation import parameter
 from fhir_server.terminology.codes import LANGUAGE
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.words import words
 
 if TYPE_CHECKING:
@@ -36,43 +37,44 @@ class Coded:
 def codes_told(call: Invocation, *, version: str = "version") -> list[Coded]:
     """The codes that ``code``, ``coding`` or ``codeableConcept`` tell, exactly one of these; several of a concept."""
     given = call.given
-    told = [name for name in ("code", "coding", "codeableConcept") if name in given.values and given.one(name)]
-    if not told:
-        raise needed("code", "coding", *(("codeableConcept",) if "codeableConcept" in given.values else ()))
-    if len(told) > 1:
-        raise Invalid(f"Tell one of {', '.join(told)}, not several.", expression=given.where(told[1]))
-    if told[0] == "code":
+    known = [name for name in ("code", "coding", "codeableConcept") if name in given.values]
+    ways = [name for name in known if given.one(name)]
+    if not ways:
+        raise needed(told("needed-either", one=", ".join(known[:-1]), other=known[-1]))
+    if len(ways) > 1:
+        raise Invalid(told("one-of-several", names=", ".join(ways)), expression=given.where(ways[1]))
+    way = ways[0]
+    if way == "code":
         display = given.text("display") if "display" in given.values else None
         system = given.text("system") if "system" in given.values else None
         return [Coded(system, given.text("code") or "", given.text(version), display)]
     for beside in ("system", "display", version):
         if beside in given.values and given.one(beside) is not None:
-            sentence = f"{beside} belongs to code; {told[0]} tells its own."
-            raise Invalid(sentence, expression=given.where(beside))
-    found = given.one(told[0])
-    codings = _codings(found.value if found is not None else None, whole=told[0] == "codeableConcept")
+            message = told("beside-another", name=beside, other=way)
+            raise Invalid(message, expression=given.where(beside))
+    found = given.one(way)
+    codings = _codings(found.value if found is not None else None, whole=way == "codeableConcept")
     if not codings:
-        sentence = f"{told[0]} has no code."
-        raise Invalid(sentence, expression=given.where(told[0]), code=IssueType.REQUIRED)
+        raise Invalid(told("no-code-in", name=way), expression=given.where(way), code=IssueType.REQUIRED)
     return codings
 
 
-def coding_told(value: Value | None) -> Coded | None:
+def coding_told(value: Value | None, name: str) -> Coded | None:
     """The code of a Coding; nothing where none was told."""
     if value is None:
         return None
     found = _codings(value.value, whole=False)
     if not found:
-        raise Invalid("The Coding has no code.", expression=(value.where,), code=IssueType.REQUIRED)
+        raise Invalid(told("no-code-in", name=name), expression=(value.where,), code=IssueType.REQUIRED)
     return found[0]
 
 
 def _codings(value: Json, *, whole: bool) -> list[Coded]:
     listed = value.get("coding") if whole and isinstance(value, dict) else [value]
-    told = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return [
         Coded(_text(one, "system"), code, _text(one, "version"), _text(one, "display"))
-        for one in told
+        for one in found
         if (code := _text(one, "code")) is not None
     ]
 
@@ -83,20 +85,20 @@ def _text(value: JsonObject, name: str) -> str | None:
 
 
 def language_of(call: Invocation) -> str:
-    """The language of the displays."""
-    return call.given.text("displayLanguage") or LANGUAGE
+    """The language of the displays: as the parameter says, else as ``Accept-Language`` does."""
+    return call.given.text("displayLanguage") or call.exchange.preferred_language or LANGUAGE
 
 
 def said(call: Invocation, message: Told) -> str:
     """A message in the language asked for; English where that is none of the two."""
-    asked = (call.given.text("displayLanguage") or "").lower() if "displayLanguage" in call.given.values else ""
-    french = asked == Language.FRENCH or asked.startswith(f"{Language.FRENCH}-")
-    return message.fr if french else message.en
+    asked = call.given.text("displayLanguage") if "displayLanguage" in call.given.values else None
+    language = (asked or call.exchange.language).lower().partition("-")[0]
+    return message.fr if language == Language.FRENCH else message.en
 
 
-def differs(told: str | None, concept: Concept) -> bool:
+def differs(display: str | None, concept: Concept) -> bool:
     """Tell whether a display that was told is none of what the code is called; case and accents do not count."""
-    return told is not None and words(told) not in [words(name) for name in concept.names]
+    return display is not None and words(display) not in [words(name) for name in concept.names]
 
 
 def verdict(*, result: bool, messages: list[str], display: str | None) -> list[JsonObject]:

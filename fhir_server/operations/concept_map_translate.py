@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, NotFound
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.operations.called_on import instance
 from fhir_server.operations.coded import codes_told, said
-from fhir_server.operations.lists import canonical_of, instance, needed, one_way, opened, unknown
+from fhir_server.operations.lists import canonical_of, needed, one_way, opened
 from fhir_server.operations.operation import Operation, answer, parameter, parts
 from fhir_server.search import terms
 from fhir_server.search.predicate import Field, all_of, one_of
@@ -39,7 +40,7 @@ async def _perform(call: Invocation) -> Answer:
     lists = await opened(call, "ConceptMap")
     asked = [one for one in codes_told(call) if one.system is not None]
     if not asked:
-        raise needed("the system of the code")
+        raise needed(told("needed-system"))
     reverse = call.given.flag("reverse") is True
     named = await _named(call, lists)
     maps = [named] if named is not None else await _speaking_of(lists, asked, reverse=reverse)
@@ -52,6 +53,7 @@ async def _perform(call: Invocation) -> Answer:
             lists.terminology.system(target) if target is not None else None,
             reverse,
             _dependencies(call),
+            one.version,
         )
         for one in asked
     ]
@@ -70,24 +72,25 @@ OPERATION: Final = Operation("translate", "ConceptMap", _perform)
 async def _named(call: Invocation, lists: Lists) -> ConceptMap | None:
     """The map that is named, where one is."""
     way = one_way(call, "url", "conceptMap")
+    canonical = canonical_of(call, "url", "conceptMapVersion")
     if call.id is not None:
         found = await instance(call, "ConceptMap")
         if isinstance(found, dict):
-            return resources.concept_map(found, f"ConceptMap/{call.id}")
-        if isinstance(found, ConceptMap):
-            return found
-        raise NotFound(f"ConceptMap/{call.id} is not known.")
+            return resources.concept_map(found, told("the-concept-map", url=f"ConceptMap/{call.id}"))
+        return found if isinstance(found, ConceptMap) else None
     if way == "conceptMap":
         value = call.given.one("conceptMap")
         brought = value.value if value is not None and isinstance(value.value, dict) else {}
-        return resources.concept_map(brought, "The concept map")
-    canonical = canonical_of(call, "url", "conceptMapVersion")
+        return resources.concept_map(brought, told("a-concept-map"))
     if canonical is None:
         return None
     known = await _of_url(lists, canonical)
     if known is None:
         own = lists.terminology.concept_maps.get(canonical.partition("|")[0])
-        raise unknown("concept map", canonical, own, call.given.where("url"))
+        message = told("concept-map-not-here", url=canonical[:200])
+        if own is not None and own.version:
+            message = told("concept-map-other-version", url=canonical[:200], known=own.version)
+        raise NotFound(message, expression=call.given.where("url"))
     return known
 
 
@@ -97,7 +100,7 @@ async def _of_url(lists: Lists, canonical: str) -> ConceptMap | None:
     if own is not None and (not version or own.version == version):
         return own
     found = await lists.stored("ConceptMap", canonical)
-    return resources.concept_map(found, f"The concept map {canonical}") if found is not None else None
+    return resources.concept_map(found, told("the-concept-map", url=canonical[:200])) if found is not None else None
 
 
 async def _speaking_of(lists: Lists, asked: Sequence[Coded], *, reverse: bool) -> list[ConceptMap]:
@@ -110,10 +113,10 @@ async def _speaking_of(lists: Lists, asked: Sequence[Coded], *, reverse: bool) -
     finding = lists.exchange.server.finding
     page = await finding.search(wanted, visible=lists.visible, order=BY_ID, limit=_MOST_MAPS)
     if page.next is not None:
-        sentence = f"More than {_MOST_MAPS} concept maps speak of {asked[0].system}; name one by url."
-        raise Invalid(sentence, expression=("Parameters",), code=IssueType.TOO_COSTLY)
+        message = told("too-many-maps", most=_MOST_MAPS, system=asked[0].system)
+        raise Invalid(message, expression=("Parameters",), code=IssueType.TOO_COSTLY)
     bodies = [one.body for one in page.resources if one.body is not None]
-    found = [resources.concept_map(json.decode_object(body), "A stored concept map") for body in bodies]
+    found = [resources.concept_map(json.decode_object(body), told("a-concept-map")) for body in bodies]
     return [*terminology.concept_maps.values(), *found]
 
 
@@ -157,9 +160,9 @@ async def _translated(lists: Lists, maps: Sequence[ConceptMap], questions: Seque
 
 
 def _match(match: Match) -> JsonObject:
-    told: list[JsonObject] = [parameter("equivalence", "Code", match.equivalence)]
+    about: list[JsonObject] = [parameter("equivalence", "Code", match.equivalence)]
     if match.concept is not None:
-        told.append(parameter("concept", "Coding", coding(match.concept)))
+        about.append(parameter("concept", "Coding", coding(match.concept)))
     for one in match.product:
         written: JsonObject = {"code": one.value}
         if one.system:
@@ -167,9 +170,9 @@ def _match(match: Match) -> JsonObject:
         if one.display:
             written["display"] = one.display
         concept: Json = written
-        told.append(
+        about.append(
             parts("product", parameter("element", "Uri", one.property), parameter("concept", "Coding", concept))
         )
     if match.source is not None:
-        told.append(parameter("source", "Uri", match.source))
-    return parts("match", *told)
+        about.append(parameter("source", "Uri", match.source))
+    return parts("match", *about)

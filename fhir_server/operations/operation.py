@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
 from fhir_server.interactions.answer import Answer
-from fhir_server.operations.parameters import Given, from_body, from_query
+from fhir_server.operations.parameters import Given, alone, from_body, from_query, from_resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,6 +94,8 @@ class Offered:
             given = from_query(validator, takes, pairs)
             if not given.nothing and self.definition.affects_state:
                 raise Invalid("GET only tells what holds now; send a Parameters resource by POST to change it.")
+        elif (resource := alone(takes, body)) is not None:
+            given = from_resource(validator, takes, resource, pairs)
         else:
             if pairs:
                 told = ", ".join(name[:40] for name, _ in pairs[:5])

@@ -123,6 +123,31 @@ def from_query(validator: Validator, takes: Sequence[OperationParameter], pairs:
     )
 
 
+def alone(takes: Sequence[OperationParameter], raw: bytes) -> JsonObject | None:
+    """A body that is the one resource an operation takes, in place of Parameters that hold it.
+
+    https://hl7.org/fhir/R4/operations.html#request
+    """
+    of_resources = [one for one in takes if one.is_resource]
+    if len(of_resources) != 1 or not raw.strip():
+        return None
+    resource = json.decode_object(raw)
+    told = resource.get("resourceType")
+    return resource if told != "Parameters" and of_resources[0].type in ("Resource", told) else None
+
+
+def from_resource(
+    validator: Validator, takes: Sequence[OperationParameter], resource: JsonObject, pairs: Sequence[tuple[str, str]]
+) -> Given:
+    """Read a body that is the one resource an operation takes; what is primitive is in the query then."""
+    (taken,) = (one for one in takes if one.is_resource)
+    _must_be_valid(validator.validate(resource))
+    beside = from_query(validator, [one for one in takes if one.primitive], pairs)
+    told: dict[str, tuple[Value, ...]] = {one.name: () for one in takes}
+    where = str(resource.get("resourceType"))
+    return Given({**told, **beside.values, taken.name: (Value(resource, where, Given({})),)})
+
+
 def _read(takes: Sequence[OperationParameter], listed: Sequence[JsonObject], where: str, issues: list[Issue]) -> Given:
     known = {one.name: one for one in takes}
     found: dict[str, list[Value]] = {name: [] for name in known}

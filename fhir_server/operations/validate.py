@@ -16,7 +16,7 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.definitions.operations import OperationParameter
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import FhirError, Invalid
-from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, operation_outcome
+from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, languages_of, operation_outcome
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import must_be_open_to_create
 from fhir_server.interactions.read import read
@@ -67,7 +67,8 @@ async def _perform(call: Invocation) -> Answer:
     elif asked.mode != "delete":
         raise Invalid("There is no resource to validate.", expression=("Parameters",), code=IssueType.REQUIRED)
     told = sorted(issues, key=lambda one: _SEVEREST.index(one.severity))
-    return Answer(200, json.encode(operation_outcome(told)))
+    spoken = ", ".join(languages_of(told, exchange.language))
+    return Answer(200, json.encode(operation_outcome(told, exchange.language)), language=spoken)
 
 
 OPERATION: Final = Operation("validate", EVERY_TYPE, _perform, reads_body=True)

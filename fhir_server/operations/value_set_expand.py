@@ -21,8 +21,8 @@ from fhir_server.operations.coded import language_of
 from fhir_server.operations.lists import opened, value_set_told
 from fhir_server.operations.operation import Operation
 from fhir_server.terminology import Wanted, evaluated
-from fhir_server.terminology.codes import Members
-from fhir_server.terminology.listing import Shape, listing
+from fhir_server.terminology.listing import Listing, Shape, listing
+from fhir_server.terminology.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,11 +53,11 @@ _ECHOED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The codes, and what is known of their systems."""
+class _Expanded:
+    """The codes as they are listed, and what is known of each system they are of, by its URL as it is written."""
 
-    members: Members
-    contents: Mapping[str, Content | None]
+    listing: Listing
+    systems: Mapping[str, Content | None]
 
 
 async def _perform(call: Invocation) -> Answer:
@@ -72,26 +72,21 @@ async def _perform(call: Invocation) -> Answer:
         versions=_versions(call, terminology, "system-version"),
         forced=_versions(call, terminology, "force-system-version"),
         checked=_versions(call, terminology, "check-system-version"),
+        left_out=_versions(call, terminology, "exclude-system", needed=False),
     )
-    left_out = _versions(call, terminology, "exclude-system", needed=False)
     value_set, whole = await value_set_told(call, lists)
-    found = await lists.answered(partial(_evaluated, terminology, value_set, wanted))
-    members = _without(found, left_out)
-    listed = listing(members, found.contents.get, shape)
+    found = await lists.answered(partial(_expanded, terminology, value_set, wanted, shape))
+    listed = found.listing
     if shape.count is None and listed.total - shape.offset > MOST_LISTED:
-        sentence = (
-            f"The expansion has {listed.total} codes; one answer has at most {MOST_LISTED}. Ask for pages of it, by "
-            "count and offset, or choose among them by filter."
-        )
-        raise Unprocessable(sentence, code=IssueType.TOO_COSTLY)
-    systems = {concept.system: key.system for key, concept in members.concepts.items()}
+        message = told("too-many-listed", number=listed.total, most=MOST_LISTED)
+        raise Unprocessable(message, code=IssueType.TOO_COSTLY)
     contains: list[Json] = [*listed.contains]
     expansion: JsonObject = {
         "identifier": "",
         "timestamp": instant(moment(call.exchange.now)),
         "total": listed.total,
         "offset": shape.offset,
-        "parameter": [*_echoed(call), *(_used(name, found.contents.get(one)) for name, one in systems.items())],
+        "parameter": [*_echoed(call), *(_used(name, one) for name, one in found.systems.items())],
         "contains": contains,
     }
     if call.given.one("offset") is None and shape.count is None:
@@ -100,10 +95,10 @@ async def _perform(call: Invocation) -> Answer:
         del expansion["contains"]
     if not expansion["parameter"]:
         del expansion["parameter"]
-    told = _resource(value_set, whole, definition=call.given.flag("includeDefinition") is True)
+    head = _resource(value_set, whole, definition=call.given.flag("includeDefinition") is True)
     named = json.encode([value_set.url, {**expansion, "timestamp": ""}]).decode()
     expansion["identifier"] = f"urn:uuid:{uuid5(NAMESPACE_URL, named)}"
-    return Answer(200, json.encode({**told, "expansion": expansion}))
+    return Answer(200, json.encode({**head, "expansion": expansion}))
 
 
 OPERATION: Final = Operation("expand", "ValueSet", _perform)
@@ -113,8 +108,8 @@ def _shape(call: Invocation) -> Shape:
     given = call.given
     offset, count = _number(call, "offset"), _number(call, "count")
     if count is not None and count > MOST_LISTED:
-        sentence = f"One answer has at most {MOST_LISTED} codes: count must not be more."
-        raise Unprocessable(sentence, expression=given.where("count"), code=IssueType.TOO_COSTLY)
+        message = told("count-too-large", most=MOST_LISTED)
+        raise Unprocessable(message, expression=given.where("count"), code=IssueType.TOO_COSTLY)
     designations = tuple(str(one.value) for one in given.all("designation"))
     return Shape(
         language=language_of(call),
@@ -132,12 +127,12 @@ def _shape(call: Invocation) -> Shape:
 
 
 def _number(call: Invocation, name: str) -> int | None:
-    told = call.given.one(name)
-    if told is None:
+    given = call.given.one(name)
+    if given is None:
         return None
-    if not isinstance(told.value, int) or told.value < 0:
-        raise Invalid(f"{name} must not be negative.", expression=call.given.where(name), code=IssueType.VALUE)
-    return told.value
+    if not isinstance(given.value, int) or given.value < 0:
+        raise Invalid(told("number-negative", name=name), expression=call.given.where(name), code=IssueType.VALUE)
+    return given.value
 
 
 def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: bool = True) -> dict[str, str]:
@@ -146,30 +141,21 @@ def _versions(call: Invocation, terminology: Terminology, name: str, *, needed: 
     for one in call.given.all(name):
         system, _, version = str(one.value).partition("|")
         if not system or (needed and not version):
-            sentence = f"{name} is told as system|version."
-            raise Invalid(sentence, expression=(one.where,), code=IssueType.VALUE)
-        found[terminology.system(system)] = version
+            raise Invalid(told("system-and-version", name=name), expression=(one.where,), code=IssueType.VALUE)
+        key = terminology.system(system)
+        if found.setdefault(key, version) != version:
+            message = told("versions-of-one-system", name=name, system=system)
+            raise Invalid(message, expression=(one.where,), code=IssueType.VALUE)
     return found
 
 
-def _evaluated(
-    terminology: Terminology, value_set: ValueSet, wanted: Wanted, others: Lookup, systems: Lookup
-) -> _Found:
+def _expanded(
+    terminology: Terminology, value_set: ValueSet, wanted: Wanted, shape: Shape, others: Lookup, systems: Lookup
+) -> _Expanded:
     members = evaluated(value_set, terminology, others, systems, wanted)
-    named = {key.system for key in members.concepts}
-    return _Found(members, {system: terminology.content(system, code_systems=systems) for system in sorted(named)})
-
-
-def _without(found: _Found, left_out: Mapping[str, str]) -> Members:
-    if not left_out:
-        return found.members
-
-    def is_left_out(system: str) -> bool:
-        version, content = left_out.get(system), found.contents.get(system)
-        return version is not None and (not version or (content is not None and content.of_version(version)))
-
-    kept = {key: concept for key, concept in found.members.concepts.items() if not is_left_out(key.system)}
-    return Members(kept, listed=found.members.listed)
+    named = {concept.system: key.system for key, concept in members.concepts.items()}
+    contents = {one: terminology.content(one, code_systems=systems) for one in dict.fromkeys(named.values())}
+    return _Expanded(listing(members, contents.get, shape), {name: contents[one] for name, one in named.items()})
 
 
 def _echoed(call: Invocation) -> list[JsonObject]:
@@ -187,15 +173,15 @@ def _resource(value_set: ValueSet, whole: JsonObject | None, *, definition: bool
         left_out = ("id", "meta", "text", "expansion")
         kept = {name: value for name, value in whole.items() if name not in left_out} if definition else {}
         return {"resourceType": "ValueSet", **{name: whole[name] for name in _KEPT if name in whole}, **kept}
-    told: JsonObject = {"resourceType": "ValueSet"}
+    head: JsonObject = {"resourceType": "ValueSet"}
     for name in ("url", "version", "name", "title", "status"):
         value = getattr(value_set, name)
         if value:
-            told[name] = value
-    told.setdefault("status", "active")
+            head[name] = value
+    head.setdefault("status", "active")
     if definition and value_set.compose is not None:
-        told["compose"] = _written(msgspec.to_builtins(value_set.compose))
-    return told
+        head["compose"] = _written(msgspec.to_builtins(value_set.compose))
+    return head
 
 
 def _written(value: Json) -> Json:

@@ -49,7 +49,7 @@ async def _perform(call: Invocation) -> Answer:
     value_set, _ = await value_set_told(call, lists)
     asked = codes_told(call, version="systemVersion")
     if call.given.one("code") is not None and asked[0].system is None:
-        raise needed("the system of the code")
+        raise needed(told("needed-system"))
     day = call.given.text("date") or instant(moment(call.exchange.now))[:10]
     terminology = lists.terminology
     judged = await lists.answered(lambda others, systems: _judge(terminology, value_set, asked, day, others, systems))

@@ -16,6 +16,7 @@ from typing import Final
 
 from fhir_server.terminology import resources
 from fhir_server.terminology.codes import LANGUAGE, Concept, Spelling
+from fhir_server.terminology.messages import Missing, NotKnown, told
 from fhir_server.terminology.refused import NotExpandable
 from fhir_server.terminology.resources import Designation
 
@@ -64,6 +65,33 @@ class Content:
     def above(self, key: str) -> frozenset[str]:
         """The code itself and what it is beneath of, at any height."""
         return _reached(self.parents, key)
+
+    def relation(self, one: str, two: str) -> str | None:
+        """How one code lies to the other; nothing where what is here of the system does not tell.
+
+        https://hl7.org/fhir/R4/codesystem-operation-subsumes.html
+        """
+        match two in self.below(one), two in self.above(one):
+            case True, True:
+                return "equivalent"
+            case True, False:
+                return "subsumes"
+            case False, True:
+                return "subsumed-by"
+        return "not-subsumed" if self.complete else None
+
+    def find(self, system: str, key: str, version: str | None = None) -> Concept:
+        """The concept; raises :class:`NotKnown` with what is missing, under this URL of the system."""
+        if self.supplement:
+            raise NotKnown(Missing.CONTENT, told("supplement", system=system))
+        if not self.of_version(version):
+            known = ", ".join(self.versions) or "?"
+            raise NotKnown(Missing.VERSION, told("unknown-version", system=system, version=version, known=known))
+        if key not in self.concepts:
+            code = self.written.get(key, key)
+            message = told("unknown-code" if self.complete else "absent-content", system=system, code=code)
+            raise NotKnown(Missing.CODE if self.complete else Missing.CONTENT, message)
+        return self.concepts[key]
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -205,10 +233,8 @@ class _Meaning:
 
     def _code(self, concept: resources.Defined, property: resources.Property) -> str:
         if property.value_code is None:
-            raise NotExpandable(
-                f"The property {property.code} of {concept.code} in the code system {self._system.url} must be a "
-                "valueCode."
-            )
+            message = told("parent-no-code", property=property.code, code=concept.code, system=self._system.url)
+            raise NotExpandable(message)
         return property.value_code
 
 

@@ -22,10 +22,12 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.terminology import resources
 from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Lookup, Members, nowhere
 from fhir_server.terminology.filters import chosen
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.refused import NotExpandable
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
+    from fhir_server.fhir.messages import Told
     from fhir_server.terminology.content import Content
     from fhir_server.terminology.terminology import Terminology
 
@@ -75,6 +77,8 @@ class Wanted:
     """The same, whatever the value set says."""
     checked: Mapping[str, str] = field(default_factory=dict)
     """The only version that may be used."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """By URL of a system of which no code is wanted, the version that is meant; an empty one is any."""
 
 
 PLAIN: Final = Wanted()
@@ -95,7 +99,8 @@ def members(
     wanted: Wanted = PLAIN,
 ) -> Members:
     """The same, each code once and with its display."""
-    name = f"The value set {value_set.get('url', '')}".rstrip()
+    url = value_set.get("url")
+    name = told("the-value-set", url=url) if url else told("a-value-set")
     return evaluated(resources.value_set(value_set, name), terminology, others, code_systems, wanted)
 
 
@@ -127,14 +132,15 @@ class _Expander:
     def value_set(self, found: resources.ValueSet, canonical: str, way: tuple[str, ...]) -> Members:
         """``canonical`` is what it was imported by, ``way`` the value sets that led here."""
         url, _, version = canonical.partition("|")
-        name = f"The value set {canonical or found.url or ''}".rstrip()
+        called = canonical or found.url
+        name = told("the-value-set", url=called) if called else told("a-value-set")
         if version and found.version != version:
-            raise NotExpandable(f"{name} is stored in another version.")
+            raise NotExpandable(told("other-version", name=name))
         key = f"{found.url or url}|{found.version or ''}"
         if key in way:
-            raise NotExpandable(f"{name} imports itself.")
+            raise NotExpandable(told("imports-itself", name=name))
         if len(way) >= DEEPEST_IMPORT:
-            raise NotExpandable(f"{name} is imported over more than {DEEPEST_IMPORT} others.")
+            raise NotExpandable(told("imported-too-deep", name=name, most=DEEPEST_IMPORT))
         if key not in self.done:
             self.done[key] = self._limited(self._evaluated(found, name, (*way, key)), name)
         return self.done[key]
@@ -142,13 +148,15 @@ class _Expander:
     def by_code(self, found: Members) -> Members:
         """The same, no system left whole: of each it must be known which codes it has."""
         whole = [self._whole(system) for system in sorted(found.systems)]
-        return self._limited(Members.joined([Members(found.concepts, listed=found.listed), *whole]), "The value set")
+        return self._limited(
+            Members.joined([Members(found.concepts, listed=found.listed), *whole]), told("a-value-set")
+        )
 
-    def _evaluated(self, found: resources.ValueSet, name: str, way: tuple[str, ...]) -> Members:
+    def _evaluated(self, found: resources.ValueSet, name: Told, way: tuple[str, ...]) -> Members:
         language = found.language or LANGUAGE
         if found.compose is None:
             if found.expansion is None:
-                raise NotExpandable(f"{name} has neither a compose nor an expansion.")
+                raise NotExpandable(told("nothing-composed", name=name))
             return self._listed(found.expansion, name, language)
         try:
             return self._composed(found.compose, name, way, language)
@@ -160,7 +168,7 @@ class _Expander:
             except NotExpandable:
                 raise why from None
 
-    def _composed(self, compose: resources.Composition, name: str, way: tuple[str, ...], language: str) -> Members:
+    def _composed(self, compose: resources.Composition, name: Told, way: tuple[str, ...], language: str) -> Members:
         must_be_understood(compose, name)
         included = Members.joined(self._part(part, name, way, language) for part in compose.include)
         excluded = Members.joined(self._part(part, name, way, language) for part in compose.exclude)
@@ -178,23 +186,26 @@ class _Expander:
         known = content.concepts.get(key.code) if content is not None else None
         return (known or self.terminology.described(*key) or listed).inactive(self.wanted.day)
 
-    def _part(self, part: resources.Part, name: str, way: tuple[str, ...], language: str) -> Members:
+    def _part(self, part: resources.Part, name: Told, way: tuple[str, ...], language: str) -> Members:
         conditions = [self._limited(each, name) for each in self._of_system(part, name, language)]
         conditions += [self._imported(canonical, way) for canonical in part.value_set]
         if not conditions:
-            raise NotExpandable(f"{name} has an include or exclude with neither a system nor a value set.")
+            raise NotExpandable(told("include-of-nothing", name=name))
         return reduce(Members.shared, conditions)
 
-    def _of_system(self, part: resources.Part, name: str, language: str) -> Iterator[Members]:
+    def _of_system(self, part: resources.Part, name: Told, language: str) -> Iterator[Members]:
         """What the part says of its system, one condition after the other."""
         if part.system is None:
             if part.concept is not None or part.filter:
-                raise NotExpandable(f"{name} names codes or filters without their system.")
+                raise NotExpandable(told("no-system", name=name))
             return
         if part.concept is not None and part.filter:
-            raise NotExpandable(f"{name} has both codes and filters in one include or exclude.")
+            raise NotExpandable(told("codes-and-filters", name=name))
         one = self.terminology.system(part.system)
         version = self._version(one, part.version, listed=part.concept is not None)
+        if self._is_left_out(one, version):
+            yield Members({})
+            return
         if part.concept is not None:
             listed = ((part.system, each.code, each.display, each.designation) for each in part.concept)
             yield self._enumerated(listed, language)
@@ -206,18 +217,28 @@ class _Expander:
         else:
             yield Members({}, frozenset({one}))
 
-    def _version(self, system: str, told: str | None, *, listed: bool) -> str | None:
+    def _is_left_out(self, system: str, version: str | None) -> bool:
+        meant = self.wanted.left_out.get(system)
+        if not meant:
+            return meant is not None
+        content = self._content(system, version)
+        return version == meant or (content is not None and content.of_version(meant))
+
+    def _version(self, system: str, own: str | None, *, listed: bool) -> str | None:
         """The version of a system that counts; of what is listed code by code, only one that was asked for."""
         wanted = self.wanted
-        version = wanted.forced.get(system) or told or wanted.versions.get(system)
+        version = wanted.forced.get(system) or own or wanted.versions.get(system)
         checked = wanted.checked.get(system)
         if checked is not None:
             content = self._content(system, version)
             there = version or (content.version(system) if content is not None else None)
             if there != checked:
-                sentence = f"The version {checked} of {system} is asked for, and {there or 'no known one'} is used."
-                raise NotExpandable(sentence, code=IssueType.NOT_FOUND)
-        if listed and version is not None and version != told and self._content(system, version) is None:
+                if there is None:
+                    message = told("version-checked-unknown", checked=checked, system=system)
+                else:
+                    message = told("version-checked", checked=checked, system=system, used=there)
+                raise NotExpandable(message, code=IssueType.NOT_FOUND)
+        if listed and version is not None and version != own and self._content(system, version) is None:
             raise unknown(f"{system}|{version}")
         return version
 
@@ -229,9 +250,8 @@ class _Expander:
             return self.value_set(held, canonical, way)
         resource = self.others(canonical)
         if resource is None:
-            sentence = f"The value set {canonical} is imported and not known here."
-            raise NotExpandable(sentence, code=IssueType.NOT_FOUND)
-        return self.value_set(resources.value_set(resource, f"The value set {canonical}"), canonical, way)
+            raise NotExpandable(told("imported-unknown", url=canonical), code=IssueType.NOT_FOUND)
+        return self.value_set(resources.value_set(resource, told("the-value-set", url=canonical)), canonical, way)
 
     def _filtered(self, system: str, version: str | None, asked: resources.Filter) -> Members:
         if asked.property in ("concept", "code") and asked.op in ("=", "in"):
@@ -240,8 +260,7 @@ class _Expander:
         content = self._complete(system, version)
         self.looked_at += len(content.written)
         if self.looked_at > MOST_LOOKED_AT:
-            sentence = f"The filters look at more than {MOST_LOOKED_AT} codes together."
-            raise NotExpandable(sentence, code=IssueType.TOO_COSTLY)
+            raise NotExpandable(told("too-much-filtered", most=MOST_LOOKED_AT), code=IssueType.TOO_COSTLY)
         one = self.terminology.system(system)
         kept = chosen(content, asked, lambda code: self.terminology.coding(system, code).code)
         return Members({Coding(one, each): content.concept(each, system) for each in kept})
@@ -263,8 +282,7 @@ class _Expander:
         if content is None:
             raise unknown(canonical)
         if not content.complete:
-            sentence = f"The content of the code system {canonical} is known here in part only."
-            raise NotExpandable(sentence, code=IssueType.NOT_SUPPORTED)
+            raise NotExpandable(told("content-in-part", system=canonical), code=IssueType.NOT_SUPPORTED)
         return content
 
     def _without(self, included: Members, excluded: Members) -> Members:
@@ -296,45 +314,47 @@ class _Expander:
             return self.terminology.concept(system, key.code)
         content = self._content(system, None)
         found = content.concepts.get(key.code) if content is not None else None
-        return found or self.terminology.described(system, key.code)
+        if content is not None and content.complete and found is not None:
+            return found
+        return self.terminology.described(system, key.code) or found
 
-    def _listed(self, expansion: resources.Expanded, name: str, language: str) -> Members:
+    def _listed(self, expansion: resources.Expanded, name: Told, language: str) -> Members:
         """An expansion somebody else made, headings apart. A code marked abstract counts: it is there to search by."""
         entries = list(entries_of(expansion.contains))
         if in_part(expansion, len(entries)):
-            raise NotExpandable(f"{name} brings along an expansion that is, or may be, only a part of it.")
+            raise NotExpandable(told("expansion-in-part", name=name))
         if any(entry.code is not None and entry.system is None for entry in entries):
-            raise NotExpandable(f"{name} brings along an expansion with a code that has no system.")
+            raise NotExpandable(told("expansion-no-system", name=name))
         listed = (
-            (each.system, each.code, each.display, each.designation) for each in entries if each.system and each.code
+            (each.system, each.code, each.display, each.designation)
+            for each in entries
+            if each.system and each.code and not self._is_left_out(self.terminology.system(each.system), None)
         )
         return self._enumerated(listed, language)
 
-    def _limited(self, found: Members, name: str) -> Members:
+    def _limited(self, found: Members, name: Told) -> Members:
         if len(found.concepts) > self.wanted.most:
             raise NotExpandable(
-                f"{name} comes to {len(found.concepts)} codes; this server compares with {self.wanted.most} at most.",
+                told("too-many-codes", name=name, number=len(found.concepts), most=self.wanted.most),
                 code=IssueType.TOO_COSTLY,
             )
         return found
 
 
-def must_be_understood(compose: resources.Composition, name: str) -> None:
+def must_be_understood(compose: resources.Composition, name: Told) -> None:
     """Refuse a composition of which something is not evaluated here, whatever it includes."""
     parts = (*compose.include, *compose.exclude)
     if not compose.include:
-        raise NotExpandable(f"{name} includes nothing.")
+        raise NotExpandable(told("includes-nothing", name=name))
     if sum(1 + len(part.filter) + len(part.value_set) for part in parts) > MOST_CONDITIONS:
-        raise NotExpandable(
-            f"{name} has more than {MOST_CONDITIONS} lists, filters and imports.", code=IssueType.TOO_COSTLY
-        )
+        raise NotExpandable(told("too-many-conditions", name=name, most=MOST_CONDITIONS), code=IssueType.TOO_COSTLY)
     if compose.locked_date is not None and any(part.concept is None or part.value_set for part in parts):
-        raise NotExpandable(f"{name} has a locked date, and this server does not keep what was in force then.")
+        raise NotExpandable(told("locked-date", name=name))
 
 
 def unknown(canonical: str) -> NotExpandable:
     """The refusal of a code system, or a version of one, of which nothing is known."""
-    return NotExpandable(f"The content of the code system {canonical} is not known here.", code=IssueType.NOT_SUPPORTED)
+    return NotExpandable(told("content-unknown", system=canonical), code=IssueType.NOT_SUPPORTED)
 
 
 def entries_of(contains: tuple[resources.Entry, ...]) -> Iterator[resources.Entry]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from fhir_server.terminology.content import Content
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.refused import NotExpandable
 from fhir_server.terminology.resources import Filter
 
@@ -44,7 +45,7 @@ def _of_codes(content: Content, asked: Filter, key_of: Callable[[str], str]) -> 
         case op if op in _HIERARCHY:
             key = key_of(asked.value)
             if key not in content.concepts:
-                raise NotExpandable(f"The code system {content.url} has no code {asked.value} to filter by.")
+                raise NotExpandable(told("no-code-to-filter-by", system=content.url, code=asked.value[:100]))
             kept = content.above(key) if op == "generalizes" else content.below(key)
             if op == "descendent-of":
                 kept -= {key}
@@ -54,18 +55,16 @@ def _of_codes(content: Content, asked: Filter, key_of: Callable[[str], str]) -> 
 
 def _of_property(content: Content, asked: Filter) -> Collection[str]:
     if asked.property not in content.declared:
-        raise NotExpandable(
-            f"The code system {content.url} declares no property {asked.property} to filter by.",
-        )
+        raise NotExpandable(told("no-property-to-filter-by", system=content.url, property=asked.property))
     wanted = frozenset(_listed(asked.value)) if asked.op in ("in", "not-in") else frozenset({asked.value})
-    told = {key: _values(content, key, asked.property) for key in content.written}
+    there = {key: _values(content, key, asked.property) for key in content.written}
     match asked.op:
         case "=" | "in":
-            return [key for key, values in told.items() if values & wanted]
+            return [key for key, values in there.items() if values & wanted]
         case "not-in":
-            return [key for key, values in told.items() if not values & wanted]
+            return [key for key, values in there.items() if not values & wanted]
         case "exists" if asked.value in _FLAGS:
-            return [key for key, values in told.items() if bool(values) == _FLAGS[asked.value]]
+            return [key for key, values in there.items() if bool(values) == _FLAGS[asked.value]]
     raise not_evaluated(content.url, asked)
 
 
@@ -80,9 +79,8 @@ def _values(content: Content, key: str, property: str) -> frozenset[str]:
 
 def not_evaluated(system: str, asked: Filter) -> NotExpandable:
     """The refusal of a filter."""
-    return NotExpandable(
-        f"The filter {asked.property} {asked.op} {asked.value[:100]} on {system} is not evaluated by this server."
-    )
+    value = asked.value[:100]
+    return NotExpandable(told("filter-not-evaluated", property=asked.property, op=asked.op, value=value, system=system))
 
 
 def _listed(value: str) -> list[str]:

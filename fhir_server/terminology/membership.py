@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.terminology import resources
 from fhir_server.terminology.codes import Coding, Lookup, nowhere
 from fhir_server.terminology.expansion import DEEPEST_IMPORT, MOST_LOOKED_AT, entries_of, in_part, must_be_understood
 from fhir_server.terminology.filters import chosen
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.refused import NotExpandable
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 Told: TypeAlias = bool | None
 """Yes, no, or not known here."""
+
+_UNNAMED: Final = told("a-value-set")
+"""Nobody is told why a value set is not understood, where a code of it is asked about."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,7 @@ class Judge:
 
     def _composed(self, compose: resources.Composition, key: Coding, way: tuple[str, ...]) -> Told:
         try:
-            must_be_understood(compose, "")
+            must_be_understood(compose, _UNNAMED)
         except NotExpandable:
             return None
         found = both(
@@ -129,7 +133,7 @@ class Judge:
         if resource is None:
             return None
         try:
-            found = resources.value_set(resource, f"The value set {canonical}")
+            found = resources.value_set(resource, told("the-value-set", url=canonical))
         except NotExpandable:
             return None
         version = canonical.partition("|")[2]
@@ -167,7 +171,7 @@ def systems_of(
         for canonical in part.value_set:
             imported = terminology.held(canonical)
             if imported is None and (resource := others(canonical)) is not None:
-                imported = resources.value_set(resource, f"The value set {canonical}")
+                imported = resources.value_set(resource, told("the-value-set", url=canonical))
             if imported is not None:
                 found |= systems_of(imported, terminology, others, (*way, value_set.url or ""))
     for entry in entries_of(value_set.expansion.contains) if value_set.expansion is not None else ():

@@ -14,6 +14,8 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
+from fhir_server.terminology.messages import told
 from fhir_server.terminology.refused import NotExpandable
 
 
@@ -105,6 +107,8 @@ class CodeSystem(msgspec.Struct, frozen=True, rename="camel", tag_field="resourc
     compositional: bool | None = None
     property: tuple[DeclaredProperty, ...] = ()
     filter: tuple[DeclaredFilter, ...] = ()
+    value_set: str | None = None
+    """The value set of all its codes, be it published as a resource or not."""
     supplements: str | None = None
 
 
@@ -182,6 +186,7 @@ class ValueSet(msgspec.Struct, frozen=True, tag_field="resourceType", tag="Value
 
     url: str | None = None
     id: str = ""
+    identifier: tuple[Identifier, ...] = ()
     version: str | None = None
     name: str = ""
     title: str = ""
@@ -267,6 +272,7 @@ class UniqueId(msgspec.Struct, frozen=True):
 
     type: str
     value: str
+    preferred: bool = False
 
 
 class NamingSystem(msgspec.Struct, frozen=True, rename="camel", tag_field="resourceType", tag="NamingSystem"):
@@ -281,7 +287,7 @@ TerminologyResource: TypeAlias = CodeSystem | ValueSet | ConceptMap | NamingSyst
 _decoder = msgspec.json.Decoder(TerminologyResource)
 _several = msgspec.json.Decoder(tuple[CodeSystem | ValueSet, ...])
 
-Kind = TypeVar("Kind", ValueSet, CodeSystem, ConceptMap)
+Kind = TypeVar("Kind", ValueSet, CodeSystem, ConceptMap, NamingSystem)
 
 
 def read(body: bytes) -> TerminologyResource:
@@ -297,28 +303,49 @@ def read_several(body: bytes) -> tuple[CodeSystem | ValueSet, ...]:
     return _several.decode(body)
 
 
-def value_set(resource: JsonObject, name: str) -> ValueSet:
+def value_set(resource: JsonObject, name: Told) -> ValueSet:
     """A ValueSet that was decoded already; ``name`` is what a sentence calls it."""
     return _read(resource, name, ValueSet)
 
 
 def code_system(resource: JsonObject, url: str) -> CodeSystem:
     """A CodeSystem, under the URL it was looked up by."""
-    return _read({**resource, "url": url}, f"The code system {url}", CodeSystem)
+    return _read({**resource, "url": url}, told("the-code-system", url=url), CodeSystem)
 
 
-def concept_map(resource: JsonObject, name: str) -> ConceptMap:
+def concept_map(resource: JsonObject, name: Told) -> ConceptMap:
     """A ConceptMap."""
     return _read(resource, name, ConceptMap)
 
 
-def _read(resource: JsonObject, name: str, kind: type[Kind]) -> Kind:
+def whole(system: CodeSystem) -> ValueSet:
+    """The value set of all codes of a system, under the URL that this names for it.
+
+    https://hl7.org/fhir/R4/codesystem-definitions.html#CodeSystem.valueSet
+    """
+    return ValueSet(
+        system.value_set,
+        version=system.version,
+        name=system.name,
+        title=system.title,
+        status="active",
+        language=system.language,
+        compose=Composition((Part(system.url),)),
+    )
+
+
+def naming_system(resource: JsonObject, name: Told) -> NamingSystem:
+    """A NamingSystem."""
+    return _read(resource, name, NamingSystem)
+
+
+def _read(resource: JsonObject, name: Told, kind: type[Kind]) -> Kind:
     if _modified(resource):
-        raise NotExpandable(f"{name} has a modifier extension or implicit rules, which this server does not know.")
+        raise NotExpandable(told("modified", name=name))
     try:
         return msgspec.convert(resource, kind)
     except msgspec.ValidationError as error:
-        raise NotExpandable(f"{name} cannot be read: {error}.") from None
+        raise NotExpandable(told("unreadable", name=name, why=error)) from None
 
 
 def _modified(value: Json) -> bool:

@@ -3,8 +3,8 @@
 A code system published under several URLs (`http://loinc.org`, TRE_A04, an OID) is one system here; the resources of
 `terminology/NamingSystem` say which. Systems that declare `caseSensitive: false` compare codes without case.
 
-The lists of the project (`terminology/`) are read at start. Those of HL7 (`catalogue.py`) are decoded when something is
-asked that the project's do not have.
+The lists of the project (`terminology/`) and of packages (`installed.py`) are read at start. Those of HL7
+(`catalogue.py`) are decoded when something is asked that these do not have.
 
 https://hl7.org/fhir/R4/terminology-service.html
 """
@@ -24,6 +24,7 @@ from fhir_server.terminology.catalogue import Catalogue
 from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Lookup, Members, Spelling, nowhere
 from fhir_server.terminology.content import Content, content, joined
 from fhir_server.terminology.expansion import evaluated
+from fhir_server.terminology.installed import beside
 from fhir_server.terminology.membership import Judge, either, systems_of
 from fhir_server.terminology.messages import Missing, NotKnown, told
 from fhir_server.terminology.refused import NotExpandable, UnknownList
@@ -31,10 +32,13 @@ from fhir_server.terminology.refused import NotExpandable, UnknownList
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from fhir_server.fhir.json import JsonObject
     from fhir_server.terminology.resources import TerminologyResource
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "terminology"
 """`terminology/` next to the package."""
+
+_OID: Final = "urn:oid:"
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class _Worked:
     contents: dict[str, Content | None] = field(default_factory=dict)
     members: dict[str, Members | NotExpandable] = field(default_factory=dict)
     codes: dict[str, Mapping[str, tuple[Coding, ...]]] = field(default_factory=dict)
+    by_oid: dict[str, resources.ValueSet] = field(default_factory=dict)
     by_id: dict[tuple[str, str], resources.ValueSet | resources.CodeSystem | resources.ConceptMap] = field(
         default_factory=dict
     )
@@ -74,9 +79,16 @@ class Terminology:
     _worked: _Worked = field(default_factory=_Worked)
 
     @staticmethod
-    def load(folder: Path = FOLDER, others: Catalogue | None = None) -> Terminology:
-        """Read every resource of the folder; a file that cannot be read stops the start-up."""
-        return index([_read(path) for path in sorted(folder.glob("*/*.json"))], others or Catalogue())
+    def load(
+        folder: Path = FOLDER, others: Catalogue | None = None, installed: Sequence[JsonObject] = ()
+    ) -> Terminology:
+        """Read every resource of the folder; a file that cannot be read stops the start-up.
+
+        ``installed`` are the resources of packages (`installed.py`).
+        """
+        found = [_read(path) for path in sorted(folder.glob("*/*.json"))]
+        own = index(found, others or Catalogue())
+        return index(found, own.catalogue, [*beside(own, installed)]) if installed else own
 
     # Systems and codes
 
@@ -85,7 +97,7 @@ class Terminology:
         one = self.spelling.aliases.get(url)
         if one is not None:
             return one
-        return self.catalogue.aliases.get(url, url) if url.startswith("urn:oid:") else url
+        return self.catalogue.aliases.get(url, url) if url.startswith(_OID) else url
 
     def coding(self, system: str, code: str) -> Coding:
         """The key of a code."""
@@ -105,12 +117,14 @@ class Terminology:
         key = self.coding(system, code)
         defined = self.content(key.system)
         found = defined.concepts.get(key.code) if defined is not None else None
-        if found is not None:
+        if defined is not None and defined.complete and found is not None:
             return found
-        mine = self.concepts.get(key)
-        listed = None
-        for name in self.spellings(key.system):
-            listed = listed or self.catalogue.listed.get((name, code))
+        return self._also_listed(found or self.concepts.get(key), system, code)
+
+    def _also_listed(self, mine: Concept | None, system: str, code: str) -> Concept | None:
+        """The concept with what the value sets of HL7 call it: of a system that is here in part, a word in English."""
+        names = ((name, code) for name in self.spellings(system))
+        listed = next((each for each in map(self.catalogue.listed.get, names) if each is not None), None)
         if listed is None:
             return mine
         theirs = Concept(system, code, listed.display or code, language=catalogue.LANGUAGE)
@@ -162,7 +176,8 @@ class Terminology:
         if known is not None and known.supplement:
             raise NotKnown(Missing.CONTENT, told("supplement", system=system))
         if known is not None and key in known.concepts:
-            return known, known.concepts[key]
+            found = known.concepts[key]
+            return known, found if known.complete else self._also_listed(found, system, code) or found
         named = self.described(system, code) if version is None else None
         if named is not None:
             return known, named
@@ -187,17 +202,11 @@ class Terminology:
         found = [self.lookup(system, code, version, code_systems) for code in (first, second)]
         one, two = (self.coding(system, code).code for code in (first, second))
         known = found[0][0]
-        below, above = (known.below(one), known.above(one)) if known is not None else ({one}, {one})
-        match two in below, two in above:
-            case True, True:
-                return "equivalent"
-            case True, False:
-                return "subsumes"
-            case False, True:
-                return "subsumed-by"
-        if known is None or not known.complete:
+        told_by_content = known.relation(one, two) if known is not None else None
+        outcome = "equivalent" if one == two else told_by_content
+        if outcome is None:
             raise NotKnown(Missing.CONTENT, told("absent-content", system=system, code=second))
-        return "not-subsumed"
+        return outcome
 
     def code_systems(self) -> Mapping[str, resources.CodeSystem]:
         """The code systems that the server itself publishes, by their URL."""
@@ -217,10 +226,20 @@ class Terminology:
     # Value sets
 
     def held(self, value_set: str) -> resources.ValueSet | None:
-        """The server's own value set of this canonical, ``url`` or ``url|version``."""
+        """The server's own value set of this canonical, ``url`` or ``url|version``; the URL may be its OID."""
         url, _, version = value_set.partition("|")
         found = self.value_sets.get(url) or self.catalogue.value_sets.get(url)
+        if found is None and url.startswith(_OID):
+            found = self._by_oid().get(url)
         return found if found is not None and (not version or found.version == version) else None
+
+    def _by_oid(self) -> Mapping[str, resources.ValueSet]:
+        """By OID, the value sets that bear it; of several the folder's."""
+        if not self._worked.by_oid:
+            for each in (*self.value_sets.values(), *self.catalogue.value_sets.values()):
+                for identifier in each.identifier:
+                    self._worked.by_oid.setdefault(identifier.value, each)
+        return self._worked.by_oid
 
     def own_members(self, held: resources.ValueSet) -> Members:
         """The codes of one of the server's own, worked out once; raises :class:`NotExpandable`."""
@@ -403,7 +422,7 @@ def _stored(canonical: str, others: Lookup) -> resources.ValueSet | None:
     if resource is None:
         return None
     try:
-        found = resources.value_set(resource, f"The value set {canonical}")
+        found = resources.value_set(resource, told("the-value-set", url=canonical))
     except NotExpandable:
         return None
     version = canonical.partition("|")[2]
@@ -418,8 +437,11 @@ def _read(path: Path) -> TerminologyResource:
         raise ValueError(message) from None
 
 
-def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminology:
-    """A terminology of these resources, beside those of HL7."""
+def index(
+    own: Sequence[TerminologyResource], others: Catalogue, added: Sequence[TerminologyResource] = ()
+) -> Terminology:
+    """A terminology of these resources, beside those of HL7; what ``added`` calls a code, it is called besides."""
+    found = [*own, *added]
     code_systems = [each for each in found if isinstance(each, resources.CodeSystem)]
     naming_systems = [each for each in found if isinstance(each, resources.NamingSystem)]
     spelling = _spelling(naming_systems, code_systems)
@@ -429,7 +451,9 @@ def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminolog
     contents = {one: content(systems, spelling) for one, systems in published.items()}
     known = {Coding(one, key): concept for one, each in contents.items() for key, concept in each.concepts.items()}
     value_sets = {each.url: each for each in found if isinstance(each, resources.ValueSet) and each.url}
-    concepts = _named(value_sets.values(), spelling, known) | known
+    first = {each.url for each in added if isinstance(each, resources.ValueSet)}
+    in_order = sorted(value_sets.values(), key=lambda each: each.url not in first)  # of two the last names a code
+    concepts = _named(in_order, spelling, known) | known
     concept_maps = {each.url: each for each in found if isinstance(each, resources.ConceptMap) and each.url}
     return Terminology(
         spelling=spelling,
@@ -447,12 +471,16 @@ def index(found: Sequence[TerminologyResource], others: Catalogue) -> Terminolog
 
 
 def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[resources.CodeSystem]) -> Spelling:
-    """The first URI of a NamingSystem is the one; an OID leads to the system that bears it."""
+    """The first URI of a NamingSystem is the one, of several that share a name that of the first of them.
+
+    An OID leads to the system that bears it.
+    """
     aliases: dict[str, str] = {}
     for each in naming:
-        one = _first_uri(each)
-        for name in each.unique_id:
-            aliases[f"urn:oid:{name.value}" if name.type == "oid" else name.value] = one
+        mine = [f"{_OID}{name.value}" if name.type == "oid" else name.value for name in each.unique_id]
+        one = next((aliases[name] for name in mine if name in aliases), _first_uri(each))
+        for name in mine:
+            aliases.setdefault(name, one)
     for system in code_systems:
         for identifier in system.identifier:
             aliases.setdefault(identifier.value, aliases.get(system.url, system.url))
@@ -465,7 +493,8 @@ def _spelling(naming: Iterable[resources.NamingSystem], code_systems: Sequence[r
 
 
 def _first_uri(naming: resources.NamingSystem) -> str:
-    return next(name.value for name in naming.unique_id if name.type == "uri")
+    uris = [name for name in naming.unique_id if name.type == "uri"]
+    return next((name for name in uris if name.preferred), uris[0]).value
 
 
 def _named(

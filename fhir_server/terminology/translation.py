@@ -48,6 +48,8 @@ class Question:
     reverse: bool = False
     depends: frozenset[tuple[str, str]] = frozenset()
     """What else is so: element and code."""
+    version: str | None = None
+    """Of the system of the code; rows of another version are none for it."""
 
 
 class Translator:
@@ -71,7 +73,7 @@ class Translator:
                 yield from self._forwards(concept_map, group, asked, depth)
 
     def _forwards(self, concept_map: ConceptMap, group: Group, asked: Question, depth: int) -> Iterator[Match]:
-        if not self._is(group.source, asked.coding.system) or not self._leads(group.target, asked):
+        if not self._is(group.source, group.source_version, asked) or not self._leads(group.target, asked):
             return
         rows = [row for row in group.element if row.code and self._key(group.source, row.code) == asked.coding]
         for row in rows:
@@ -98,7 +100,7 @@ class Translator:
                     yield from self._of_map(other, asked, depth + 1)
 
     def _backwards(self, concept_map: ConceptMap, group: Group, asked: Question) -> Iterator[Match]:
-        if not self._is(group.target, asked.coding.system) or not self._leads(group.source, asked):
+        if not self._is(group.target, group.target_version, asked) or not self._leads(group.source, asked):
             return
         for row in group.element:
             for target in row.target:
@@ -109,11 +111,12 @@ class Translator:
                     named = self._named(group.source, group.source_version, Target(row.code, row.display))
                     yield Match(equivalence, named, concept_map.url)
 
-    def _is(self, system: str | None, wanted: str) -> bool:
-        return system is not None and self._terminology.system(system) == wanted
+    def _is(self, system: str | None, version: str | None, asked: Question) -> bool:
+        same = system is not None and self._terminology.system(system) == asked.coding.system
+        return same and (version is None or asked.version is None or version == asked.version)
 
     def _leads(self, system: str | None, asked: Question) -> bool:
-        return asked.target is None or self._is(system, asked.target)
+        return asked.target is None or (system is not None and self._terminology.system(system) == asked.target)
 
     def _key(self, system: str | None, code: str) -> Coding:
         return self._terminology.coding(system or "", code)

@@ -126,10 +126,18 @@ def _of_number(number: _Identifier, grave: Severity) -> Iterator[Issue]:
 
 
 def _single(numbers: list[_Identifier], grave: Severity) -> Iterator[Issue]:
-    """One is in force; those of before are old."""
+    """One is in force; those of before are old.
+
+    A number of waiting is ``temp`` in FR Core 2.1.0, and official in 2.2.0. Left beside the NIR that it waited for, it
+    is told of and refuses nothing.
+    """
     in_force = [number for number in numbers if number.system != INS_C and number.use != "old"]
-    for count, number in enumerate(in_force[1:], start=2):
+    waiting = [number for number in in_force if number.system == INS_NIA and number.use == "temp"]
+    official = [number for number in in_force if number not in waiting] or waiting
+    for count, number in enumerate(official[1:], start=2):
         yield _issue(grave, IssueType.BUSINESS_RULE, "ins-single", number.at, count=count)
+    for count, number in enumerate(waiting if official is not waiting else (), start=len(official) + 1):
+        yield _issue(Severity.WARNING, IssueType.BUSINESS_RULE, "ins-single", number.at, count=count)
 
 
 def _traits(patient: JsonObject, grave: Severity) -> Iterator[Issue]:

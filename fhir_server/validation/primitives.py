@@ -25,7 +25,8 @@ MAX_STRING = 1024 * 1024
 """Characters of a string, https://hl7.org/fhir/R4/datatypes.html#string."""
 MAX_DIGITS = 34
 """Significant digits of a decimal: what a 128-bit decimal holds. The standard asks for 18."""
-MAX_EXPONENT = 100
+MAX_EXPONENT = 300
+"""What most clients can hold in a number of theirs."""
 INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
 FIRST_DAY_NOT_IN_EVERY_MONTH = "29"
 

@@ -100,6 +100,8 @@ def comparable(element: dict[str, Any]) -> dict[str, Any]:
     if "slicing" in same:
         slicing = {name: value for name, value in same["slicing"].items() if name != "description"}
         same["slicing"] = {"ordered": False, **slicing}
+    if "binding" in same:
+        same["binding"] = {name: value for name, value in same["binding"].items() if name != "description"}
     for name in ("condition", "constraint"):
         if name in same:
             same[name] = sorted(same[name])

@@ -110,8 +110,8 @@ def test_the_published_example_is_refused_for_what_is_wrong_in_it(served: Served
     answer = hospital.post("/DocumentReference", json=body, headers=FHIR_JSON)
     assert answer.status_code == 422, answer.text
     assert [one["expression"][0] for one in answer.json()["issue"] if one["severity"] == "error"] == [
-        "DocumentReference.authenticator.reference",
         "DocumentReference.author[0].reference",
+        "DocumentReference.authenticator.reference",
         "DocumentReference.context.sourcePatientInfo.reference",
         "DocumentReference.category[0]",
         "DocumentReference.content[0].attachment.size",

@@ -738,6 +738,19 @@ async def terminology(ask: Ask, type: str) -> None:
 _KIND: Final = {"system": "Uri", "url": "Uri"}
 
 
+@door(
+    *(f"{method} {level}/$snapshot" for level in ("type", "type/id") for method in ("GET", "POST")),
+    types=ALONE,
+)
+async def snapshot(ask: Ask, type: str) -> None:
+    """Under the id and the URL of something hidden: a StructureDefinition is of nobody's record."""
+    hidden = ask.place.id("DocumentReference")
+    for method in ("GET", "POST"):
+        await ask.send(method, f"/StructureDefinition/{hidden}/$snapshot")
+    await ask.send("GET", f"/StructureDefinition/$snapshot?url={quote(f'urn:uuid:{hidden}')}")
+    await ask.post("/StructureDefinition/$snapshot", parameters({"name": "url", "valueUri": f"urn:uuid:{hidden}"}))
+
+
 # Batches
 
 JSON_PATCH_ENTRY: Final = {

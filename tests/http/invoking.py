@@ -11,6 +11,7 @@ from fhir_server.definitions.operations import OperationDefinition, OperationPar
 from fhir_server.fhir.json import decode
 from fhir_server.validation.structure import Validator
 from tests.conformance.own_record import FINESS, NUMBERS, RPPS
+from tests.conformance.profiles.claims import told as of_profiles
 from tests.served import FHIR_JSON, ROOT
 
 DEFINITIONS: Final = {
@@ -59,6 +60,7 @@ def called(answer: httpx.Response) -> Any:
     outs = definition.answers
     if [one.name for one in outs] == ["return"]:
         assert told["resourceType"] == outs[0].type
+        assert told["resourceType"] != "Consent" or of_profiles(told) == []
         return told
     assert told["resourceType"] == "Parameters"
     as_defined(outs, told.get("parameter", []))

@@ -9,7 +9,7 @@ import pytest
 from fhir_server.cli.exits import Exit
 from tests.http.test_cli import run, sentence
 from tests.packing import VALUE_SET, packed
-from tests.served import serving
+from tests.served import FHIR_JSON, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +95,68 @@ def test_code_lists_alone(folder: Path) -> None:
     assert code == 0
     assert "1 definitions installed" in told
     assert command(folder, "package", "remove", "lists")[0] == 0
+
+
+def test_code_lists_bind_and_are_asked_about_after_a_start(folder: Path) -> None:
+    """A system that the server has a part of is whole then, and what a profile binds to it is told."""
+    ccam = "https://example.org/CodeSystem/actes"
+    profile = {
+        "resourceType": "StructureDefinition",
+        "id": "acte",
+        "url": "https://example.org/StructureDefinition/acte",
+        "name": "Acte",
+        "status": "active",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Procedure",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Procedure",
+        "derivation": "constraint",
+        "differential": {
+            "element": [
+                {"id": "Procedure", "path": "Procedure"},
+                {
+                    "id": "Procedure.code",
+                    "path": "Procedure.code",
+                    "min": 1,
+                    "binding": {"strength": "required", "valueSet": "https://example.org/ValueSet/actes"},
+                },
+            ]
+        },
+    }
+    system = {
+        "resourceType": "CodeSystem",
+        "id": "actes",
+        "url": ccam,
+        "valueSet": "https://example.org/ValueSet/actes",
+        "status": "active",
+        "content": "complete",
+        "concept": [{"code": "DEQP003", "display": "Électrocardiographie"}],
+    }
+    naming = {
+        "resourceType": "NamingSystem",
+        "id": "actes",
+        "name": "Actes",
+        "status": "active",
+        "kind": "codesystem",
+        "date": "2026-01-01",
+        "uniqueId": [{"type": "uri", "value": ccam}, {"type": "oid", "value": "1.2.250.1.999"}],
+    }
+    lists = package(folder, "actes.example", {"a.json": system, "b.json": naming})
+    assert command(folder, "load", "--terminology", lists)[0] == 0
+    assert command(folder, "package", "install", package(folder, "acte.example", {"c.json": profile}))[0] == 0
+    with serving(folder / "data") as served:
+        client = served.as_("conformance")
+        for name in (ccam, "urn:oid:1.2.250.1.999"):
+            told = client.get("/CodeSystem/$lookup", params={"system": name, "code": "DEQP003"}).json()
+            assert {"name": "display", "valueString": "Électrocardiographie"} in told["parameter"]
+        listed = client.get("/ValueSet/$expand", params={"url": "https://example.org/ValueSet/actes"}).json()
+        assert [each["code"] for each in listed["expansion"]["contains"]] == ["DEQP003"]
+        stated = client.get("/metadata?mode=terminology").json()
+        assert ccam in {each["uri"] for each in stated["codeSystem"]}
+        procedure = {"resourceType": "Procedure", "status": "completed", "subject": {"reference": "Patient/demo-1"}}
+        for code, wrong in (("DEQP003", False), ("NONE001", True)):
+            coded = procedure | {"code": {"coding": [{"system": ccam, "code": code}]}}
+            answer = client.post(f"/Procedure/$validate?profile={profile['url']}", json=coded, headers=FHIR_JSON)
+            assert answer.status_code == 200, answer.text
+            errors = [one for one in answer.json()["issue"] if one["severity"] == "error"]
+            assert bool(errors) == wrong, answer.text

@@ -178,6 +178,7 @@ TELLS_NOBODY = {
     ("create_to_govern", "Patient"),
     ("search_two_records", "Consent"),
     ("terminology", SYSTEM),
+    ("snapshot", SYSTEM),
 }
 """Doors that answer the same to everybody who may see: no cell of theirs can fail."""
 
@@ -254,11 +255,24 @@ async def test_the_trail_of_a_record_does_not_tell_what_is_hidden_in_it(
         pytest.fail("\n".join(one[:1500] for one in leaks[:8]))
 
 
-async def test_stored_terminology_is_of_its_realm(house: House) -> None:
+async def test_stored_definitions_are_of_their_realm(house: House) -> None:
     """What one realm stores is not there for the other: not by its URL, not by its id, and nothing rests on it."""
-    system = {"resourceType": "CodeSystem", "id": "doors-system", "url": "https://doors.example/system"}
+    system: Resource = {"resourceType": "CodeSystem", "id": "doors-system", "url": "https://doors.example/system"}
     more = {"status": "active", "content": "complete", "concept": [{"code": "a"}]}
-    await house.write(system | more)
+    profile: Resource = {
+        "resourceType": "StructureDefinition",
+        "id": "doors-profile",
+        "url": "https://doors.example/profile",
+        "name": "Doors",
+        "status": "active",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient.photo", "path": "Patient.photo", "min": 1}]},
+    }
+    await house.write(system | more | {"valueSet": "https://doors.example/all"}, profile)
     rests_on_it = {"resourceType": "ValueSet", "status": "active", "compose": {"include": [{"system": system["url"]}]}}
     brought = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": rests_on_it}]}
     here, elsewhere = house.token("inconnu"), house.token("inconnu", realm="reel")
@@ -267,6 +281,11 @@ async def test_stored_terminology_is_of_its_realm(house: House) -> None:
         "/ValueSet/doors-relations/$expand",
         f"/CodeSystem/$lookup?system={system['url']}&code=a",
         "/CodeSystem/doors-system/$validate-code?code=a",
+        "/CodeSystem/doors-system/$subsumes?codeA=a&codeB=a",
+        "/ValueSet/$expand?url=https://doors.example/all",
+        f"/ValueSet/$validate-code?url=https://doors.example/all&system={system['url']}&code=a",
+        "/StructureDefinition/doors-profile/$snapshot",
+        f"/StructureDefinition/$snapshot?url={profile['url']}",
     ):
         assert (await house.client.get(path, headers=_bearer(here))).status_code == 200, path
         hidden = await house.client.get(path, headers=_bearer(elsewhere))
@@ -276,6 +295,19 @@ async def test_stored_terminology_is_of_its_realm(house: House) -> None:
     for token, status in ((here, 200), (elsewhere, 422)):
         told = await house.client.post("/ValueSet/$expand", json=brought, headers=_bearer(token) | FHIR_JSON)
         assert told.status_code == status, told.text
+    sent = {"resourceType": "Patient", "meta": {"profile": [profile["url"]]}}
+    issues = []
+    for token in (here, elsewhere):
+        told = await house.client.post("/Patient/$validate", json=sent, headers=_bearer(token) | FHIR_JSON)
+        issues.append({tuple(one["expression"]) for one in told.json()["issue"] if one["severity"] == "error"})
+    assert ("Patient.photo",) in issues[0]
+    assert ("Patient.photo",) not in issues[1]
+    absent = json.loads(json.dumps(sent).replace("doors", "never"))
+    found, missing = [
+        await house.client.post("/Patient/$validate", json=one, headers=_bearer(elsewhere) | FHIR_JSON)
+        for one in (sent, absent)
+    ]
+    assert found.text.replace("doors", "never") == missing.text
 
 
 async def test_a_page_token_is_its_requesters_and_no_proof(house: House) -> None:

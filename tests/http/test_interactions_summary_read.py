@@ -185,7 +185,7 @@ REFUSED: Final = (
     ("_summary=true&_summary=text", "once each", None),
     ("_elements=code&_elements=status", "once each", None),
     ("_summary=true&_count=1", "not understood: _count", None),
-    ("_summary:not=true", "takes _elements and _summary alone; not understood: _summary:not", None),
+    ("_summary:not=true", "takes _elements, _summary alone; not understood: _summary:not", None),
     ("=x", "not understood", None),
 )
 

@@ -96,8 +96,8 @@ def test_what_a_profile_asks_for_names_the_profile(served: Served) -> None:
     told = outcome(answer, 422, "fr")
     (issue,) = [one for one in told["issue"] if one["expression"] == ["DocumentReference.masterIdentifier"]]
     system = f"{pdsm.PDSM}pdsm-simplified-publish"
-    assert issue["details"] == {"coding": [{"system": system, "code": "min"}]}
-    assert issue["diagnostics"] == ("DocumentReference.masterIdentifier manque ; pdsm-simplified-publish demande 1..1.")
+    assert issue["details"] == {"coding": [{"system": system, "version": "3.1.1", "code": "min"}]}
+    assert issue["diagnostics"] == ("DocumentReference.masterIdentifier est absent ; PDSm_SimplifiedPublish l'exige.")
 
 
 REFUSALS: Final = [

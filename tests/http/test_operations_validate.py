@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.answers import refused
-from tests.conformance.own_record import OwnRecord, own_record
+from tests.conformance.own_record import INS_NIR_TEST, OwnRecord, own_record
 from tests.minimal import minimal
 from tests.served import FHIR_JSON, Served
 
@@ -111,6 +111,8 @@ def test_a_stored_one_is_validated_as_the_caller_sees_it(record: OwnRecord) -> N
     for actor, status in (("patient", 200), ("inconnu", 404), ("hopital", 403)):
         told = record.as_(actor).get(f"/Patient/{record.id}/$validate")
         assert told.status_code == status, (actor, told.text)
+        told = record.as_(actor).post(f"/Patient/{record.id}/$validate?mode=update", json=PATIENT, headers=FHIR_JSON)
+        assert told.status_code == status, "also where the resource is sent"
     hidden = record.as_("inconnu").get(f"/Patient/{record.id}/$validate").json()
     absent = record.as_("inconnu").get("/Patient/absent/$validate").json()
     assert str(hidden).replace(record.id, "absent") == str(absent)
@@ -156,3 +158,37 @@ def test_in_xml_and_in_a_batch(served: Served) -> None:
     (answer,) = client.post("/", json=bundle, headers=FHIR_JSON).json()["entry"]
     assert answer["response"]["status"].startswith("200")
     assert errors(answer["resource"]["issue"]) == ["Patient.gender", "Patient.birthDate"]
+
+
+def test_it_is_told_in_french_to_who_asks_for_french(served: Served) -> None:
+    client = served.as_("hopital")
+    document = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {}}]}
+    profile = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-comprehensive-document-reference"
+    path = f"/DocumentReference/$validate?profile={profile}"
+    english = client.post(path, json=document, headers=FHIR_JSON)
+    french = client.post(path, json=document, headers=FHIR_JSON | {"Accept-Language": "fr"})
+    assert english.headers["content-language"] == "en"
+    assert french.headers["content-language"].startswith("fr")
+    in_english, in_french = ([one["diagnostics"] for one in told.json()["issue"]] for told in (english, french))
+    assert len(in_english) == len(in_french) > 5
+    assert not set(in_english) & set(in_french)
+    entry = {"request": {"method": "POST", "url": path[1:]}, "resource": document}
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    told = client.post("/", json=batch, headers=FHIR_JSON | {"Accept-Language": "fr"}).json()["entry"][0]
+    assert [one["diagnostics"] for one in told["resource"]["issue"]] == in_french
+
+
+def test_an_ins_is_looked_at(served: Served) -> None:
+    number = {"system": INS_NIR_TEST, "value": "269054958815700", "use": "official"}
+    twice = PATIENT | {"identifier": [number, number | {"value": "269054958815781"}]}
+    told = asked(served.as_("hopital"), "/Patient/$validate", twice)
+    rules = {one["details"]["coding"][0]["code"]: one["severity"] for one in told if "details" in one}
+    assert {"ins-key": "warning", "ins-single": "warning", "ins-family": "warning"}.items() <= rules.items()
+
+
+def test_more_profiles_than_are_looked_at(served: Served) -> None:
+    many = PATIENT | {"meta": {"profile": [f"urn:example:{number}" for number in range(51)]}}
+    told = asked(served.as_("hopital"), "/Patient/$validate", many)
+    assert [one["diagnostics"] for one in told if one["code"] == "too-costly"] == [
+        "51 profiles are declared; this server validates a resource by 50."
+    ]

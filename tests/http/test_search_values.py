@@ -52,7 +52,7 @@ def quantity(value: float, unit: str | None = "mg", *, coded: bool = True, **mor
 
 
 def risk(id: str, **low_and_high: float) -> dict[str, Any]:
-    ends = {name: {"value": value} for name, value in low_and_high.items()}
+    ends = {name: quantity(value, "%") for name, value in low_and_high.items()}
     return made("RiskAssessment", id, subject=PATIENT, prediction=[{"probabilityRange": ends}])
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_server.fhir.outcome import Language
-from fhir_server.http.negotiation import language_of, spoken_in
+from fhir_server.http.negotiation import language_of, preferred_of, spoken_in
 
 FRENCH = [
     "fr",
@@ -103,3 +103,26 @@ def test_a_long_header_is_read_once_through() -> None:
 )
 def test_a_request_speaks_the_language_of_its_headers(headers: list[tuple[bytes, bytes]], language: Language) -> None:
     assert spoken_in({"headers": headers, "query_string": b""}).language is language
+
+
+@pytest.mark.parametrize(
+    ("header", "preferred"),
+    [
+        ("fr", Language.FRENCH),
+        ("en-GB, fr;q=0.5", Language.ENGLISH),
+        ("de, en;q=0.2", Language.ENGLISH),
+        ("*", None),
+        ("de", None),
+        ("", None),
+        ("fr;q=0, de", None),
+        ("en;q=0, fr;q=0", None),
+        ("en;q=0, *", None),
+    ],
+)
+def test_what_names_none_of_the_two_prefers_none(header: str, preferred: Language | None) -> None:
+    assert preferred_of(header) == preferred
+    assert spoken_in({"headers": [(b"accept-language", header.encode())], "query_string": b""}).preferred == preferred
+
+
+def test_without_the_header_none_is_preferred() -> None:
+    assert spoken_in({"headers": [], "query_string": b""}).preferred is None

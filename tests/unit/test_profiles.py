@@ -32,7 +32,7 @@ def test_each_is_a_complete_search_parameter(path: Path) -> None:
 
 
 def test_codes_are_those_of_the_transactions() -> None:
-    """ITI-66, ITI-67, the search of traces, what a producer calls its own (uniqueId), names of roles, appointments."""
+    """ITI-66, ITI-67, the search of traces, uniqueId, names of roles, appointments, value sets of code systems."""
     found = {(base, each["code"], each["type"]) for each in map(read, FILES) for base in each["base"]}
     assert found == {
         ("DocumentReference", "isArchived", "token"),
@@ -52,6 +52,7 @@ def test_codes_are_those_of_the_transactions() -> None:
         ("Appointment", "description", "string"),
         ("Appointment", "priority", "number"),
         ("Appointment", "start", "date"),
+        ("CodeSystem", "valueset", "uri"),
     }
 
 

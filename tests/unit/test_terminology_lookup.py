@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.fhir.messages import Told
 from fhir_server.terminology import NotExpandable, Terminology
 from fhir_server.terminology.codes import Coding
 from fhir_server.terminology.messages import MESSAGES, Missing, NotKnown
@@ -105,7 +106,8 @@ FOLDER = Terminology.load()
 
 def mapped(*elements: dict[str, Any], **more: Any) -> ConceptMap:
     group = {"source": LOINC, "target": S, "element": list(elements), **more}
-    return concept_map({"resourceType": "ConceptMap", "url": "u:map", "status": "active", "group": [group]}, "The map")
+    resource: dict[str, Any] = {"resourceType": "ConceptMap", "url": "u:map", "status": "active", "group": [group]}
+    return concept_map(resource, Told("The map", "La table"))
 
 
 def leads(code: str, to: str, equivalence: str = "equivalent", **more: Any) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def _patient(person: Person, now: datetime) -> JsonObject:
                 "extension": [
                     {
                         "url": FR_CORE + "StructureDefinition/fr-core-address-insee-code",
-                        "valueCoding": {"system": nos("TRE_R13-Commune"), "code": insee},
+                        "valueCoding": {"system": nos("TRE_R13-CommuneOM"), "code": insee},
                     }
                 ],
                 "city": commune,

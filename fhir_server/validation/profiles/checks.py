@@ -127,8 +127,8 @@ class ProfileChecks:
             check = self.check(url)
         except BadProfile as why:
             if self.definitions.get(url) is None:
-                told = {"url": url}
-                return [Found(Severity.WARNING, IssueType.NOT_FOUND, "profile", "profile-unknown", NOBODY, told)]
+                told, where = {"url": url}, _declared(scope.resource, url)
+                return [Found(Severity.WARNING, IssueType.NOT_FOUND, "profile", "profile-unknown", NOBODY, told, where)]
             bad = {"url": url, "why": str(why)}
             return [Found(Severity.ERROR, IssueType.PROCESSING, "profile", "profile-bad", NOBODY, bad)]
         return check.found(scope.resource, None, type, scope) or []
@@ -169,3 +169,13 @@ def _name(definition: JsonObject, url: str) -> str:
     """How sentences name a profile."""
     name = definition.get("name")
     return name if isinstance(name, str) and name else url.rpartition("/")[2]
+
+
+def _declared(resource: JsonObject, url: str) -> str:
+    """Where a resource declares a profile; nowhere for one that was asked for."""
+    meta = resource.get("meta")
+    named = meta.get("profile") if isinstance(meta, dict) else None
+    for position, one in enumerate(named if isinstance(named, list) else []):
+        if isinstance(one, str) and one.partition("|")[0] == url.partition("|")[0]:
+            return f".meta.profile[{position}]"
+    return ""

@@ -165,6 +165,8 @@ class Compiling:
         strength, value_set, widest = told
         origin = part.origin
         is_own = not self._is_inherited(part, strength, value_set)
+        if not is_own and strength != "required" and self._is_bound_otherwise(part):
+            return
         is_checked = origin is not None and origin.binding is not None and origin.binding.codes is not None
         if is_own or (not is_checked and strength != "preferred"):
             codes, path = self._library.codes, part.path
@@ -173,6 +175,19 @@ class Compiling:
                 yield check
         if widest:
             yield coded.bound_at_most(widest, self._library.codes, part.path, self._profile)
+
+    def _is_bound_otherwise(self, part: Part) -> bool:
+        """Whether the profile has its own value set for the same values: in slices, or for all items of what is sliced.
+
+        The one of FHIR would be told instead of it, and of codes that the profile itself asks for.
+        """
+        others = (*part.slices, *([part.general] if part.general is not None else ()))
+        return any(self._is_bound(one) for one in others)
+
+    def _is_bound(self, part: Part) -> bool:
+        """Whether the profile has a value set of its own here."""
+        told = coded.binding_of(part.definition)
+        return told is not None and not self._is_inherited(part, told[0], told[1])
 
     def _is_inherited(self, part: Part, strength: str, value_set: str) -> bool:
         """Whether the binding is the one that FHIR has here."""

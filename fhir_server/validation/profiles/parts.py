@@ -45,6 +45,8 @@ class Part:
     """The names of the structures it may be one of."""
     same_as: Part | None = None
     """The element of a base definition that says what is beneath this one (``contentReference``)."""
+    general: Part | None = None
+    """Of what is beneath a slice: the same element beneath every item, sliced or not."""
 
     @property
     def beneath(self) -> dict[str, Part]:
@@ -97,6 +99,9 @@ def tree(snapshot: Snapshot, reading: Reading, refuse: Refuse) -> Part:
             contents.setdefault(path, part)
     if snapshot.derivation == "specialization":
         _follow(root, contents)
+    for part in list(root.all()):
+        for one in part.slices:
+            _pair(one, part)
     return root
 
 
@@ -181,3 +186,12 @@ def _follow(root: Part, contents: dict[str, Part]) -> None:
             meant = contents.get(told.rpartition("#")[2])
             if meant is not part:
                 part.same_as = meant
+
+
+def _pair(part: Part, general: Part) -> None:
+    """What is beneath both of them is asked of the same values."""
+    for name, one in part.children.items():
+        other = general.children.get(name)
+        if other is not None:
+            one.general = other
+            _pair(one, other)

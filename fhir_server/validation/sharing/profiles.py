@@ -111,6 +111,11 @@ PROVIDES: Final = {
         PDSM_PROVIDE,
     )
 }
+REQUIRED_BY_THE_DMP: Final = {
+    "DocumentReference": (PDSM_COMPREHENSIVE.url, PDSM_SIMPLIFIED.url),
+    "Patient": ("https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins",),
+}
+"""By type, profiles of which one is declared and satisfied where the server is that of the DMP."""
 PATCH_PARAMETERS: Final = f"{MHD}IHE.MHD.Patch.Parameters"
 
 

@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 
-from fhir_server.definitions.load import load
-from fhir_server.definitions.structure_definitions import StructureDefinitions, base_definitions
 from fhir_server.fhir.outcome import Issue
-from fhir_server.terminology import Terminology
-from fhir_server.validation.profiles.checks import ProfileChecks
-from tests.conformance.profiles.harness import definitions
+from tests.conformance.profiles.claims import checks
 
 Issues = Callable[[Any, str], list[Issue]]
 
@@ -20,10 +16,8 @@ Issues = Callable[[Any, str], list[Issue]]
 @pytest.fixture(scope="session")
 def issues() -> Issues:
     """What a profile says about a resource."""
-    known = StructureDefinitions(base_definitions(), definitions().values())
-    checks = ProfileChecks(known, load(), Terminology.load())
 
     def told(resource: Any, url: str) -> list[Issue]:
-        return list(checks.issues(resource, [url]))
+        return list(checks().issues(resource, [url]))
 
     return told

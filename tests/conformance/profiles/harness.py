@@ -38,6 +38,10 @@ EXAMPLES: Final = HERE.parent.parent / "examples"
 DEFINITIONS: Final = HERE.parent.parent.parent / "profiles" / "StructureDefinition"
 BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
 
+_ON_THE_WAY: Final = frozenset({"fixed", "pattern", "min", "type"})
+"""What of an element above the one that a discriminator names tells a slice: a value that has the lower one in it."""
+_AT_THE_END: Final = _ON_THE_WAY | {"binding", "profile"}
+"""What of the element that a discriminator names tells a slice."""
 _STEP: Final = re.compile(r"([A-Za-z_]\w*)|\[(\d+|\+)\]")
 
 
@@ -64,6 +68,8 @@ class Case:
     severity: str
     asked_by: str
     """The profile that asks for it."""
+    value_sets: tuple[str, ...] = ()
+    """Those that a code is said to be outside of."""
 
     @property
     def name(self) -> str:
@@ -115,7 +121,49 @@ def _case(url: str, against: str, first: str, read: dict[str, Any]) -> Case:
         at=read["at"],
         severity=read.get("severity", "error"),
         asked_by=read.get("profile", url),
+        value_sets=tuple(_value_sets(definitions()[url], breaks)),
     )
+
+
+def _value_sets(definition: Mapping[str, Any], breaks: str | Sequence[str]) -> Iterator[str]:
+    broken = {breaks} if isinstance(breaks, str) else set(breaks)
+    for element in definition["differential"]["element"]:
+        if f"{element['id']} binding" in broken:
+            yield element["binding"]["valueSet"].partition("|")[0]
+
+
+KINDS: Final = {
+    **{kind: {kind} for kind in ("min", "max", "fixed", "type", "binding", "target", "aggregation", "context")},
+    "pattern": {"pattern", "min"},
+    "minValue": {"range"},
+    "maxValue": {"range"},
+    "maxLength": {"length"},
+    "ordered": {"slice"},
+    "slicing": {"closed", "slice", "max"},
+}
+"""By which rules the engine tells of a constraint. A profile of a type has all of them."""
+
+
+def is_told_there(case: Case, constraint: str) -> bool:
+    """Whether the issue of a case is about the element of a constraint, and of its kind.
+
+    Where a change takes more away than it says (the last part of an element, and the element with it), it is not.
+    """
+    id, _, kind = constraint.partition(" ")
+    path = _without_slices(id).replace("[x]", "")
+    at = re.sub(r"\[\d+\]", "", case.at)
+    if kind in KINDS and case.rule not in KINDS[kind]:
+        return False
+    if kind not in KINDS and kind != "profile":
+        return case.rule == kind
+    if kind == "context":
+        return at.endswith(".extension")
+    within = path.partition(".")[2]
+    if definitions()[case.profile]["type"] != at.partition(".")[0]:
+        return f".{within}." in f"{at}." if kind == "profile" else at.endswith((f".{within}", f".{within}.reference"))
+    if kind == "profile":
+        return f"{at}.".startswith(f"{path}.")
+    return at in ((path, f"{path}.reference") if kind in ("target", "aggregation") else (path,))
 
 
 # What a differential adds
@@ -125,18 +173,20 @@ def constraints(definition: Mapping[str, Any]) -> Iterator[str]:
     """Everything that a differential asks for, as ``<element id> <kind>``, or ``<element id> <key of an invariant>``.
 
     Not what tells a slice from others (a resource that differs there is simply not of the slice), nor the URL of an
-    extension, nor what nothing can break: preferred and example bindings, constraints told in words alone.
+    extension, nor what nothing can break: example bindings, constraints told in words alone.
     """
-    telling = _telling(definition)
+    told_by = _told_by(definition)
+    if any(context["expression"] != "Element" for context in definition.get("context", [])):
+        yield f"{definition['type']} context"
     for element in definition["differential"]["element"]:
         id = element["id"]
         for constraint in element.get("constraint", []):
             if "expression" in constraint:
                 yield f"{id} {constraint['key']}"
-        if "." not in id or id.endswith(".url"):
+        if "." not in id or element["path"].endswith(("Extension.url", ".extension.url")):
             continue
         for kind in _kinds(element):
-            if id not in telling or kind not in ("fixed", "pattern", "binding", "min", "type", "profile"):
+            if kind not in told_by.get(id, ()):
                 yield f"{id} {kind}"
 
 
@@ -148,7 +198,7 @@ def _kinds(element: Mapping[str, Any]) -> Iterator[str]:
     for prefix in ("fixed", "pattern", "minValue", "maxValue", "maxLength"):
         if any(name.startswith(prefix) for name in element):
             yield prefix
-    if element.get("binding", {}).get("strength") in ("required", "extensible"):
+    if element.get("binding", {}).get("strength") in ("required", "extensible", "preferred"):
         yield "binding"
     slicing = element.get("slicing", {})
     if slicing.get("rules") in ("closed", "openAtEnd"):
@@ -170,21 +220,21 @@ def _of_types(element: Mapping[str, Any]) -> Iterator[str]:
         yield "aggregation"
 
 
-def _telling(definition: Mapping[str, Any]) -> frozenset[str]:
-    """The elements that tell the slices of a profile from others."""
+def _told_by(definition: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """The elements that tell the slices of a profile from others, each with what of it does so."""
     slicings = dict(_slicings(definition))
-    telling = set()
+    told: dict[str, frozenset[str]] = {}
     for element in definition["differential"]["element"]:
         if "sliceName" not in element:
             continue
-        sliced = element["id"].rpartition(":")[0]
-        for path in slicings.get(_without_slices(sliced), ()):
-            parts = [part for part in path.replace(".resolve()", "").split(".") if part != "$this"]
-            telling.add(".".join([element["id"], *parts]))
-            telling |= {".".join([element["id"], *parts[:end]]) for end in range(1, len(parts))}
-            if path.endswith("coding") or "coding." in path:
-                telling.add(".".join([element["id"], *path.split("coding")[0].strip(".").split(".")]).rstrip("."))
-    return frozenset(telling)
+        slice = element["id"]
+        for path in slicings.get(_without_slices(slice.rpartition(":")[0]), ()):
+            parts = [part for part in path.replace(".resolve()", "").split(".") if part not in ("$this", "resolve()")]
+            steps = [".".join([slice, *parts[:end]]) for end in range(len(parts) + 1)]
+            for step in steps:
+                kinds = _ON_THE_WAY if step != steps[-1] else _AT_THE_END
+                told[step] = told.get(step, frozenset()) | (kinds - {"min"} if step == slice else kinds)
+    return told
 
 
 def _slicings(definition: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:

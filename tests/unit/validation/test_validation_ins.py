@@ -83,6 +83,11 @@ def test_what_is_no_nir_has_no_key(number: str) -> None:
         (patient(identifier=[number("2800575056001１7")]), "ins-form", "Patient.identifier[0].value"),
         (patient(identifier=[number(oid="10")]), "ins-type", "Patient.identifier[0].type"),
         (patient(identifier=[number(), number(oid="9", type="INS-NIA")]), "ins-single", "Patient.identifier[1]"),
+        (
+            patient(identifier=[number(oid="9", type="INS-NIA", use="temp")] * 2),
+            "ins-single",
+            "Patient.identifier[1]",
+        ),
         (patient(name=None), "ins-family", "Patient.name"),
         (patient(name=[{"use": "usual", "family": "Petit", "given": ["A"]}]), "ins-given", "Patient.name"),
         (patient(name=[{"use": "official", "given": ["A"]}]), "ins-family", "Patient.name[0].family"),
@@ -112,6 +117,11 @@ def test_an_insee_code_is_the_place_of_birth_and_a_city_alone_is_not() -> None:
     [
         (patient(identifier=[number("280057505600118")]), "ins-key", "Patient.identifier[0].value"),
         (patient(gender="other"), "ins-gender-other", "Patient.gender"),
+        (
+            patient(identifier=[number(oid="9", type="INS-NIA", use="temp"), number()]),
+            "ins-single",
+            "Patient.identifier[0]",
+        ),
         (reliability("PROV", None), "ins-status", "Patient.extension[0]"),
         (reliability("VALI", "SM"), "ins-method", "Patient.extension[0]"),
     ],
@@ -138,13 +148,14 @@ def test_the_form_of_an_insee_code() -> None:
     "numbers",
     [
         [number(), number("151024610204325", use="old")],
+        [number(oid="9", type="INS-NIA", use="old"), number()],
         [number(oid="9", type="INS-NIA", use="temp")],
         [number(oid="10", type="INS-NIR-TEST")],
         [number(oid="11", type="INS-NIR-DEMO")],
         [number(), {"use": "official", "type": {"coding": [{"code": "NH"}]}, "system": f"{OID}8", "value": "1"}],
         [number(), {"system": "https://example.org/ipp", "value": "1"}],
     ],
-    ids=["an old one beside it", "NIA", "test", "demonstration", "the NIR of billing", "another"],
+    ids=["an old one beside it", "the NIA of before", "NIA", "test", "demonstration", "the NIR of billing", "another"],
 )
 def test_numbers_that_go_together(numbers: list[Any]) -> None:
     assert rules(patient(identifier=numbers)) == []

@@ -26,6 +26,7 @@ def told_of(errors: Validate, div: Any) -> Told:
     [
         "texte",
         "<p>a<br/>b</p>",
+        '<p style="background: white url(data: image/png;base64,iVBORw0KGgo=) repeat-y, url(tbl_bck1.png)">a</p>',
         '<p class="res-header-id" style="margin-bottom: 0px; color: #fff"><b>Titre</b></p><a name="x"> </a>',
         '<table class="grid"><tr><td colspan="3" title="x">a</td></tr></table>',
         '<a href="Patient-1.html">x</a><a href="https://x.fr/a?b=c">y</a>',
@@ -69,6 +70,10 @@ def test_a_prefix_for_the_namespace_is_the_same(errors: Validate) -> None:
         ("<img src='javascript:x'/>", "invariant"),
         ("<q cite='javascript:x'>a</q>", "invariant"),
         ("<p style='background: url(https://x)'>a</p>", "invariant"),
+        ("<p style='background: url(//x/a.png)'>a</p>", "invariant"),
+        ("<p style='background: url(data:image/svg+xml;base64,AAAA)'>a</p>", "invariant"),
+        ("<p style='background: url(a.png) url(\"https://x\")'>a</p>", "invariant"),
+        ("<p style='background: url(a.png), u\\rl(b.png)'>a</p>", "invariant"),
         ("<p style='width: expression(alert(1))'>a</p>", "invariant"),
         ("<p style='b: \\75rl(x)'>a</p>", "invariant"),
         ("<a xlink:href='x' xmlns:xlink='http://www.w3.org/1999/xlink'>a</a>", "invariant"),

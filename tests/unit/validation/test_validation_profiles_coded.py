@@ -39,6 +39,52 @@ def test_a_code_outside_is_as_grave_as_the_binding_is_strong(strength: str, seve
         assert told.expression == ("DocumentReference.category[0]",)
 
 
+def test_beneath_a_slice_the_value_set_of_the_profile_stands_for_the_one_of_fhir() -> None:
+    """A new slice begins with what FHIR has, and every item is asked for what the profile has: one of both is meant."""
+    asked = profile(
+        "numbered",
+        "Patient",
+        element(
+            "Patient.identifier",
+            slicing={"discriminator": [{"type": "value", "path": "system"}], "rules": "open"},
+        ),
+        element("Patient.identifier.type", binding={"strength": "extensible", "valueSet": CLASSES}),
+        element("Patient.identifier:own", min=0, max="1"),
+        element("Patient.identifier:own.system", min=1, patternUri="urn:x"),
+    )
+
+    def patient(code: str) -> dict[str, Any]:
+        of = {"coding": [{"system": SYSTEM, "code": code}]}
+        return {"resourceType": "Patient", "identifier": [{"system": "urn:x", "type": of}]}
+
+    assert issues(patient("10"), asked) == []
+    (told,) = issues(patient("none"), asked)
+    assert CLASSES in told.diagnostics
+
+
+def test_the_value_set_of_a_slice_stands_for_the_one_of_fhir() -> None:
+    asked = profile(
+        "related",
+        "Patient",
+        element(
+            "Patient.contact.relationship",
+            slicing={"discriminator": [{"type": "value", "path": "coding.system"}], "rules": "open"},
+        ),
+        element(
+            "Patient.contact.relationship:own", min=0, max="1", binding={"strength": "extensible", "valueSet": CLASSES}
+        ),
+        element("Patient.contact.relationship:own.coding.system", min=1, patternUri=SYSTEM),
+    )
+
+    def patient(code: str) -> dict[str, Any]:
+        of = {"coding": [{"system": SYSTEM, "code": code}]}
+        return {"resourceType": "Patient", "contact": [{"relationship": [of]}]}
+
+    assert issues(patient("10"), asked) == []
+    (told,) = issues(patient("none"), asked)
+    assert CLASSES in told.diagnostics
+
+
 def test_an_example_binds_nobody() -> None:
     assert issues(letter("none"), bound("example")) == []
 

@@ -79,13 +79,16 @@ async def _searched(exchange: Exchange, visible: Visible, tell: Callable[[Lookup
         raise Invalid(error.told, code=error.issues[0].code) from None
 
 
-async def answered(exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], _Told]) -> _Told:
+async def answered(
+    exchange: Exchange, visible: Visible, tell: Callable[[Lookup, Lookup], _Told], *, aside: bool = False
+) -> _Told:
     """What is told, fetching the value sets and code systems it turns out to need, until no more are asked for.
 
-    What rests on large ones is worked out in a thread, one at a time, so that nobody else waits for it.
+    What rests on large ones is worked out in a thread, one at a time, so that nobody else waits for it; so is what may
+    be as costly as a client wishes (``aside``).
     """
     fetched: dict[tuple[str, str], JsonObject | None] = {}
-    size = 0
+    size = _LARGE + 1 if aside else 0
     while len(fetched) <= _MOST_IMPORTED:
         missing: list[tuple[str, str]] = []
 

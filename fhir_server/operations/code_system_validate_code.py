@@ -2,7 +2,7 @@
 
 https://hl7.org/fhir/R4/codesystem-operation-validate-code.html
 
-A display that is not the one of the code is told, and makes no difference to the result. Of a system whose content is
+A display that is none of the code makes the result false, where its system is here whole. Of a system whose content is
 not present here, a code that no list of this server names is refused with 422: it may exist.
 """
 
@@ -43,31 +43,34 @@ async def _perform(call: Invocation) -> Answer:
             failed.append(told("other-system", found=one.system, system=mine))
             continue
         try:
-            concept = await _found(lists, mine, inline, one)
+            known, concept = await _found(lists, mine, inline, one)
         except NotKnown as error:
             if error.missing is not Missing.CODE:
                 raise refusal(error) from None
             failed.append(error.message)
         else:
-            return answer(*of_concept(call, one, concept))
+            return answer(*of_concept(call, one, concept, known=known))
     return answer(*verdict(result=False, messages=[said(call, each) for each in failed], display=None))
 
 
 OPERATION: Final = Operation("validate-code", "CodeSystem", _perform)
 
 
-def of_concept(call: Invocation, asked: Coded, concept: Concept) -> list[JsonObject]:
-    """What is answered of a code that is there."""
+def of_concept(call: Invocation, asked: Coded, concept: Concept, *, known: Content | None) -> list[JsonObject]:
+    """What is answered of a code that is there; ``known`` is what is known of its system."""
     day = call.given.text("date") or instant(moment(call.exchange.now))[:10]
     shown = concept.called(language_of(call))
     if concept.abstract and call.given.flag("abstract") is False:
         return verdict(result=False, messages=[said(call, told("abstract", code=asked.code))], display=shown)
     messages = []
-    if differs(asked.display, concept):
+    other = differs(asked.display, concept)
+    if other:
         messages.append(told("other-display", code=asked.code, told=asked.display, display=shown))
     if concept.inactive(day):
         messages.append(told("ended", code=asked.code))
-    return verdict(result=True, messages=[said(call, each) for each in messages], display=shown)
+    # a system of which a part is here may call it so
+    wrong = other and known is not None and known.complete
+    return verdict(result=not wrong, messages=[said(call, each) for each in messages], display=shown)
 
 
 async def _system(call: Invocation, lists: Lists) -> tuple[str | None, Content | None]:
@@ -87,10 +90,10 @@ async def _system(call: Invocation, lists: Lists) -> tuple[str | None, Content |
     return named, content([resources.code_system(found, named)], lists.terminology.spelling)
 
 
-async def _found(lists: Lists, system: str, inline: Content | None, asked: Coded) -> Concept:
+async def _found(lists: Lists, system: str, inline: Content | None, asked: Coded) -> tuple[Content | None, Concept]:
     url, _, of_url = system.partition("|")
     version = asked.version or of_url or None
     if inline is None:
         look = partial(lists.terminology.lookup, url, asked.code, version)
-        return (await lists.untold(lambda _, systems: look(systems)))[1]
-    return inline.find(url, lists.terminology.coding(url, asked.code).code, version)
+        return await lists.untold(lambda _, systems: look(systems))
+    return inline, inline.find(url, lists.terminology.coding(url, asked.code).code, version)

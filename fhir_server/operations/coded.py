@@ -6,9 +6,9 @@ https://hl7.org/fhir/R4/codesystem-operation-validate-code.html
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.errors import Invalid, Unprocessable
 from fhir_server.fhir.outcome import IssueType, Language
 from fhir_server.operations.lists import needed
 from fhir_server.operations.operation import parameter
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fhir_server.operations.operation import Invocation
     from fhir_server.operations.parameters import Value
     from fhir_server.terminology import Concept
+
+
+MOST_CODINGS: Final = 50
+"""Codings of one concept: what people send has less than ten, and each is asked about by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ def codes_told(call: Invocation, *, version: str = "version") -> list[Coded]:
     codings = _codings(found.value if found is not None else None, whole=way == "codeableConcept")
     if not codings:
         raise Invalid(told("no-code-in", name=way), expression=given.where(way), code=IssueType.REQUIRED)
+    if len(codings) > MOST_CODINGS:
+        message = told("too-many-codings", number=len(codings), most=MOST_CODINGS)
+        raise Unprocessable(message, expression=given.where(way), code=IssueType.TOO_COSTLY)
     return codings
 
 

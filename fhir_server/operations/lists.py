@@ -51,10 +51,10 @@ class Lists:
         """The server's own."""
         return self.exchange.server.terminology
 
-    async def answered(self, tell: Callable[[Lookup, Lookup], _Answer]) -> _Answer:
+    async def answered(self, tell: Callable[[Lookup, Lookup], _Answer], *, aside: bool = False) -> _Answer:
         """What is told with the stored value sets and code systems it turns out to need; else what cannot be told."""
         try:
-            return await self.untold(tell)
+            return await answered(self.exchange, self.visible, tell, aside=aside)
         except NotKnown as error:
             raise refusal(error) from None
 

@@ -75,7 +75,8 @@ async def _perform(call: Invocation) -> Answer:
         left_out=_versions(call, terminology, "exclude-system", needed=False),
     )
     value_set, whole = await value_set_told(call, lists)
-    found = await lists.answered(partial(_expanded, terminology, value_set, wanted, shape))
+    tell = partial(_expanded, terminology, value_set, wanted, shape)
+    found = await lists.answered(tell, aside=whole is not None)
     listed = found.listing
     if shape.count is None and listed.total - shape.offset > MOST_LISTED:
         message = told("too-many-listed", number=listed.total, most=MOST_LISTED)

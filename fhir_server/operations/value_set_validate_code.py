@@ -8,6 +8,7 @@ Where it rests on content that is not present here (all of LOINC, what lies belo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.date import instant, moment
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fhir_server.operations.coded import Coded
     from fhir_server.operations.operation import Invocation
     from fhir_server.terminology import Lookup, Terminology
+    from fhir_server.terminology.content import Content
     from fhir_server.terminology.resources import ValueSet
 
 
@@ -40,26 +42,29 @@ class _Judged:
     asked: Coded
     holds: bool | None
     concept: Concept | None
+    known: Content | None
+    """What is known of its system."""
     missing: Told | None
     """Why there is no concept, where its system is known whole."""
 
 
 async def _perform(call: Invocation) -> Answer:
     lists = await opened(call, "ValueSet")
-    value_set, _ = await value_set_told(call, lists)
+    value_set, whole = await value_set_told(call, lists)
     asked = codes_told(call, version="systemVersion")
     if call.given.one("code") is not None and asked[0].system is None:
         raise needed(told("needed-system"))
     day = call.given.text("date") or instant(moment(call.exchange.now))[:10]
     terminology = lists.terminology
-    judged = await lists.answered(lambda others, systems: _judge(terminology, value_set, asked, day, others, systems))
+    tell = partial(_judge, terminology, value_set, asked, day)
+    judged = await lists.answered(tell, aside=whole is not None)
     url = value_set.url or "?"
     for one in judged:
         if one.holds:
             concept = one.concept or Concept(
                 one.asked.system or "", one.asked.code, one.asked.display or one.asked.code
             )
-            return answer(*of_concept(call, one.asked, concept))
+            return answer(*of_concept(call, one.asked, concept, known=one.known))
     for one in judged:
         if one.holds is None:
             message = told("untold", url=url, code=one.asked.code, system=one.asked.system)
@@ -89,17 +94,17 @@ def _judge(
     found: list[_Judged] = []
     for one in asked:
         if one.system is None:
-            found.append(_Judged(one, holds=False, concept=None, missing=None))
+            found.append(_Judged(one, holds=False, concept=None, known=None, missing=None))
             continue
         holds = judge.holds(value_set, terminology.coding(one.system, one.code))
-        concept, missing = None, None
+        known, concept, missing = None, None, None
         try:
-            concept = terminology.lookup(one.system, one.code, one.version, systems)[1]
+            known, concept = terminology.lookup(one.system, one.code, one.version, systems)
         except NotKnown as error:
             if error.missing is Missing.VERSION:
                 raise
             missing = error.message if error.missing is Missing.CODE else None
-        found.append(_Judged(one, holds, _as_listed(terminology, value_set, one, concept), missing))
+        found.append(_Judged(one, holds, _as_listed(terminology, value_set, one, concept), known, missing))
     return found
 
 

@@ -156,6 +156,12 @@ def content(published: Sequence[resources.CodeSystem], spelling: Spelling) -> Co
     )
 
 
+def must_be_followed(system: resources.CodeSystem) -> None:
+    """Raise :class:`NotExpandable` for a system whose hierarchy cannot be followed."""
+    for _ in _Meaning(system).edges():
+        pass
+
+
 def every(concepts: Sequence[resources.Defined]) -> Iterator[resources.Defined]:
     """The concepts and those nested in them."""
     for concept in concepts:

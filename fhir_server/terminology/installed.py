@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.terminology import resources
-from fhir_server.terminology.content import content
+from fhir_server.terminology.content import must_be_followed
 from fhir_server.terminology.messages import told
 from fhir_server.terminology.refused import NotExpandable
 from fhir_server.terminology.resources import CodeSystem, ConceptMap, NamingSystem, ValueSet
@@ -33,7 +33,7 @@ def beside(own: Terminology, installed: Iterable[JsonObject]) -> Iterator[Termin
     wholes: dict[str, ValueSet] = {}
     for resource in installed:
         try:
-            found = _read(own, resource)
+            found = _read(resource)
         except NotExpandable as why:
             name = f"{resource.get('resourceType')}/{resource.get('id')}"
             _logger.warning("the installed %s is not used: %s", name, why)
@@ -48,13 +48,13 @@ def beside(own: Terminology, installed: Iterable[JsonObject]) -> Iterator[Termin
     yield from (each for url, each in wholes.items() if (ValueSet, url) not in taken and not _is_here(own, each))
 
 
-def _read(own: Terminology, resource: JsonObject) -> TerminologyResource | None:
+def _read(resource: JsonObject) -> TerminologyResource | None:
     """The resource; nothing where it is none of a list, or names no system that codes could be of."""
     url = str(resource.get("url") or resource.get("name"))
     match resource.get("resourceType"):
         case "CodeSystem":
             system = resources.code_system(resource, url)
-            content([system], own.spelling)  # raises where its hierarchy cannot be followed
+            must_be_followed(system)
             return system
         case "ValueSet":
             return resources.value_set(resource, told("the-value-set", url=url))

@@ -218,7 +218,8 @@ class Terminology:
         one = self.system(system)
         names = (one, *self.spellings(one))
         return (
-            one in self.systems | self.included
+            one in self.systems
+            or one in self.included
             or one in self.named
             or any(name in self.catalogue.systems for name in names)
         )
@@ -363,8 +364,8 @@ class Terminology:
             return mine
         if one not in self._worked.contents:
             theirs = [self.catalogue.code_systems[name] for name in names if name in self.catalogue.code_systems]
-            published = [*self.published.get(one, ()), *theirs]
-            self._worked.contents[one] = content(published, self.spelling) if published else None
+            together = [*self.published.get(one, ()), *theirs]
+            self._worked.contents[one] = content(together, self.spelling) if theirs else mine
         return self._worked.contents[one]
 
     def _related(

@@ -5,12 +5,13 @@ https://hl7.org/fhir/R4/conceptmap.html · https://hl7.org/fhir/R4/conceptmap-op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.terminology.codes import Coding
-from fhir_server.terminology.resources import ConceptMap, DependsOn, Group, Named, Target, Unmapped
+from fhir_server.terminology.resources import ConceptMap, DependsOn, Element, Group, Named, Target, Unmapped
 
 if TYPE_CHECKING:
     from fhir_server.terminology.terminology import Terminology
@@ -59,6 +60,7 @@ class Translator:
         """Ask with what this terminology knows of systems and displays."""
         self._terminology = terminology
         self._others = others
+        self._by_code: dict[tuple[int, bool], Mapping[Coding, Sequence[tuple[Element, Target | None]]]] = {}
 
     def matches(self, maps: Sequence[ConceptMap], asked: Question) -> list[Match]:
         """What the maps answer, each once."""
@@ -75,8 +77,8 @@ class Translator:
     def _forwards(self, concept_map: ConceptMap, group: Group, asked: Question, depth: int) -> Iterator[Match]:
         if not self._is(group.source, group.source_version, asked) or not self._leads(group.target, asked):
             return
-        rows = [row for row in group.element if row.code and self._key(group.source, row.code) == asked.coding]
-        for row in rows:
+        rows = self._rows(group, backwards=False).get(asked.coding, ())
+        for row, _ in rows:
             for target in row.target:
                 if _holds(target, asked):
                     named = self._named(group.target, group.target_version, target)
@@ -102,14 +104,25 @@ class Translator:
     def _backwards(self, concept_map: ConceptMap, group: Group, asked: Question) -> Iterator[Match]:
         if not self._is(group.target, group.target_version, asked) or not self._leads(group.source, asked):
             return
-        for row in group.element:
-            for target in row.target:
-                if not (row.code and target.code and self._key(group.target, target.code) == asked.coding):
-                    continue
-                if _holds(target, asked):
-                    equivalence = _REVERSED.get(target.equivalence, target.equivalence)
-                    named = self._named(group.source, group.source_version, Target(row.code, row.display))
-                    yield Match(equivalence, named, concept_map.url)
+        for row, target in self._rows(group, backwards=True).get(asked.coding, ()):
+            if target is not None and row.code and _holds(target, asked):
+                equivalence = _REVERSED.get(target.equivalence, target.equivalence)
+                named = self._named(group.source, group.source_version, Target(row.code, row.display))
+                yield Match(equivalence, named, concept_map.url)
+
+    def _rows(self, group: Group, *, backwards: bool) -> Mapping[Coding, Sequence[tuple[Element, Target | None]]]:
+        """The rows of a group by the code they are from; backwards by each code they lead to, with what leads there."""
+        known = id(group), backwards
+        if known not in self._by_code:
+            found: defaultdict[Coding, list[tuple[Element, Target | None]]] = defaultdict(list)
+            for row in group.element:
+                if not backwards and row.code:
+                    found[self._key(group.source, row.code)].append((row, None))
+                for target in row.target if backwards else ():
+                    if target.code:
+                        found[self._key(group.target, target.code)].append((row, target))
+            self._by_code[known] = found
+        return self._by_code[known]
 
     def _is(self, system: str | None, version: str | None, asked: Question) -> bool:
         same = system is not None and self._terminology.system(system) == asked.coding.system

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from fhir_server.operations.coded import MOST_CODINGS
 from tests.answers import refused
 from tests.http.invoking import called, parts
-from tests.http.terms import A04, GENDER, LOINC, LOINC_OID, PLANTS, ROLE_CODE, WORLD, get, known, one, post
+from tests.http.searching import stored
+from tests.http.terms import A04, ACME, GENDER, LOINC, LOINC_OID, PLANTS, ROLE_CODE, WORLD, get, known, made, one, post
 from tests.served import Served
 
 
@@ -91,13 +93,19 @@ def test_a_system_has_a_code_or_not(client: httpx.Client) -> None:
         assert one(get(client, f"{instance}/$validate-code", code="never"), "result") is False
 
 
-def test_a_display_that_is_another_is_told_and_makes_no_difference(client: httpx.Client) -> None:
+def test_a_display_that_is_another_is_told(client: httpx.Client) -> None:
     asked = {"url": PLANTS, "code": "tree"}
     for display in ("Arbre", "arbre", "Tree"):
         assert one(get(client, "CodeSystem/$validate-code", display=display, **asked), "message") is None
     other = get(client, "CodeSystem/$validate-code", display="Buisson", displayLanguage="fr", **asked)
-    assert one(other, "result") is True
+    assert one(other, "result") is False
     assert one(other, "message") == "Le code tree ne s'appelle pas 'Buisson' ici ; il s'appelle 'Arbre'."
+    genders = {"url": "http://hl7.org/fhir/ValueSet/administrative-gender", "system": GENDER, "code": "male"}
+    assert one(get(client, "ValueSet/$validate-code", display="Madame", **genders), "result") is False
+    assert one(get(client, "ValueSet/$validate-code", display="Male", **genders), "result") is True
+    part = get(client, "CodeSystem/$validate-code", url="http://loinc.org", code="11488-4", display="Une note à moi")
+    assert one(part, "result") is True, "the whole of LOINC is not here: it may call it so"
+    assert "11488-4" in one(part, "message")
     assert "no longer" in one(get(client, "CodeSystem/$validate-code", url=PLANTS, code="fern"), "message")
 
 
@@ -155,3 +163,29 @@ def test_how_codes_lie_to_each_other(client: httpx.Client) -> None:
     refused(get(client, path, system=LOINC, codeA="34112-3", codeB="1-1"), 422, "not-supported")
     refused(get(client, path, system=ROLE_CODE, codeA="MTH"), 400, "required")
     refused(get(client, path, codeA="MTH", codeB="PRN"), 400, "required")
+
+
+def test_a_code_system_that_is_called_on_is_the_one_that_answers(client: httpx.Client, served: Served) -> None:
+    """Also where the server has another one of its URL."""
+    other = made(
+        "CodeSystem", "other", url=GENDER, content="complete", concept=[{"code": "one", "concept": [{"code": "two"}]}]
+    )
+    with stored(served.as_("conformance"), [other]):
+        on = f"CodeSystem/{WORLD}-other"
+        assert one(get(client, f"{on}/$subsumes", codeA="one", codeB="two"), "outcome") == "subsumes"
+        assert one(get(client, f"{on}/$validate-code", code="two"), "result") is True
+        assert one(get(client, f"{on}/$validate-code", code="male"), "result") is False
+        refused(get(client, f"{on}/$subsumes", codeA="one", codeB="male"), 404, "code-invalid")
+        refused(get(client, f"{on}/$subsumes", codeA="one", codeB="two", version="9"), 404, "not-found")
+        assert one(get(client, "CodeSystem/$validate-code", url=GENDER, code="male"), "result") is True
+    refused(get(client, "CodeSystem/loinc/$subsumes", codeA="34112-3", codeB="11488-4"), 422, "not-supported")
+
+
+def test_a_concept_of_very_many_codes_is_refused(client: httpx.Client) -> None:
+    """Each of 20,000 would be asked about by itself."""
+    many = {"coding": [{"system": PLANTS, "code": f"c{at}"} for at in range(MOST_CODINGS + 1)]}
+    few = {"coding": many["coding"][:MOST_CODINGS]}
+    for path in ("CodeSystem/$validate-code", "ValueSet/$validate-code", "ConceptMap/$translate"):
+        of = {"url": f"{ACME}/{path.partition('/')[0]}/plants"}
+        refused(post(client, path, codeableConcept=many, **of), 422, "too-costly")
+        assert one(post(client, path, codeableConcept=few, **of), "result") is False

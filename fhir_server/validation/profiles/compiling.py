@@ -118,9 +118,18 @@ class Compiling:
         had = {_CORE + code, _CORE + (narrowed.get(code) or code)}
         if not had.isdisjoint(url.partition("|")[0] for url in urls):
             return ()
+        if code == "Extension":
+            urls = tuple(known for url in urls if (known := self._extension(url)) is not None)
         return tuple(
             self._library.check(plain if self._is_plain(plain := url.partition("|")[0]) else url) for url in urls
         )
+
+    def _extension(self, url: str) -> str | None:
+        """The definition of an extension, or another version of it that is known; nothing for one nobody here knows.
+
+        Extensions are open, and guides name some of packages that are not installed: what those hold is not checked.
+        """
+        return next((one for one in (url, url.partition("|")[0]) if self._library.type_of(one)), None)
 
     def _targets(self, part: Part) -> Iterator[ItemCheck]:
         uses = [use for code, use in part.uses() if code == "Reference"]

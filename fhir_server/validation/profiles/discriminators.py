@@ -25,6 +25,9 @@ _STEP: Final = re.compile(
 )
 
 
+_URL: Final = (Step("name", "url"),)
+
+
 class Discriminator(NamedTuple):
     """One of a slicing."""
 
@@ -165,6 +168,8 @@ class Telling:
                 if any(leaf.most == 0 for leaf in leaves):
                     return [demands.nothing]
                 told = list(self._valued(part, discriminator.steps))
+                if not told and discriminator.steps == _URL and (url := url_of(part)):
+                    return [demands.equal(url, exactly=True)]  # of an extension whose definition is not known
                 return told or [one for leaf in leaves if (one := demands.existing(leaf)) is not None]
 
     def _types(

@@ -36,6 +36,7 @@ _AS_PUBLISHED: Final[Mapping[str, frozenset[str]]] = {
     f"{_CORE}structuredefinition-fhir-type": frozenset({"ElementDefinition.type"}),
     f"{_CORE}regex": frozenset({"ElementDefinition.type"}),
     f"{_CORE}structuredefinition-normative-version": frozenset({"DomainResource", "ElementDefinition"}),
+    f"{_CORE}valueset-concept-comments": frozenset({"CodeSystem.concept"}),
 }
 """Where R4 itself has extensions, beside where it says that they stand: who sends what R4 publishes is not wrong."""
 

@@ -155,6 +155,48 @@ def test_on_an_element_of_a_general_type() -> None:
     assert said(other, PLAIN, general) == [Said("Patient.name[0].extension[0]", "context")]
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {
+            "resourceType": "OperationDefinition",
+            "extension": [{"url": f"{CORE}structuredefinition-normative-version", "valueCode": "4.0.0"}],
+        },
+        {
+            "resourceType": "CodeSystem",
+            "concept": [
+                {
+                    "code": "a",
+                    "extension": [{"url": f"{CORE}valueset-concept-comments", "valueString": "x"}],
+                }
+            ],
+        },
+        {
+            "resourceType": "StructureDefinition",
+            "snapshot": {
+                "element": [
+                    {
+                        "path": "Patient.id",
+                        "type": [
+                            {
+                                "code": "http://hl7.org/fhirpath/System.String",
+                                "extension": [
+                                    {"url": f"{CORE}structuredefinition-fhir-type", "valueUrl": "string"},
+                                    {"url": f"{CORE}regex", "valueString": "[A-Z]"},
+                                ],
+                            }
+                        ],
+                    }
+                ]
+            },
+        },
+    ],
+)
+def test_where_what_r4_publishes_has_them(resource: dict[str, Any]) -> None:
+    """Its definitions say otherwise; a client that sends the standard back is not wrong."""
+    assert "context" not in [one.rule for one in checks().issues(resource, [])]
+
+
 def test_only_where_a_condition_holds() -> None:
     """https://hl7.org/fhir/R4/defining-extensions.html#context (``contextInvariant``)"""
     asked = extension("asked", context="Patient Patient.contact", contextInvariant=["active.not() or name.exists()"])

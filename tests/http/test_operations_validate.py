@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient", "gender": "female", "birthDate": "1970-01-01"}
+FR_PATIENT_INS = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"
 WRONG: dict[str, Any] = PATIENT | {"gender": "woman", "birthDate": "1970-13-01"}
 
 
@@ -105,6 +106,33 @@ def test_a_call_that_cannot_be_read(served: Served, path: str, body: Any, code: 
     client = served.as_("hopital")
     told = client.post(path, json=body, headers=FHIR_JSON) if body is not None else client.post(path)
     refused(told, 400, code)
+
+
+def test_what_cannot_be_read_is_told_where_it_stands(served: Served) -> None:
+    client = served.as_("hopital")
+    for path, body, where in (
+        ("?mode=guess", PATIENT, "http.mode"),
+        ("", parameters(of(WRONG), {"name": "mode", "valueCode": "guess"}), "Parameters.parameter[1]"),
+        ("", parameters(of(WRONG), {"name": "mode", "valueString": "create"}), "Parameters.parameter[1]"),
+        (
+            "",
+            parameters({"name": "mode", "valueCode": "create"}, {"name": "colour"}, of(WRONG)),
+            "Parameters.parameter[1]",
+        ),
+    ):
+        told = client.post(f"/Patient/$validate{path}", json=body, headers=FHIR_JSON)
+        assert told.status_code == 400
+        assert told.json()["issue"][0]["expression"][0].startswith(where), told.text
+
+
+def test_a_profile_is_asked_for_by_a_uri_or_a_canonical(served: Served) -> None:
+    client = served.as_("hopital")
+    by_uri = asked(
+        client, "/Patient/$validate", parameters(of(PATIENT), {"name": "profile", "valueUri": FR_PATIENT_INS})
+    )
+    canonical = {"name": "profile", "valueCanonical": FR_PATIENT_INS}
+    assert asked(client, "/Patient/$validate", parameters(of(PATIENT), canonical)) == by_uri
+    assert errors(by_uri)
 
 
 def test_a_stored_one_is_validated_as_the_caller_sees_it(record: OwnRecord) -> None:

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID, LocalReference
 from fhir_server.search.asked import Asked, Context, NotSupported
 from fhir_server.search.clause import Around, Clause, InValueSet, RecordNamed, Subsumed
-from fhir_server.search.messages import either, told
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.predicate import (
     ALWAYS,

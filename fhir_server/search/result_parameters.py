@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.joining import either
 from fhir_server.search.asked import Asked
-from fhir_server.search.messages import either, told
+from fhir_server.search.messages import told
 from fhir_server.search.parameters import Parameters
 
 RESULT_PARAMETERS: Final = frozenset(

@@ -225,7 +225,7 @@ class _Compiler:
             return stage.steps
         if self._next.kind is not Kind.END and self._next.text not in (")", "and", "or"):
             raise self._strange()
-        raise Misfit(told("condition", name=where, types=some(stage.types, _MOST_TYPES)))
+        raise Misfit(told("takes-a-condition", name=where, types=some(stage.types, _MOST_TYPES)))
 
     def _child(self, stage: _Stage, name: str) -> _Stage:
         """The elements of this name."""

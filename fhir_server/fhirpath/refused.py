@@ -8,10 +8,10 @@ from fhir_server.fhir.messages import Told
 class Refused(ValueError):
     """The path, or what is to be done with what it selects."""
 
-    def __init__(self, message: str | Told) -> None:
+    def __init__(self, message: Told) -> None:
         """Say why."""
-        self.told = message if isinstance(message, Told) else Told(message, "")
-        super().__init__(self.told.en)
+        self.told = message
+        super().__init__(message.en)
 
 
 class NotUnderstood(Refused):

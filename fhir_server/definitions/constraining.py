@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fhir_server.definitions.bad_profile import Defect
 from fhir_server.definitions.differentials import objects, texts
+from fhir_server.definitions.messages import told as message
 from fhir_server.fhir.json import Json, JsonObject
 
 STRUCTURE_DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
@@ -33,8 +35,8 @@ Chain = Callable[[str], list[str]]
 """The URLs of a definition and of what it derives from, nearest first; empty where it is not known."""
 
 
-class Contradiction(ValueError):
-    """The sentence that says how an element contradicts its base."""
+class Contradiction(Defect):
+    """How an element contradicts its base."""
 
 
 def constrained(base: JsonObject, told: JsonObject, source: str, chain: Chain, *, root: bool = False) -> JsonObject:
@@ -60,13 +62,13 @@ def _not_contradicting(base: JsonObject, told: JsonObject, *, root: bool) -> Non
     """Refuse what no profile can tell, whatever else it tells."""
     for name, shape in _SHAPES.items():
         if name in told and not isinstance(told[name], shape):
-            raise Contradiction(f"{name} must be {'an array' if shape is list else 'an object'}.")
+            raise Contradiction(message("must-be-an-array" if shape is list else "must-be-an-object", name=name))
     if "contentReference" in told and _refers_to(told) != _refers_to(base):
-        raise Contradiction("its contentReference is told by the base alone.")
+        raise Contradiction(message("content-by-base"))
     if bool(told.get("isModifier", base.get("isModifier"))) != bool(base.get("isModifier")) and not root:
-        raise Contradiction("whether an element is a modifier is told by the base alone.")
+        raise Contradiction(message("modifier-by-base"))
     if base.get("mustSupport") and not told.get("mustSupport", True):
-        raise Contradiction("the base says mustSupport, which a profile cannot take back.")
+        raise Contradiction(message("must-support-stays"))
 
 
 def _refers_to(element: JsonObject) -> str:
@@ -78,14 +80,14 @@ def cardinality(base: JsonObject, told: JsonObject) -> tuple[int, str]:
     """``min`` and ``max``, where told within those of the base."""
     least, most = told.get("min", base.get("min", 0)), told.get("max", base.get("max", "*"))
     if not isinstance(least, int) or isinstance(least, bool) or not isinstance(most, str):
-        raise Contradiction("min must be a number and max a number or * in quotes.")
+        raise Contradiction(message("min-and-max"))
     lowest, highest = base.get("min", 0), str(base.get("max", "*"))
     if "min" in told and isinstance(lowest, int) and least < lowest:
-        raise Contradiction(f"min {least} is less than {lowest}, the min of the base.")
+        raise Contradiction(message("min-below-base", min=least, least=lowest))
     if "max" in told and number(most) > number(highest):
-        raise Contradiction(f"max {most} is more than {highest}, the max of the base.")
+        raise Contradiction(message("max-above-base", max=most, most=highest))
     if least > number(most):
-        raise Contradiction(f"min {least} is more than max {most}.")
+        raise Contradiction(message("min-above-max", min=least, max=most))
     return least, most
 
 
@@ -94,7 +96,7 @@ def number(most: str) -> int:
     if most == "*":
         return UNBOUNDED
     if not (most.isascii() and most.isdigit()):
-        raise Contradiction(f"max must be a number or *, and not {most!r}.")
+        raise Contradiction(message("no-max", found=most))
     return int(most)
 
 
@@ -117,19 +119,19 @@ def _asked(constraint: JsonObject) -> tuple[str, str]:
 def slicing(base: Json, told: Json) -> Json:
     """How an element is sliced. A profile may add discriminators, an order, or close what is open."""
     if not isinstance(told, dict) or told.get("rules") not in _RULES:
-        raise Contradiction("slicing must have rules: open, openAtEnd or closed.")
+        raise Contradiction(message("slicing-rules"))
     if not isinstance(base, dict):
         return told
     known, asked = objects(base.get("discriminator")), objects(told.get("discriminator"))
     if asked and not all(one in asked for one in known):
-        raise Contradiction("the base slices it by discriminators that this slicing leaves out.")
+        raise Contradiction(message("discriminators-left-out"))
     if base.get("ordered") and told.get("ordered") is False:
-        raise Contradiction("its slices are ordered in the base.")
+        raise Contradiction(message("ordered-in-base"))
     if _RULES.index(told["rules"]) < _RULES.index(str(base.get("rules", "open"))):
         if asked == known == BY_TYPE["discriminator"]:
             # Authoring tools repeat that a choice is sliced by type, openly, over whatever the base says.
             return base
-        raise Contradiction(f"its slicing is {base['rules']} in the base and cannot become {told['rules']}.")
+        raise Contradiction(message("slicing-cannot-become", before=base["rules"], after=told["rules"]))
     return {**base, **told}
 
 
@@ -138,7 +140,7 @@ def _binding(base: Json, told: Json) -> Json:
         return told
     before, after = base.get("strength"), told.get("strength", base.get("strength"))
     if before == "required" and after in _STRENGTHS and after != before:
-        raise Contradiction(f"its binding is required in the base and cannot become {after}.")
+        raise Contradiction(message("binding-cannot-become", after=after))
     # A bound of the base or its words say nothing about another value set.
     return {"strength": after, **told} if "valueSet" in told else {**base, **told}
 
@@ -147,7 +149,7 @@ def plain(use: JsonObject) -> JsonObject:
     """A type as our definitions name it: ``http://hl7.org/fhirpath/System.String`` is the FHIR type it stands for."""
     code = use.get("code")
     if not isinstance(code, str) or not code:
-        raise Contradiction("a type has no code.")
+        raise Contradiction(message("type-without-code"))
     if not code.startswith("http://hl7.org/fhirpath/System."):
         return use
     told = [one.get("valueUrl", one.get("valueUri")) for one in objects(use.get("extension"))]
@@ -161,8 +163,10 @@ def _type(base: list[JsonObject], use: JsonObject, chain: Chain) -> JsonObject:
     if not same:
         kinds = {url.removeprefix(STRUCTURE_DEFINITION) for url in chain(STRUCTURE_DEFINITION + code)}
         if not any(one.get("code") in ANY_OF & kinds for one in base):
-            allowed = ", ".join(str(one.get("code")) for one in base) or "none"
-            raise Contradiction(f"its type {code} is not among those that the base allows: {allowed}.")
+            if not base:
+                raise Contradiction(message("no-type-allowed", type=code))
+            allowed = ", ".join(str(one.get("code")) for one in base)
+            raise Contradiction(message("type-not-allowed", type=code, allowed=allowed))
         return use
     inherited = {name: value for name, value in same[0].items() if name not in use}
     _profiles_of(code, texts(use.get("profile")), chain)
@@ -177,7 +181,7 @@ def _profiles_of(code: str, profiles: list[str], chain: Chain) -> None:
     for profile in profiles:
         known = chain(profile)
         if known and STRUCTURE_DEFINITION + code not in known:
-            raise Contradiction(f"{profile} is no profile of {code}.")
+            raise Contradiction(message("no-profile-of-type", url=profile, type=code))
 
 
 def _targets_within(told: list[str], base: list[str], chain: Chain) -> None:
@@ -188,7 +192,7 @@ def _targets_within(told: list[str], base: list[str], chain: Chain) -> None:
     for target in told:
         known = chain(target)
         if known and not allowed.intersection(known):
-            raise Contradiction(f"{target} is not among the targets that the base allows, and derives from none.")
+            raise Contradiction(message("target-not-allowed", url=target))
 
 
 def _of_an_allowed_type(element: JsonObject, told: JsonObject) -> None:
@@ -198,4 +202,4 @@ def _of_an_allowed_type(element: JsonObject, told: JsonObject) -> None:
         for kind in ("fixed", "pattern", "minValue", "maxValue"):
             of = name.removeprefix(kind)
             if name.startswith(kind) and types and not any(of == code[:1].upper() + code[1:] for code in types):
-                raise Contradiction(f"{name} is for another type than {', '.join(sorted(types))}.")
+                raise Contradiction(message("for-another-type", name=name, types=", ".join(sorted(types))))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.definitions.messages import told as message
 from fhir_server.fhir.json import Json, JsonObject
 
 MAX_DEPTH = 40
@@ -42,17 +43,17 @@ def told(profile: str, type: str, elements: list[JsonObject]) -> Told:
     for position, element in enumerate(elements):
         path = element.get("path")
         if not isinstance(path, str) or not path:
-            raise BadProfile(profile, f"differential.element[{position}]", "the element has no path.")
+            raise BadProfile(profile, f"differential.element[{position}]", message("no-path"))
         if "." in str(element.get("sliceName", "")):
-            raise BadProfile(profile, path, "the name of a slice cannot hold a dot: it is a part of ids.")
+            raise BadProfile(profile, path, message("dot-in-slice-name"))
         id = _id(element, path, passed)
         node, slice_name = _placed(profile, root, id)
         if node.element is not None:
-            raise BadProfile(profile, id, "the differential tells this element twice.")
+            raise BadProfile(profile, id, message("told-twice"))
         if node.children or node.slices:
-            raise BadProfile(profile, id, "the differential is out of order: it tells of parts of this element first.")
+            raise BadProfile(profile, id, message("parts-first"))
         if slice_name and element.get("sliceName", slice_name) != slice_name:
-            raise BadProfile(profile, id, f"its id and its sliceName {element['sliceName']!r} differ.")
+            raise BadProfile(profile, id, message("slice-name-differs", name=element["sliceName"]))
         node.element, node.position = element, position
     return root
 
@@ -61,9 +62,9 @@ def _placed(profile: str, root: Told, id: str) -> tuple[Told, str]:
     """The place of an id in the tree, made on the way, and its slice name."""
     (first, *steps) = _steps(id)
     if first != (root.name, ""):
-        raise BadProfile(profile, id, f"the elements of a profile of {root.name} begin with {root.name}.")
+        raise BadProfile(profile, id, message("other-beginning", type=root.name))
     if len(steps) > MAX_DEPTH:
-        raise BadProfile(profile, id, f"the path is more than {MAX_DEPTH} steps long.")
+        raise BadProfile(profile, id, message("path-too-long", most=MAX_DEPTH))
     node, slice_name = root, ""
     for name, slice_name in steps:
         node = _part(node.children, name, f"{node.id}.{name}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from fhir_server.definitions.bad_profile import Defect
 from fhir_server.definitions.constraining import constraints
 from fhir_server.definitions.differentials import objects
+from fhir_server.definitions.messages import told as message
 from fhir_server.fhir.json import JsonObject
 
 
@@ -53,7 +55,7 @@ class Node:
 
 
 def planted(elements: list[JsonObject], source: str) -> Node:
-    """The tree of the elements of a snapshot, by their ids. A :class:`ValueError` says what is wrong with them.
+    """The tree of the elements of a snapshot, by their ids. A :class:`Defect` says what is wrong with them.
 
     ``source`` is the definition: what constraints without a source come from.
     """
@@ -70,11 +72,11 @@ def planted(elements: list[JsonObject], source: str) -> Node:
             sliced, whole = f"{parent_id}.{name}", slice_name.rpartition("/")[0]
             around = by_id.get(f"{sliced}:{whole}" if whole else sliced if slice_name else parent_id)
             if around is None:
-                raise ValueError(f"the element {id} of its snapshot comes before what it is a part of.")
+                raise Defect(message("snapshot-order", id=id))
             (around.slices if slice_name else around.children).append(node)
         by_id[id] = node
     if root is None:
-        raise ValueError("its snapshot has no elements.")
+        raise Defect(message("snapshot-empty"))
     return root
 
 

@@ -23,6 +23,7 @@ from fhir_server.definitions.constraining import (
     slicing,
 )
 from fhir_server.definitions.differentials import Told, objects, shortcuts_apart, texts, told
+from fhir_server.definitions.messages import told as message
 from fhir_server.definitions.snapshot_tree import Node
 from fhir_server.fhir.json import Json, JsonObject
 
@@ -52,16 +53,15 @@ def grown(canonical: str, profile: JsonObject, known: Known) -> Node:
     url, base_url, type = (str(profile.get(name) or "") for name in ("url", "baseDefinition", "type"))
     base = known.tree(base_url)
     if base is None:
-        raise BadProfile(canonical, "", f"its base {base_url or '(none)'} is not known here.")
+        raise BadProfile(canonical, "", message("base-unknown", base=base_url or message("none")))
     if base.name != type:
-        raise BadProfile(
-            canonical, "", f"it is a profile of {type or '(none)'}, and its base {base_url} is of {base.name}."
-        )
+        of = type or message("none")
+        raise BadProfile(canonical, "", message("base-of-another-type", type=of, base=base_url, found=base.name))
     differential = profile.get("differential")
     listed = differential.get("element", []) if isinstance(differential, dict) else None
     elements = objects(listed)
     if not isinstance(listed, list) or len(elements) != len(listed):
-        raise BadProfile(canonical, "", "its differential must have an array of elements.")
+        raise BadProfile(canonical, "", message("no-array"))
     told_of = told(canonical, type, elements)
     growing = _Growing(canonical, url, known, base, base.copy(), elements=base.size())
     growing.constrain(growing.root, told_of, is_root=True)
@@ -105,7 +105,7 @@ class _Growing:
             base = self._of_profiled_type(base, element)
             return constrained(base, element, self.source, self.known.chain, root=is_root)
         except Contradiction as wrong:
-            raise BadProfile(self.profile, told_of.id, str(wrong)) from None
+            raise BadProfile(self.profile, told_of.id, wrong.told) from None
 
     def _of_profiled_type(self, base: JsonObject, told_of: JsonObject) -> JsonObject:
         """The element of the base with what the profile of its data type asks of the whole, and its words.
@@ -132,15 +132,13 @@ class _Growing:
         places = {child.name: place for place, child in enumerate(node.children)}
         for name, child in told_of.children.items():
             if name not in places:
-                raise BadProfile(self.profile, child.id, f"the base has no element {name} here.")
+                raise BadProfile(self.profile, child.id, message("no-such-element", name=name))
         for child in sorted(told_of.children.values(), key=lambda one: places[one.name]):
             self.constrain(node.children[places[child.name]], child)
 
     def _in_order(self, told_of: Told) -> None:
         if told_of.position < self.last:
-            raise BadProfile(
-                self.profile, told_of.id, "the differential is out of order: this element comes earlier in the base."
-            )
+            raise BadProfile(self.profile, told_of.id, message("earlier-in-base"))
         self.last = told_of.position
 
     def _shortcuts(self, node: Node, told_of: Told) -> None:
@@ -159,7 +157,7 @@ class _Growing:
             for child, code in apart:
                 del told_of.children[child.name]
                 if child.name in whole.slices:
-                    raise BadProfile(self.profile, child.id, "the differential tells this element twice.")
+                    raise BadProfile(self.profile, child.id, message("told-twice"))
                 child.shortcut = code
                 whole.slices[child.name] = child
 
@@ -189,13 +187,13 @@ class _Growing:
         profiles = {profile for use in uses for profile in texts(use.get("profile"))}
         if len(codes) == 1 and len(profiles) == 1:
             canonical = profiles.pop()
-            lacking = f"the profile {canonical} of its type is not known here, and something below is constrained."
+            lacking = message("type-profile-unknown", url=canonical)
         elif len(codes) == 1:
             canonical = STRUCTURE_DEFINITION + codes.pop()
-            lacking = f"its type {canonical} is not known here."
+            lacking = message("type-unknown", url=canonical)
         else:
             # Whatever the type, an element has an id and extensions.
-            canonical, lacking = STRUCTURE_DEFINITION + "Element", "Element is not known here."
+            canonical, lacking = STRUCTURE_DEFINITION + "Element", message("element-unknown")
         found = self.known.tree(canonical)
         if found is None:
             raise BadProfile(self.profile, told_of.id, lacking)
@@ -210,7 +208,7 @@ class _Growing:
         for step in steps:
             found = found.child(step) if found else None
         if found is None:
-            raise BadProfile(self.profile, told_of.id, f"the base has no element {reference}, which this refers to.")
+            raise BadProfile(self.profile, told_of.id, message("no-content", reference=reference))
         self._count(found.size(), told_of)
         kept = {name: value for name, value in node.element.items() if name != "contentReference"}
         node.element = {**kept, "type": found.element["type"]}
@@ -232,14 +230,12 @@ class _Growing:
         if not whole:
             around, origin = node, before
             if _rules(before.element) == "closed":
-                raise BadProfile(
-                    self.profile, told_of.id, "the slicing is closed in the base: there can be no new slice."
-                )
+                raise BadProfile(self.profile, told_of.id, message("closed-slicing"))
         elif whole in known:
             # Its own slices are told apart by the slicing it tells, or else by that of the element it is a slice of.
             around = origin = known[whole]
         else:
-            raise BadProfile(self.profile, told_of.id, f"there is no slice {whole} that it could slice further.")
+            raise BadProfile(self.profile, told_of.id, message("no-slice-to-slice", name=whole))
         element = {**{name: value for name, value in origin.element.items() if name != "slicing"}, "min": 0}
         slice = Node(origin.name, element, told_of.name, [child.copy() for child in origin.children])
         self._count(slice.size(), told_of)
@@ -275,9 +271,7 @@ class _Growing:
         elif node.name.endswith("[x]") and all(_names_a_type(node, one) for one in told_of.slices.values()):
             inferred = BY_TYPE
         else:
-            raise BadProfile(
-                self.profile, told_of.id, "it has slices, but nothing tells how they are told apart (slicing)."
-            )
+            raise BadProfile(self.profile, told_of.id, message("no-slicing"))
         node.element = {**node.element, "slicing": slicing(None, inferred)}
 
     def _within(self, node: Node, told_of: Told) -> None:
@@ -285,14 +279,12 @@ class _Growing:
         least = sum(value for slice in node.slices if isinstance(value := slice.element.get("min"), int))
         most = str(node.element.get("max", "*"))
         if least > number(most):
-            raise BadProfile(
-                self.profile, told_of.id, f"its slices ask for {least} of them together, and its max is {most}."
-            )
+            raise BadProfile(self.profile, told_of.id, message("slices-ask-for-more", least=least, most=most))
 
     def _count(self, more: int, told_of: Told) -> None:
         self.elements += more
         if self.elements > MAX_ELEMENTS:
-            raise BadProfile(self.profile, told_of.id, f"its snapshot would have more than {MAX_ELEMENTS} elements.")
+            raise BadProfile(self.profile, told_of.id, message("too-many-elements-in-snapshot", most=MAX_ELEMENTS))
 
 
 def _take_types(slice: Node, whole: Node) -> None:

@@ -14,9 +14,10 @@ from functools import cache
 import msgspec
 
 from fhir_server.definitions import rows, snapshots
-from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.definitions.bad_profile import BadProfile, Defect
 from fhir_server.definitions.differentials import objects
 from fhir_server.definitions.load import committed
+from fhir_server.definitions.messages import told as message
 from fhir_server.definitions.snapshot_tree import Node, elements_of, planted
 from fhir_server.fhir.json import JsonObject
 
@@ -96,7 +97,7 @@ class StructureDefinitions:
         for definition in own:
             canonical = canonical_of(definition)
             if canonical in given:
-                raise BadProfile(canonical, "", "two definitions have this URL and version.")
+                raise BadProfile(canonical, "", message("two-definitions"))
             given.add(canonical)
             self._add(definition)
 
@@ -104,7 +105,7 @@ class StructureDefinitions:
         canonical, url = canonical_of(definition), str(definition["url"])
         if url in self._base and self._base[url].get("derivation") != "constraint":
             # Everything builds on the types: who could define Patient anew could lift what any profile asks.
-            raise BadProfile(canonical, "", "it is a type of the standard, which cannot be defined anew.")
+            raise BadProfile(canonical, "", message("type-of-standard"))
         self._own[canonical] = definition
         self._own[url] = definition
 
@@ -154,7 +155,7 @@ class StructureDefinitions:
         if canonical not in self._snapshots:
             tree, definition = self.tree(canonical), self.get(canonical)
             if tree is None or definition is None:
-                raise BadProfile(canonical, "", "it is not known here.")
+                raise BadProfile(canonical, "", message("not-known"))
             self._snapshots[canonical] = _snapshot(definition, tree)
         return self._snapshots[canonical]
 
@@ -195,9 +196,9 @@ class StructureDefinitions:
         own = canonical_of(definition)
         if own in self._making:
             circle = " -> ".join([*list(self._making)[list(self._making).index(own) :], own])
-            raise BadProfile(own, "", f"its snapshot needs itself: {circle}.")
+            raise BadProfile(own, "", message("circle", circle=circle))
         if len(self._making) >= MAX_CHAIN:
-            raise BadProfile(own, "", f"it builds on more than {MAX_CHAIN} profiles.")
+            raise BadProfile(own, "", message("too-many-profiles", most=MAX_CHAIN))
         self._making[own] = {str(definition["url"])}
         try:
             tree = _grown(definition, self)
@@ -223,7 +224,7 @@ def canonical_of(definition: JsonObject) -> str:
     """``url|version`` of a StructureDefinition, ``url`` where it has no version."""
     url, version = definition.get("url"), definition.get("version")
     if definition.get("resourceType") != "StructureDefinition" or not isinstance(url, str) or not url or "|" in url:
-        raise BadProfile(str(url or "(no url)"), "", "it is no StructureDefinition with a URL.")
+        raise BadProfile(str(url or "(no url)"), "", message("no-url"))
     return f"{url}|{version}" if version else url
 
 
@@ -236,12 +237,9 @@ def _grown(definition: JsonObject, known: snapshots.Known) -> Node:
             return snapshots.grown(canonical, definition, known)
         if isinstance(published, dict):
             return planted(objects(published.get("element")), str(definition["url"]))
-    except BadProfile:
-        raise
-    except ValueError as wrong:
-        raise BadProfile(canonical, "", str(wrong)) from None
-    lacking = "it has no differential." if constraint else "it is no constraint on a type, and has no snapshot."
-    raise BadProfile(canonical, "", lacking)
+    except Defect as wrong:
+        raise BadProfile(canonical, "", wrong.told) from None
+    raise BadProfile(canonical, "", message("no-differential") if constraint else message("no-constraint"))
 
 
 def _snapshot(definition: JsonObject, tree: Node) -> Snapshot:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.fhirpath import moments, quantities, system
 from fhir_server.fhirpath.grammar import PERIODS
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.system import DECIMAL, MOMENTS, NOTHING, NUMBERS, STRING, Sort, a, number, sort_of
@@ -68,13 +69,13 @@ def negated(node: Node) -> list[Node]:
         and (amount := number(value.get("value"))) is not None
     ):
         return [Node({**value, "value": -amount if isinstance(amount, int) else amount.copy_negate()}, node.type)]
-    raise Misfit(f"A sign stands before a number or a quantity, not before {a(sort_of(node))}.")
+    raise Misfit(told("sign-before", found=a(sort_of(node))))
 
 
 def a_text(node: Node, what: str) -> str:
     """The text of an operand."""
     if not isinstance(node.value, str):
-        raise Misfit(f"{what} takes texts, not {a(sort_of(node))}.")
+        raise Misfit(told("takes-texts", name=what, found=a(sort_of(node))))
     return node.value
 
 
@@ -114,7 +115,7 @@ def _moved(one: Node, other: Node, sign: int, *, is_time: bool) -> list[Node]:
     if other.type != system.QUANTITY or unit not in _NOT_DEFINITE:
         unit = _CALENDAR.get(unit, unit)
     if unit not in PERIODS:
-        raise Misfit(f"Of a date, '{unit[:20]}' is no unit of time; years to milliseconds are.")
+        raise Misfit(told("unit-of-time", unit=unit[:20]))
     if amount is None:
         return NOTHING
     move = moments.time_later if is_time else moments.later
@@ -187,7 +188,7 @@ def _int(node: Node) -> int:
 
 
 def _strange(one: Node, other: Node, operator: str) -> Misfit:
-    return Misfit(f"{operator} does not go with {a(sort_of(one))} and {a(sort_of(other))}.")
+    return Misfit(told("not-together", operator=operator, one=a(sort_of(one)), other=a(sort_of(other))))
 
 
 OPERATORS: Final[Mapping[str, Computed]] = {

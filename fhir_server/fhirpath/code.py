@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from fhir_server.fhirpath.messages import told as message
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import TooMuch
 from fhir_server.fhirpath.system import BOOLEAN, told, truth
@@ -72,7 +73,7 @@ class Scope:
     def room(self, characters: int) -> None:
         """Spend what it takes to look at a text, or to make one; refuse one that is too long."""
         if characters > LONGEST_TEXT:
-            raise TooMuch(f"The expression makes a text of more than {LONGEST_TEXT} characters.")
+            raise TooMuch(message("text-too-long", most=LONGEST_TEXT))
         self.effort.spend(characters // _CHARACTERS)
 
 

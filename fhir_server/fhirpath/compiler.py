@@ -16,6 +16,7 @@ from fhir_server.fhirpath import operators, places, system
 from fhir_server.fhirpath.code import THIS, Code, Scope, collection, constant, remembered
 from fhir_server.fhirpath.functions import FUNCTIONS, REFUSED
 from fhir_server.fhirpath.grammar import shortened
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.path import no_element
 from fhir_server.fhirpath.refused import NotUnderstood
@@ -78,7 +79,7 @@ class Compiler:
         """Compile one part."""
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood(f"The expression is deeper than {DEEPEST} steps and operators.")
+            raise NotUnderstood(told("too-deep", most=DEEPEST))
         if self._in_loop and isinstance(tree, (Name, Call, Index, Operation)) and is_fixed(tree):
             self._in_loop = False
             made = remembered(self._made(tree))
@@ -128,7 +129,7 @@ class Compiler:
         for prefix, url in _NAMED.items():
             if name.startswith(prefix):
                 return constant(system.text(url + name.removeprefix(prefix)))
-        raise NotUnderstood(f"There is no variable {shortened(name)}.")
+        raise NotUnderstood(told("no-variable", name=shortened(name)))
 
     @property
     def this(self) -> Code:
@@ -143,7 +144,7 @@ class Compiler:
         is_type = name in self.types and not (self._are_known(self.types) and self.model.members(self.types, name))
         if is_type or (name[:1].isupper() and self.model.knows(name)):
             if self._are_known(self.types) and not self._narrower(self.types, name):
-                raise NotUnderstood(f"What is looked at is never of the type {name}.")
+                raise NotUnderstood(told("never-looked-at", name=name))
             return self.narrowed(self.this, name)
         return self.child(self.this, name)
 
@@ -189,12 +190,14 @@ class Compiler:
     def _call(self, call: Call) -> Code:
         function = FUNCTIONS.get(call.name)
         if function is None:
-            why = REFUSED.get(call.name, "there is no such function")
-            raise NotUnderstood(f"{shortened(call.name)}() is not understood: {why}.")
+            why = told(REFUSED.get(call.name, "no-such-function"))
+            raise NotUnderstood(told("not-a-function", name=shortened(call.name), why=why))
         given = len(call.arguments)
         if not function.least <= given <= function.most:
-            told = str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
-            raise NotUnderstood(f"{call.name}() takes {told} arguments, not {given}.")
+            least, most = function.least, function.most
+            if least == most:
+                raise NotUnderstood(told("arguments", name=call.name, number=least, found=given))
+            raise NotUnderstood(told("arguments-between", name=call.name, least=least, most=most, found=given))
         of = self.this if call.of is None else self.code(call.of)
         return function.make(self, of, call.arguments)
 
@@ -207,7 +210,7 @@ class Compiler:
             return lambda node: node.type == full
         if not model and short in self.types:
             return lambda node: node.type == short
-        raise NotUnderstood(f"There is no type {shortened(name)}.")
+        raise NotUnderstood(told("no-type", name=shortened(name)))
 
     def _fhir_test(self, name: str, *, also_system: bool) -> operators.TypeTest:
         known: dict[str, bool] = {system.QUANTITY: also_system}
@@ -250,4 +253,4 @@ class Compiler:
             case Literal(str() as name, system.STRING):
                 return name
             case _:
-                raise NotUnderstood("A type is expected there, such as Quantity or FHIR.Quantity.")
+                raise NotUnderstood(told("type-expected"))

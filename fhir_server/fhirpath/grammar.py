@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.fhir.messages import Told
 from fhir_server.fhirpath import moments
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import NotUnderstood
 from fhir_server.fhirpath.system import (
     BOOLEAN,
@@ -68,7 +70,7 @@ _SHOWN: Final = 40
 def parse(text: str) -> Tree:
     """The tree of an expression."""
     if len(text) > LONGEST:
-        raise NotUnderstood(f"The expression has {len(text)} characters; this server takes {LONGEST}.")
+        raise NotUnderstood(told("expression-too-long", number=len(text), most=LONGEST))
     return _Reader(words(text)).whole()
 
 
@@ -99,7 +101,7 @@ class _Reader:
     def _deeper(self) -> Iterator[None]:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood(f"The expression has more than {DEEPEST} parentheses or signs within each other.")
+            raise NotUnderstood(told("nested", most=DEEPEST))
         yield
         self._depth -= 1
 
@@ -146,7 +148,7 @@ class _Reader:
     def _invocation(self, of: Tree | None) -> Tree:
         """A name or a function; after a point, also one of the names that stand for what is looked at."""
         if of is not None and self._next.kind is Kind.VARIABLE:
-            raise NotUnderstood(f"{self._next.text} stands at the beginning of a path, not after a point.")
+            raise NotUnderstood(told("variable-after-point", name=self._next.text))
         name = self._name(after_point=of is not None)
         return Call(of, name, self._arguments()) if self._skip("(") else Name(of, name)
 
@@ -188,7 +190,7 @@ class _Reader:
                 self._at += 1
                 return _moment(token.text)
             case _:
-                raise self._strange("an element or a value")
+                raise self._strange(told("an-element"))
 
     def _number(self, text: str) -> Tree:
         """A number, or the quantity that a unit makes of it."""
@@ -202,7 +204,7 @@ class _Reader:
         if "." in text:
             return Literal(Decimal(text), DECIMAL)
         if len(text) > _DIGITS or int(text) > GREATEST:
-            raise NotUnderstood(f"{shortened(text)} is too great for an Integer; write a decimal.")
+            raise NotUnderstood(told("integer-too-great", text=shortened(text)))
         return Literal(int(text), INTEGER)
 
     def _type(self) -> str:
@@ -228,15 +230,17 @@ class _Reader:
         token = self._next
         is_operator = not after_point and token.text in _PRECEDENCE and token.text not in _NAMES
         if token.kind not in (Kind.NAME, Kind.QUOTED) or (token.kind is Kind.NAME and is_operator):
-            raise self._strange("a name")
+            raise self._strange(told("a-name"))
         self._at += 1
         return unquoted_name(token.text)
 
-    def _strange(self, expected: str = "") -> NotUnderstood:
-        instead = f"; {expected} is expected there" if expected else ""
+    def _strange(self, expected: str | Told | None = None) -> NotUnderstood:
         if self._next.kind is Kind.END:
-            return NotUnderstood(f"The expression ends too early{instead}.")
-        return NotUnderstood(f"{shortened(self._next.text)} is not understood in an expression{instead}.")
+            return NotUnderstood(told("ends-early-instead", expected=expected) if expected else told("ends-early"))
+        found = shortened(self._next.text)
+        if expected:
+            return NotUnderstood(told("strange-word-instead", found=found, expected=expected))
+        return NotUnderstood(told("strange-word", found=found))
 
 
 def _quantity(text: str, unit: str) -> Literal:
@@ -252,7 +256,7 @@ def _moment(literal: str) -> Literal:
         type = DATE_TIME if "T" in text else DATE
         text = text.removesuffix("T")
     if moments.covered(text, is_time=type == TIME) is None:
-        raise NotUnderstood(f"{literal} is on no calendar and no clock.")
+        raise NotUnderstood(told("no-moment", literal=literal))
     return Literal(text, type)
 
 

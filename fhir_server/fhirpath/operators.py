@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhirpath import arithmetic, system
 from fhir_server.fhirpath.code import Code, Run, Scope, Truth, collection, constant, question
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.sameness import distinct, equal, equivalent, key_of, order_of
@@ -50,9 +51,9 @@ def operation(operator: str, operands: Sequence[Code]) -> Code:  # noqa: C901 - 
         case "<" | ">" | "<=" | ">=":
             return question(_comparison(left.run, right.run, operator), weight)
         case "in":
-            return question(_membership(left.run, right.run, "in looks for"), weight)
+            return question(_membership(left.run, right.run, "in"), weight)
         case "contains":
-            return question(_membership(right.run, left.run, "contains looks for"), weight)
+            return question(_membership(right.run, left.run, "contains"), weight)
         case _:
             return collection(_computed(left.run, right.run, operator), (), weight)
 
@@ -148,8 +149,8 @@ def _comparison(left: Run, right: Run, operator: str) -> Truth:
     test = _ORDERS[operator]
 
     def asked(this: Node, scope: Scope) -> bool | None:
-        one = single(left(this, scope), f"{operator} compares")
-        other = single(right(this, scope), f"{operator} compares")
+        one = single(left(this, scope), "compares", operator)
+        other = single(right(this, scope), "compares", operator)
         if one is None or other is None:
             return None
         order = order_of(one, other, operator)
@@ -158,13 +159,13 @@ def _comparison(left: Run, right: Run, operator: str) -> Truth:
     return asked
 
 
-def _membership(item: Run, among: Run, what: str) -> Truth:
+def _membership(item: Run, among: Run, operator: str) -> Truth:
     def asked(this: Node, scope: Scope) -> bool | None:
         sought = item(this, scope)
         if not sought:
             return None
         if len(sought) > 1:
-            raise several(sought, what)
+            raise several(sought, "looks-for", operator)
         nodes = among(this, scope)
         scope.effort.spend(len(nodes))
         wanted = key_of(sought[0], scope.effort)
@@ -191,7 +192,7 @@ def _joined_texts(parts: Sequence[Run]) -> Run:
     def run(this: Node, scope: Scope) -> list[Node]:
         texts: list[str] = []
         for part in parts:
-            node = single(part(this, scope), "& joins")
+            node = single(part(this, scope), "joins", "&")
             if node is not None:
                 texts.append(arithmetic.a_text(node, "&"))
         scope.room(sum(map(len, texts)))
@@ -204,8 +205,8 @@ def _computed(left: Run, right: Run, operator: str) -> Run:
     compute = arithmetic.OPERATORS[operator]
 
     def run(this: Node, scope: Scope) -> list[Node]:
-        one = single(left(this, scope), f"{operator} takes")
-        other = single(right(this, scope), f"{operator} takes")
+        one = single(left(this, scope), "takes", operator)
+        other = single(right(this, scope), "takes", operator)
         return system.NOTHING if one is None or other is None else compute(one, other, scope)
 
     return run
@@ -217,11 +218,11 @@ def item(of: Code, at: Code) -> Code:
 
     def run(this: Node, scope: Scope) -> list[Node]:
         nodes = before(this, scope)
-        index = single(position(this, scope), "an index is")
+        index = single(position(this, scope), "index")
         if index is None:
             return system.NOTHING
         if sort_of(index) is not Sort.INTEGER or not isinstance(index.value, int):
-            raise Misfit(f"An index is an Integer, not {system.a(sort_of(index))}.")
+            raise Misfit(told("index-is-an-integer", found=system.a(sort_of(index))))
         return nodes[index.value : index.value + 1] if index.value >= 0 else system.NOTHING
 
     return collection(run, of.types, of.weight + at.weight)
@@ -234,7 +235,7 @@ def negative(of: Code) -> Code:
     before = of.run
 
     def run(this: Node, scope: Scope) -> list[Node]:
-        node = single(before(this, scope), "a sign takes")
+        node = single(before(this, scope), "sign")
         return system.NOTHING if node is None else arithmetic.negated(node)
 
     return collection(run, of.types, of.weight + 1)
@@ -247,7 +248,7 @@ def is_of(of: Code, test: TypeTest) -> Code:
     def asked(this: Node, scope: Scope) -> bool | None:
         nodes = before(this, scope)
         if len(nodes) > 1:
-            raise several(nodes, "is looks at")
+            raise several(nodes, "looks-at", "is")
         return test(nodes[0]) if nodes else None
 
     return question(asked, of.weight + 1)

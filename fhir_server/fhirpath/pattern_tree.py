@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from fhir_server.fhir.messages import Told
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import NotUnderstood
 
 LONGEST: Final = 2_000
@@ -89,7 +91,7 @@ _CODES: Final = {"x": 2, "u": 4}
 def read_pattern(text: str) -> tuple[Part, dict[str, int]]:
     """The tree, and the numbers of the named groups."""
     if len(text) > LONGEST:
-        raise NotUnderstood(f"The pattern has {len(text)} characters; this server takes {LONGEST}.")
+        raise NotUnderstood(told("pattern-too-long", number=len(text), most=LONGEST))
     reader = _Reader(text)
     tree = reader.whole()
     return tree, reader.names
@@ -117,13 +119,13 @@ class _Reader:
                 self._at = 0
         tree = self._choice()
         if self._at < len(self._text):
-            raise self._strange("an unopened parenthesis")
+            raise self._strange(told("unopened"))
         return tree
 
     def _choice(self) -> Part:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood(f"The pattern has more than {DEEPEST} groups within each other.")
+            raise NotUnderstood(told("pattern-nested", most=DEEPEST))
         parts = [self._row()]
         while self._skip("|"):
             parts.append(self._row())
@@ -143,7 +145,7 @@ class _Reader:
         least, most = bounds
         lazy = self._skip("?")
         if self._text[self._at : self._at + 1] in ("+", "*", "?") or (not lazy and self._bounds() is not None):
-            raise self._strange("a repetition of a repetition")
+            raise self._strange(told("twice-repeated"))
         return Repeated(part, least, most, lazy)
 
     def _bounds(self) -> tuple[int, int | None] | None:
@@ -159,13 +161,12 @@ class _Reader:
             not all(digits.isascii() and digits.isdigit() for digits in (first, last or "0"))
             or len(first + last) > _BOUNDS
         ):
-            raise self._strange("a brace that is no repetition (write \\{)")
+            raise self._strange(told("brace"))
         self._at = end + 1
         least, most = int(first), None if comma and not last else int(last or first)
         if max(least, most or 0) > MOST_TIMES or (most is not None and most < least):
-            raise NotUnderstood(
-                f"{{{first}{comma}{last}}} in a pattern is no repetition of at most {MOST_TIMES} times."
-            )
+            written = f"{{{first}{comma}{last}}}"
+            raise NotUnderstood(told("no-repetition", bounds=written, most=MOST_TIMES))
         return least, most
 
     def _part(self) -> Part:
@@ -183,7 +184,7 @@ class _Reader:
             case "\\":
                 return self._escape()
             case "*" | "+" | "?":
-                raise self._strange(f"{sign} with nothing before it")
+                raise self._strange(told("nothing-before", sign=sign))
             case _:
                 return One(self._cased(_is(sign)))
 
@@ -196,15 +197,15 @@ class _Reader:
             end = self._text.find(">", self._at)
             name = self._text[self._at + 1 : max(end, 0)]
             if not name.isidentifier():
-                raise self._strange("a group without a name")
+                raise self._strange(told("unnamed-group"))
             self._groups += 1
             number = self.names[name] = self._groups
             self._at = end + 1
         elif not self._skip(":"):
-            raise self._strange("(? for anything but a group: looking ahead and back, and flags within a pattern,")
+            raise self._strange(told("looking-around"))
         tree = self._choice()
         if not self._skip(")"):
-            raise self._strange("a parenthesis that is not closed")
+            raise self._strange(told("unclosed"))
         return Group(tree, number) if number else tree
 
     def _escape(self) -> Part:
@@ -234,7 +235,7 @@ class _Reader:
         if sign in _CONTROLS:
             return _CONTROLS[sign]
         if not sign or (sign.isascii() and sign.isalnum()):
-            raise NotUnderstood(f"\\{sign} is not understood in a pattern.")
+            raise NotUnderstood(told("no-pattern-escape", sign=sign))
         return sign
 
     def _category(self, *, negated: bool) -> Test:
@@ -242,7 +243,7 @@ class _Reader:
         end = self._text.find("}", self._at)
         name = self._text[self._at + 1 : max(end, 0)] if self._text[self._at : self._at + 1] == "{" else ""
         if not (1 <= len(name) <= 2 and name[0] in "LMNPSZC" and name.isascii() and name.isalpha()):  # noqa: PLR2004
-            raise self._strange("\\p for anything but a general category of Unicode")
+            raise self._strange(told("no-category"))
         self._at = end + 1
         return lambda character: unicodedata.category(character).startswith(name) is not negated
 
@@ -254,7 +255,7 @@ class _Reader:
         first = True
         while first or self._text[self._at : self._at + 1] != "]":
             if self._at >= len(self._text):
-                raise self._strange("a bracket that is not closed")
+                raise self._strange(told("unclosed-bracket"))
             first = False
             self._member(tests, characters)
         self._at += 1
@@ -270,7 +271,7 @@ class _Reader:
         sign = self._text[self._at]
         self._at += 1
         if sign == "[" or (sign == "&" and self._text[self._at : self._at + 1] == "&"):
-            raise self._strange(f"{sign} within brackets (write \\{sign})")
+            raise self._strange(told("within-brackets", sign=sign))
         if sign == "\\":
             escaped = self._text[self._at : self._at + 1]
             if escaped.lower() in (*_CLASSES, "p") and escaped:
@@ -289,7 +290,7 @@ class _Reader:
             self._at += 1
             last = self._character(escaped)
         if last < sign:
-            raise self._strange("a range that ends before it begins")
+            raise self._strange(told("backward-range"))
         tests.append(_between(sign, last))
 
     def _cased(self, test: Test) -> Test:
@@ -302,8 +303,8 @@ class _Reader:
         self._at += len(sign) if found else 0
         return found
 
-    def _strange(self, what: str) -> NotUnderstood:
-        return NotUnderstood(f"A pattern of regular expressions has {what}, which this server does not match.")
+    def _strange(self, what: Told) -> NotUnderstood:
+        return NotUnderstood(told("pattern-has", what=what))
 
 
 def _is(wanted: str) -> Test:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.pattern_tree import WORD, Choice, Group, One, Part, Place, Repeated, Row, Test, read_pattern
 from fhir_server.fhirpath.refused import NotUnderstood
 
@@ -101,7 +102,7 @@ class _Writer:
 
     def _add(self, step: Step) -> None:
         if len(self.steps) >= MOST_STEPS:
-            raise NotUnderstood(f"The pattern has more than {MOST_STEPS} steps when its repetitions are written out.")
+            raise NotUnderstood(told("pattern-too-many-steps", most=MOST_STEPS))
         self.steps.append(step)
 
     def _fork(self, *, rather_later: bool = False) -> Fork:

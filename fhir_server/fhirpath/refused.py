@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from fhir_server.fhir.messages import Told
+
 
 class Refused(ValueError):
     """The path, or what is to be done with what it selects."""
+
+    def __init__(self, message: Told) -> None:
+        """Say why."""
+        self.told = message
+        super().__init__(message.en)
 
 
 class NotUnderstood(Refused):

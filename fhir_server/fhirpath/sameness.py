@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from fhir_server.fhirpath import moments, quantities
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.system import MOMENTS, NUMBERS, Sort, a, number, sort_of
 
@@ -101,7 +102,7 @@ def order_of(one: Node, other: Node, sign: str) -> int | None:
         return quantities.compared(value, wanted)
     if (quantity := _mixed(one, other)) is not None:
         return quantities.compared(*quantity)
-    raise Misfit(f"{a(left)} and {a(right)} cannot be compared with {sign}.")
+    raise Misfit(told("not-compared", one=a(left), other=a(right), sign=sign))
 
 
 def _ordered(one: int | Decimal, other: int | Decimal) -> int:

@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.fhir.messages import Told
+from fhir_server.fhirpath.messages import told as message
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 
@@ -137,37 +139,40 @@ def truth(nodes: Sequence[Node]) -> bool | None:
     if not nodes:
         return None
     if len(nodes) > 1:
-        raise several(nodes, "a condition is")
+        raise several(nodes, "condition")
     value = nodes[0].value
     if value.__class__ is bool:
         return value is True
     return None if value is None else True
 
 
-def single(nodes: Sequence[Node], what: str) -> Node | None:
-    """The one value; nothing where there is none, or only something said about one that is missing."""
+def single(nodes: Sequence[Node], what: str, name: str = "") -> Node | None:
+    """The one value; nothing where there is none, or only something said about one that is missing.
+
+    ``what`` needs it, of that ``name``, is told where there are several: a key of `messages/evaluation.toml`.
+    """
     if not nodes:
         return None
     if len(nodes) > 1:
-        raise several(nodes, what)
+        raise several(nodes, what, name)
     return nodes[0] if nodes[0].value is not None else None
 
 
-def several(nodes: Sequence[Node], what: str) -> Misfit:
+def several(nodes: Sequence[Node], what: str, name: str = "") -> Misfit:
     """That there is more than one value where one may be."""
-    return Misfit(f"There are {len(nodes)} elements where {what} one.")
+    return Misfit(message(what, number=len(nodes), name=name))
 
 
-def a(sort: Sort) -> str:
+def a(sort: Sort) -> Told:
     """A value of this sort, with its article."""
     match sort:
         case Sort.OTHER:
-            return "an element with elements of its own"
+            return message("with-elements")
         case Sort.NOTHING:
-            return "an element without a value"
+            return message("without-value")
         case _:
             name = system_type(sort).removeprefix("System.")
-            return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+            return message("an" if name[0] in "AEIOU" else "a", name=name)
 
 
 def number(value: Json) -> int | Decimal | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import NotUnderstood
 from fhir_server.fhirpath.tokens import Kind, Token, unquoted
 
@@ -36,7 +37,7 @@ def words(text: str) -> list[Token]:
     while _SPACE.match(text, at) is None:
         match = _WORD.match(text, at)
         if match is None:  # pragma: no cover - any character is at least another one
-            raise NotUnderstood("The expression is no text of FHIRPath.")
+            raise NotUnderstood(told("no-text-of-fhirpath"))
         group = match.lastgroup or ""
         found.append(Token(Kind(group), match[group]))
         at = match.end()

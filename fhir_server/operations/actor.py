@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Unprocessable
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Realm
 from fhir_server.operations.messages import told
@@ -54,7 +55,7 @@ def actor_of(given: Given, *, structures: bool) -> Actor:
     allowed = (RPPS, FINESS) if structures else (RPPS,)
     if spelt not in _SYSTEMS or _SYSTEMS[spelt] not in allowed:
         raise Unprocessable(
-            told("actor-system", systems=told("or", one=RPPS, another=FINESS) if structures else RPPS),
+            told("actor-system", systems=either(allowed)),
             expression=tuple(f"{one}.value.system" for one in where),
             code=IssueType.VALUE,
         )

@@ -27,10 +27,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 """All that are understood."""
 
 REFUSED: Final[Mapping[str, str]] = {
-    "elementDefinition": "an evaluation knows elements, and not their definitions",
-    "slice": "an evaluation knows elements, and not the slices they are in",
-    "checkModifiers": "modifier extensions are checked by profiles",
-    "subsumes": "write memberOf() with a value set that filters by the hierarchy",
-    "subsumedBy": "write memberOf() with a value set that filters by the hierarchy",
+    "elementDefinition": "knows-elements",
+    "slice": "knows-no-slices",
+    "checkModifiers": "modifiers-by-profiles",
+    "subsumes": "member-of-instead",
+    "subsumedBy": "member-of-instead",
 }
-"""Why not, where it is a function of FHIR."""
+"""Why not, where it is a function of FHIR: keys of `messages/expressions.toml`."""

@@ -17,6 +17,7 @@ from fhir_server.fhirpath.functions.function import (
     of_two_collections,
     whole_of,
 )
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.sameness import distinct, key_of, keys_of
@@ -195,7 +196,7 @@ def _truths(name: str, ask: Callable[[list[bool]], bool]) -> Function:
             if isinstance(node.value, bool):
                 values.append(node.value)
             elif node.value is not None:
-                raise Misfit(f"{name}() looks at Booleans alone.")
+                raise Misfit(told("booleans-alone", name=name))
         return ask(values)
 
     return asking(answer)
@@ -237,7 +238,7 @@ def _combine(nodes: list[Node], others: list[Node], scope: Scope) -> list[Node]:
 
 def _single(nodes: list[Node], _: Scope) -> list[Node]:
     if len(nodes) > 1:
-        raise several(nodes, "single() expects")
+        raise several(nodes, "expects", "single()")
     return nodes
 
 
@@ -245,10 +246,10 @@ def _counted(take: Callable[[list[Node], int], list[Node]], name: str) -> Functi
     """``skip()``, ``take()``."""
 
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
-        before, number = of.run, compiler.code(arguments[0]).run
+        before, number, called = of.run, compiler.code(arguments[0]).run, f"{name}()"
 
         def run(this: Node, scope: Scope) -> list[Node]:
-            node = single(number(this, scope), f"{name}() takes")
+            node = single(number(this, scope), "takes", called)
             return NOTHING if node is None else take(before(this, scope), max(whole_of(node, name), 0))
 
         return collection(run, of.types, of.weight + 1)

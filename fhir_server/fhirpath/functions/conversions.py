@@ -167,13 +167,14 @@ def _quantity(node: Node) -> list[Node]:
 def _to(name: str, convert: Callable[[Node], list[Node]], type: str) -> Function:
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
         before, unit = of.run, compiler.code(arguments[0]).run if arguments else None
+        called = f"{name}()"
 
         def run(this: Node, scope: Scope) -> list[Node]:
-            node = single(before(this, scope), f"{name}() takes")
+            node = single(before(this, scope), "takes", called)
             if node is None:
                 return NOTHING
             found = convert(node)
-            return found if unit is None else _in_unit(found, single(unit(this, scope), f"{name}() takes"))
+            return found if unit is None else _in_unit(found, single(unit(this, scope), "takes", called))
 
         return collection(run, (type,), of.weight + 1)
 
@@ -183,13 +184,14 @@ def _to(name: str, convert: Callable[[Node], list[Node]], type: str) -> Function
 def _converts(name: str, convert: Callable[[Node], list[Node]], type: str) -> Function:
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
         before, unit = of.run, compiler.code(arguments[0]).run if arguments else None
+        called = f"{name}()"
 
         def asked(this: Node, scope: Scope) -> bool | None:
-            node = single(before(this, scope), f"{name}() takes")
+            node = single(before(this, scope), "takes", called)
             if node is None:
                 return None
             found = convert(node)
-            return bool(found if unit is None else _in_unit(found, single(unit(this, scope), f"{name}() takes")))
+            return bool(found if unit is None else _in_unit(found, single(unit(this, scope), "takes", called)))
 
         return question(asked, of.weight + 1)
 
@@ -244,7 +246,7 @@ def _iif(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
     def run(this: Node, scope: Scope) -> list[Node]:
         nodes = before(this, scope)
         if len(nodes) > 1:
-            raise several(nodes, "iif() looks at")
+            raise several(nodes, "looks-at", "iif()")
         inner = nodes[0] if nodes else this
         if holds(inner, scope):
             return then(inner, scope)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from fhir_server.fhirpath.code import Code, Scope, collection, question
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.fhirpath.system import NOTHING, Sort, a, single, sort_of
@@ -70,10 +71,10 @@ def of_one(name: str, compute: Callable[[Node, Scope], list[Node]], types: tuple
     """One that takes one value; of none it gives none."""
 
     def make(_: Compiler, of: Code, __: tuple[Tree, ...]) -> Code:
-        before = of.run
+        before, called = of.run, f"{name}()"
 
         def run(this: Node, scope: Scope) -> list[Node]:
-            node = single(before(this, scope), f"{name}() takes")
+            node = single(before(this, scope), "takes", called)
             return NOTHING if node is None else compute(node, scope)
 
         return collection(run, types, of.weight + 1)
@@ -84,7 +85,7 @@ def of_one(name: str, compute: Callable[[Node, Scope], list[Node]], types: tuple
 def text_of(node: Node, name: str, scope: Scope) -> str:
     """The text a function looks into."""
     if not isinstance(node.value, str):
-        raise Misfit(f"{name}() takes a text, not {a(sort_of(node))}.")
+        raise Misfit(told("takes-a-text", name=name, found=a(sort_of(node))))
     scope.room(len(node.value))
     return node.value
 
@@ -92,5 +93,5 @@ def text_of(node: Node, name: str, scope: Scope) -> str:
 def whole_of(node: Node, name: str) -> int:
     """The whole number that is the argument of a function."""
     if sort_of(node) is not Sort.INTEGER or not isinstance(node.value, int):
-        raise Misfit(f"{name}() takes an Integer, not {a(sort_of(node))}.")
+        raise Misfit(told("takes-an-integer", name=name, found=a(sort_of(node))))
     return node.value

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhirpath.arithmetic import decimal, whole
 from fhir_server.fhirpath.code import Code, Scope, collection
 from fhir_server.fhirpath.functions.function import Function, of_one, whole_of
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.quantities import digits_after_point
 from fhir_server.fhirpath.refused import Misfit
@@ -29,7 +30,7 @@ _MOST_ADJUSTED: Final = 100
 def _number(node: Node, name: str) -> int | Decimal:
     amount = number(node.value) if sort_of(node) in NUMBERS else None
     if amount is None:
-        raise Misfit(f"{name}() takes a number, not {a(sort_of(node))}.")
+        raise Misfit(told("takes-a-number", name=name, found=a(sort_of(node))))
     return amount
 
 
@@ -72,12 +73,12 @@ def _with_argument(name: str, compute: Callable[[Node, Node], list[Node]]) -> Fu
     """A number of two."""
 
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
-        before, argument = of.run, compiler.code(arguments[0]).run
+        before, argument, called = of.run, compiler.code(arguments[0]).run, f"{name}()"
 
         def run(this: Node, scope: Scope) -> list[Node]:
             node, other = (
-                single(before(this, scope), f"{name}() takes"),
-                single(argument(this, scope), f"{name}() takes"),
+                single(before(this, scope), "takes", called),
+                single(argument(this, scope), "takes", called),
             )
             return NOTHING if node is None or other is None else compute(node, other)
 
@@ -105,13 +106,13 @@ def _round(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
     places = compiler.code(arguments[0]).run if arguments else None
 
     def run(this: Node, scope: Scope) -> list[Node]:
-        node = single(before(this, scope), "round() takes")
-        digits = single(places(this, scope), "round() takes") if places is not None else Node(0, "")
+        node = single(before(this, scope), "takes", "round()")
+        digits = single(places(this, scope), "takes", "round()") if places is not None else Node(0, "")
         if node is None or digits is None:
             return NOTHING
         amount, to = Decimal(_number(node, "round")), whole_of(digits, "round")
         if to < 0:
-            raise Misfit("round() takes no negative number of places.")
+            raise Misfit(told("no-negative-places"))
         if digits_after_point(amount) <= to:
             return [Node(amount, DECIMAL)]
         step = Decimal(1).scaleb(-min(to, _MOST_PLACES))

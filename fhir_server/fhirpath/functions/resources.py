@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhirpath.code import Code, Environment, Scope, collection, question
 from fhir_server.fhirpath.functions.function import Function, asking, of_collection, text_of
 from fhir_server.fhirpath.node import Node
-from fhir_server.fhirpath.refused import Misfit
-from fhir_server.fhirpath.system import DATE, DATE_TIME, TIME, single
+from fhir_server.fhirpath.system import DATE, DATE_TIME, TIME, several, single
 
 if TYPE_CHECKING:
     from fhir_server.fhirpath.compiler import Compiler
@@ -34,7 +33,7 @@ def _extension(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Cod
             return nodes
         sought = literal
         if sought is None:
-            node = single(wanted(this, scope), "extension() looks for")
+            node = single(wanted(this, scope), "looks-for", "extension()")
             sought = None if node is None else text_of(node, "extension", scope)
         scope.effort.spend(len(nodes))
         return [node for node in nodes if isinstance(node.value, dict) and node.value.get("url") == sought]
@@ -77,13 +76,13 @@ def _asked_outside(name: str, ask: Callable[[Environment], Callable[[Node, str],
     """A question about an element and a canonical URL that somebody else answers."""
 
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
-        before, url = of.run, compiler.code(arguments[0]).run
+        before, url, called = of.run, compiler.code(arguments[0]).run, f"{name}()"
 
         def asked(this: Node, scope: Scope) -> bool | None:
             nodes = before(this, scope)
             if len(nodes) > 1:
-                raise Misfit(f"There are {len(nodes)} elements where {name}() looks at one.")
-            canonical = single(url(this, scope), f"{name}() takes")
+                raise several(nodes, "looks-at", called)
+            canonical = single(url(this, scope), "takes", called)
             if not nodes or canonical is None:
                 return None
             scope.effort.spend(_RESOLVED)

@@ -28,11 +28,11 @@ def _about(name: str, ask: Callable[[str, str], bool]) -> Function:
         other = compiler.code(arguments[0])
         before, beside = of.run, other.run
         literal = other.literal.value if other.literal is not None else None
-        what = f"{name}() looks into"
+        called = f"{name}()"
 
         def asked(this: Node, scope: Scope) -> bool | None:
-            node = single(before(this, scope), what)
-            wanted = single(beside(this, scope), f"{name}() looks for")
+            node = single(before(this, scope), "looks-into", called)
+            wanted = single(beside(this, scope), "looks-for", called)
             if node is None or wanted is None:
                 return None
             return ask(text_of(node, name, scope), text_of(wanted, name, scope))
@@ -64,15 +64,15 @@ def _made_of(
     """Something made of a text and texts that are arguments; nothing where one of them is missing."""
 
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
-        before, others = of.run, [compiler.code(argument).run for argument in arguments]
+        before, others, called = of.run, [compiler.code(argument).run for argument in arguments], f"{name}()"
 
         def run(this: Node, scope: Scope) -> list[Node]:
-            node = single(before(this, scope), f"{name}() takes")
+            node = single(before(this, scope), "takes", called)
             if node is None:
                 return NOTHING
             values: list[str] = []
             for other in others:
-                argument = single(other(this, scope), f"{name}() takes")
+                argument = single(other(this, scope), "takes", called)
                 if argument is None:
                     return NOTHING
                 values.append(text_of(argument, name, scope))
@@ -88,14 +88,14 @@ def _substring(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Cod
     length = compiler.code(arguments[1]).run if len(arguments) > 1 else None
 
     def run(this: Node, scope: Scope) -> list[Node]:
-        node = single(before(this, scope), "substring() takes")
-        at = single(start(this, scope), "substring() takes")
+        node = single(before(this, scope), "takes", "substring()")
+        at = single(start(this, scope), "takes", "substring()")
         if node is None or at is None:
             return NOTHING
         value, begin = text_of(node, "substring", scope), whole_of(at, "substring")
         if not 0 <= begin < len(value):
             return NOTHING
-        most = single(length(this, scope), "substring() takes") if length is not None else None
+        most = single(length(this, scope), "takes", "substring()") if length is not None else None
         return text(value[begin:] if most is None else value[begin : begin + max(0, whole_of(most, "substring"))])
 
     return collection(run, (STRING,), of.weight + 2)
@@ -124,7 +124,7 @@ def _join(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
 
     def run(this: Node, scope: Scope) -> list[Node]:
         nodes = before(this, scope)
-        sign = single(between(this, scope), "join() takes") if between is not None else None
+        sign = single(between(this, scope), "takes", "join()") if between is not None else None
         separator = "" if sign is None else text_of(sign, "join", scope)
         texts = [text_of(node, "join", scope) for node in nodes if node.value is not None]
         scope.room(sum(map(len, texts)) + len(separator) * len(texts))
@@ -142,7 +142,7 @@ def _pattern_of(compiler: Compiler, tree: Tree) -> Callable[[Node, Scope], Patte
     run = argument.run
 
     def pattern(this: Node, scope: Scope) -> Pattern | None:
-        node = single(run(this, scope), "a pattern is")
+        node = single(run(this, scope), "pattern")
         return None if node is None else compile_pattern(text_of(node, "matches", scope), scope.effort)
 
     return pattern
@@ -150,10 +150,10 @@ def _pattern_of(compiler: Compiler, tree: Tree) -> Callable[[Node, Scope], Patte
 
 def _matches(name: str, *, whole: bool) -> Function:
     def make(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) -> Code:
-        before, pattern = of.run, _pattern_of(compiler, arguments[0])
+        before, pattern, called = of.run, _pattern_of(compiler, arguments[0]), f"{name}()"
 
         def asked(this: Node, scope: Scope) -> bool | None:
-            node, wanted = single(before(this, scope), f"{name}() looks into"), pattern(this, scope)
+            node, wanted = single(before(this, scope), "looks-into", called), pattern(this, scope)
             if node is None or wanted is None:
                 return None
             return wanted.matches(text_of(node, name, scope), scope.effort, whole=whole)
@@ -168,8 +168,8 @@ def _replace_matches(compiler: Compiler, of: Code, arguments: tuple[Tree, ...]) 
     substitution = compiler.code(arguments[1]).run
 
     def run(this: Node, scope: Scope) -> list[Node]:
-        node, wanted = single(before(this, scope), "replaceMatches() takes"), pattern(this, scope)
-        instead = single(substitution(this, scope), "replaceMatches() takes")
+        node, wanted = single(before(this, scope), "takes", "replaceMatches()"), pattern(this, scope)
+        instead = single(substitution(this, scope), "takes", "replaceMatches()")
         if node is None or wanted is None or instead is None:
             return NOTHING
         value, template = text_of(node, "replaceMatches", scope), text_of(instead, "replaceMatches", scope)

@@ -15,6 +15,7 @@ from fhir_server.fhir.outcome import Issue, IssueType, Severity
 from fhir_server.fhirpath.effort import Effort
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.refused import TooMuch
+from fhir_server.validation.messages import told
 from fhir_server.validation.profiles.bundled import Bundled
 from fhir_server.validation.profiles.coded import Codes
 from fhir_server.validation.profiles.compiling import Compiling
@@ -129,16 +130,18 @@ class ProfileChecks:
             check = self.check(url)
         except BadProfile as why:
             if self.definitions.get(url) is None:
-                told, where = {"url": url}, _declared(scope.resource, url)
-                return [Found(Severity.WARNING, IssueType.NOT_FOUND, "profile", "profile-unknown", NOBODY, told, where)]
-            bad = {"url": url, "why": str(why)}
+                named, where = {"url": url}, _declared(scope.resource, url)
+                return [
+                    Found(Severity.WARNING, IssueType.NOT_FOUND, "profile", "profile-unknown", NOBODY, named, where)
+                ]
+            bad: dict[str, object] = {"url": url, "why": why.told}
             return [Found(Severity.ERROR, IssueType.PROCESSING, "profile", "profile-bad", NOBODY, bad)]
         return check.found(scope.resource, None, type, scope) or []
 
     def _compiled(self, url: str) -> ProfileCheck:
         definition = self.definitions.get(url)
         if definition is None:
-            raise BadProfile(url, "", "This profile is not known here.")
+            raise BadProfile(url, "", told("not-known-here"))
         snapshot = self.definitions.snapshot(url)
         profile = Profile(snapshot.url, snapshot.version, _name(definition, snapshot.url), self._above(snapshot.base))
         known = self._checks.get(profile.canonical)

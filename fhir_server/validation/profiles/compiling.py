@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.fhir.messages import Told
 from fhir_server.fhirpath.refused import NotUnderstood
+from fhir_server.validation.messages import told
 from fhir_server.validation.profiles import coded, demands, discriminators, elements, pointing, values
 from fhir_server.validation.profiles.constraints import Constraint, constraints, invariant, keys
 from fhir_server.validation.profiles.found import Profile
@@ -39,9 +41,9 @@ class Compiling:
         self._contents: dict[int, ObjectCheck | None] = {}
         self.unchecked: list[tuple[str, str]] = []
 
-    def refuse(self, path: str, sentence: str) -> BadProfile:
+    def refuse(self, path: str, why: Told) -> BadProfile:
         """What is wrong with this profile."""
-        return BadProfile(self._profile.canonical, path, sentence)
+        return BadProfile(self._profile.canonical, path, why)
 
     def root(self, root: Part) -> ItemCheck:
         """The check of the whole."""
@@ -225,7 +227,8 @@ class Compiling:
             try:
                 holds = expressions.holds(one.expression, part.types)
             except NotUnderstood as why:
-                raise self.refuse(part.path, f"The expression of {one.key} is not understood: {why}") from None
+                message = told("expression-not-understood", key=one.key, why=why.told)
+                raise self.refuse(part.path, message) from None
             made.append(invariant(one, holds, part.path, self._profile))
         return made
 
@@ -235,13 +238,13 @@ class Compiling:
         return name != constraint.source and self._library.reading.knows(name)
 
     def _sort(self, part: Part, segment: str) -> Sort | None:
-        told = part.definition.get("slicing")
-        slicing = told if isinstance(told, dict) else {}
+        stated = part.definition.get("slicing")
+        slicing = stated if isinstance(stated, dict) else {}
         rules = str(slicing.get("rules") or "open")
         if not part.slices and rules != "closed":
             return None
         if rules not in ("open", "closed", "openAtEnd"):
-            raise self.refuse(part.path, f"{rules} is no rule of slicing.")
+            raise self.refuse(part.path, told("no-rule-of-slicing", rules=rules))
         named = [one for one in part.slices if one.slice != DEFAULT]
         by = self._discriminators(part, slicing)
         made = tuple(
@@ -279,7 +282,7 @@ class Compiling:
             return self._telling.belongs(one, by)
         if len(named) > 1:
             listed = ", ".join(other.slice for other in named)
-            raise self.refuse(one.path, f"Nothing tells the slices {listed} apart: there is no discriminator.")
+            raise self.refuse(one.path, told("no-discriminator", names=listed))
         return elements.conforming(elements.each(self._item_checks(one, None)))
 
     def _slice(

@@ -78,7 +78,7 @@ def invariant(constraint: Constraint, holds: Holds, element: str, profile: Profi
         except TooMuch:
             raise
         except Refused as why:
-            unknown = {**told, "why": str(why)}
+            unknown: dict[str, object] = {**told, "why": why.told}
             return [
                 Found(constraint.severity, IssueType.INVARIANT, constraint.key, "invariant-failed", profile, unknown)
             ]

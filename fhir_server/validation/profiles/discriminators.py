@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from fhir_server.validation.messages import told
 from fhir_server.validation.profiles import coded, demands, values
 from fhir_server.validation.profiles.demands import Belongs, Demand, Go, Reasons, Step
 from fhir_server.validation.profiles.parts import Part, Refuse, texts
@@ -41,12 +42,12 @@ def read(slicing: Json, path: str, refuse: Refuse) -> list[Discriminator]:
     listed = slicing.get("discriminator") if isinstance(slicing, dict) else None
     found = []
     for one in listed if isinstance(listed, list) else []:
-        type, told = (one.get("type"), one.get("path")) if isinstance(one, dict) else (None, None)
-        if not isinstance(type, str) or not isinstance(told, str):
-            raise refuse(path, "A discriminator has a type and a path.")
+        type, stated = (one.get("type"), one.get("path")) if isinstance(one, dict) else (None, None)
+        if not isinstance(type, str) or not isinstance(stated, str):
+            raise refuse(path, told("discriminator-form"))
         if type not in ("value", "pattern", "exists", "type", "profile"):
-            raise refuse(path, f"{type} is no type of discriminator.")
-        found.append(Discriminator(type, _steps(told, path, refuse), told))
+            raise refuse(path, told("discriminator-type", type=type))
+        found.append(Discriminator(type, _steps(stated, path, refuse), stated))
     return found
 
 
@@ -56,7 +57,7 @@ def _steps(text: str, path: str, refuse: Refuse) -> tuple[Step, ...]:
     while at < len(text):
         match = _STEP.match(text, at)
         if match is None or (match.end() < len(text) and text[match.end()] != "."):
-            raise refuse(path, f"The discriminator {text} is no path that is understood here.")
+            raise refuse(path, told("discriminator-path", path=text))
         kind = match.lastgroup or ""
         if kind == "quote":
             kind = "url"
@@ -76,17 +77,17 @@ class Telling:
 
     def belongs(self, part: Part, discriminators: Sequence[Discriminator]) -> Belongs:
         """Whether an item is in the slice."""
-        told: list[tuple[Go | None, Demand]] = []
+        asked: list[tuple[Go | None, Demand]] = []
         for one in discriminators:
             go = self._go(part, one)
-            told += [(go, demand) for demand in self._demands(part, one)]
-        if not told:
+            asked += [(go, demand) for demand in self._demands(part, one)]
+        if not asked:
             paths = ", ".join(one.path for one in discriminators)
-            why = f"Nothing in the slice {part.slice} says how {paths} tells it from the others."
+            why = told("discriminator-tells-nothing", name=part.slice, paths=paths)
             raise self._refuse(f"{part.path}:{part.slice}", why)
-        if len(told) == 1:
-            return demands.single(*told[0])
-        return demands.together(told)
+        if len(asked) == 1:
+            return demands.single(*asked[0])
+        return demands.together(asked)
 
     def reasons(self, part: Part, discriminators: Sequence[Discriminator]) -> Reasons | None:
         """Why an item is not in the slice; nothing for a slice that is told by other things than a profile.
@@ -141,7 +142,7 @@ class Telling:
             case "name":
                 known = [one for type in types if (one := reading.element(type, step.text)) is not None]
                 if not known and not any(type in ("Resource", "DomainResource") for type in types):
-                    why = f"The discriminator {discriminator.path} leads nowhere: there is no {step.text}."
+                    why = told("discriminator-leads-nowhere", path=discriminator.path, name=step.text)
                     raise self._refuse(f"{part.path}:{part.slice}", why)
                 led = dict.fromkeys(use.code for one in known for use in one.types)
                 return demands.children(step.text, reading), tuple(led)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fhir_server.definitions.bad_profile import BadProfile
+from fhir_server.fhir.joining import either
+from fhir_server.fhir.messages import Told
+from fhir_server.validation.messages import told
 from fhir_server.validation.profiles.profile import Snapshot
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ SYSTEM: Final = "http://hl7.org/fhirpath/System."
 class Refuse(Protocol):
     """Says what is wrong with the profile, at an element."""
 
-    def __call__(self, path: str, sentence: str) -> BadProfile:
+    def __call__(self, path: str, why: Told) -> BadProfile:
         """What is to be raised."""
 
 
@@ -93,7 +96,7 @@ def tree(snapshot: Snapshot, reading: Reading, refuse: Refuse) -> Part:
     for definition in snapshot.elements:
         path = definition.get("path")
         if not isinstance(path, str) or not path:
-            raise refuse(snapshot.type, "has an element without a path.")
+            raise refuse(snapshot.type, told("element-without-path"))
         part = _place(root, _segments(definition, path), reading, refuse)
         part.definition = definition
         part.types = _types(part, reading)
@@ -150,7 +153,7 @@ def _child(parent: Part, name: str, reading: Reading, refuse: Refuse) -> Part:
             found = _slice(_child(parent, element.name, reading, refuse), name)
             found.types = (code,)
             return found
-    raise refuse(f"{parent.path}.{name}", f"{' or '.join(parent.types)} has no element {name}.")
+    raise refuse(f"{parent.path}.{name}", told("types-have-no-element", types=either(parent.types), name=name))
 
 
 def _slice(part: Part, name: str) -> Part:

@@ -258,6 +258,20 @@ def test_another_version_of_a_profile_of_the_server_lifts_nothing(client: httpx.
     assert beside.json()["issue"] == alone
 
 
+def test_without_a_version_the_one_stored_last_is_meant(client: httpx.Client) -> None:
+    """Whatever their ids are."""
+    first, second = profile(CREATED), profile(AUTHOR)
+    ids = sorted((first["id"], second["id"]))
+    first |= {"id": ids[1]}
+    second |= {"id": ids[0], "url": first["url"], "version": "2.0.0"}
+    stored(client, first)
+    stored(client, second)
+    told = client.post("/Basic/$validate", json=basic(first["url"]), headers=FHIR_JSON)
+    assert [one["expression"] for one in told.json()["issue"]] == [["Basic.author"]]
+    both = client.post(f"/Basic/$validate?profile={first['url']}|1.0.0", json=basic(first["url"]), headers=FHIR_JSON)
+    assert {one["expression"][0] for one in both.json()["issue"]} == {"Basic.author", "Basic.created"}
+
+
 def test_resources_within_one_by_the_stored_profiles_they_declare(client: httpx.Client) -> None:
     url = stored(client, profile(CREATED))
     inner = basic(url)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _Told = TypeVar("_Told")
 
-MOST_SOUGHT: Final = 50
-"""Stored profiles that one resource or one profile may rest on."""
+MOST_SOUGHT: Final = 200
+"""Stored profiles that one resource or one profile may rest on: 50 declared, each with its version and without, 50 that
+are asked for, 50 of resources within."""
 MOST_TOLD: Final = 2_000
 """Elements, types and invariants these may tell together: a second. The largest that a guide published tells 120."""
 MOST_BYTES: Final = 1_000_000
@@ -161,7 +162,7 @@ async def _fetched(exchange: Exchange, canonicals: Collection[str]) -> dict[str,
     """
     visible = exchange.decide("StructureDefinition", Act.CONSULT).visible
     wanted = all_of([one_of(Field.TYPE, "StructureDefinition"), any_of([of_url(one) for one in canonicals])])
-    page = await exchange.server.finding.search(wanted, visible=visible, order=NEWEST, limit=4 * MOST_SOUGHT)
+    page = await exchange.server.finding.search(wanted, visible=visible, order=NEWEST, limit=MOST_SOUGHT)
     found: dict[str, JsonObject] = {}
     for one in reversed(page.resources):
         definition = json.decode_object(one.body or b"{}")

@@ -42,9 +42,13 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     if not isinstance(type, str) or type not in server.parameters.resource_types:
         return issues
     binding, within = _binding(exchange, resource), _declared_within(exchange, resource)
-    checks = await checks_for(exchange, [*_either(binding), *asked, *within[:MOST_DECLARED]], resource)
-    urls = [f"{_BASE}{type}", *_meant(exchange, checks, binding), *asked]
-    for url in asked:
+    checks = await checks_for(exchange, [*_either(binding), *asked[:MOST_DECLARED], *within[:MOST_DECLARED]], resource)
+    urls = [f"{_BASE}{type}", *_meant(exchange, checks, binding), *asked[:MOST_DECLARED]]
+    if len(asked) > MOST_DECLARED:
+        issues.append(
+            error(IssueType.TOO_COSTLY, told("too-many-profiles-asked", number=len(asked), most=MOST_DECLARED), type)
+        )
+    for url in asked[:MOST_DECLARED]:
         if checks.definitions.get(url) is None:
             issues.append(error(IssueType.NOT_FOUND, told("profile-unknown", url=url[:200]), type))
     known = [one for one in urls if checks.definitions.get(one) is not None or one not in asked]

@@ -214,6 +214,15 @@ def test_an_ins_is_looked_at(served: Served) -> None:
     assert {"ins-key": "warning", "ins-single": "warning", "ins-family": "warning"}.items() <= rules.items()
 
 
+def test_more_profiles_than_are_asked_for_at_once(served: Served) -> None:
+    client = served.as_("hopital")
+    named = [{"name": "profile", "valueUri": f"https://example.org/{at}"} for at in range(51)]
+    told = asked(client, "/Patient/$validate", parameters(of(PATIENT), *named))
+    assert [one["code"] for one in told if "51" in one["diagnostics"]] == ["too-costly"]
+    told = asked(client, "/Patient/$validate", parameters(of(PATIENT), *named[1:]))
+    assert {one["code"] for one in told} == {"not-found"}
+
+
 def test_more_profiles_than_are_looked_at(served: Served) -> None:
     many = PATIENT | {"meta": {"profile": [f"urn:example:{number}" for number in range(51)]}}
     told = asked(served.as_("hopital"), "/Patient/$validate", many)

@@ -20,6 +20,11 @@ class Effort:
         """Begin with all of it."""
         self._left = most
 
+    @property
+    def left(self) -> int:
+        """How much that is; below nothing where more was asked for."""
+        return self._left
+
     def spend(self, elements: int) -> None:
         """Take away; refuse when nothing is left."""
         self._left -= elements

@@ -13,7 +13,7 @@ from typing import Final
 
 from fhir_server.definitions.tables import Definitions, Element, Invariant, Structure
 from fhir_server.fhir.json import JsonObject
-from fhir_server.fhirpath.effort import Effort
+from fhir_server.fhirpath.effort import MOST_LOOKED_AT, Effort
 from fhir_server.fhirpath.expression import Environment, Expression, compile_expression
 from fhir_server.fhirpath.model import Model
 from fhir_server.fhirpath.node import Node
@@ -23,15 +23,23 @@ from fhir_server.validation.predicates import Holds
 
 _NO_TIME: Final = "1970-01-01T00:00:00Z"
 """No invariant of the standard asks for the time."""
+MOST_ASKED: Final = 3_000_000
+"""Elements that the expressions look at for one resource together, two seconds: a Bundle holds many definitions, and
+the bound of each is its own. The largest that HL7 publishes (4.5 MB of extensions) needs 800,000."""
 
 
 class Expressions:
     """The expressions of the tables, as questions about JSON objects."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, most: int = MOST_ASKED) -> None:
         """Compile nothing yet."""
+        self._most = self._left = most
         self._definitions = definitions
         self._model = Model(definitions)
+
+    def begin(self) -> None:
+        """Begin with a resource, and all the effort for it."""
+        self._left = self._most
 
     def of_structure(self, structure: Structure) -> Iterator[tuple[Holds, Invariant, str]]:
         """Those of a structure, each with the path, from there, of what it is about."""
@@ -73,10 +81,14 @@ class Expressions:
                 compiled.append(compile_expression(text, self._model, types=(type,)))
             node = Node(value, type)
             environment = Environment(node, node, node, _unknown, _cannot_tell, _cannot_tell, lambda: _NO_TIME)
+            given = min(MOST_LOOKED_AT, self._left)
+            effort = Effort(given)
             try:
-                return compiled[0].holds(node, environment, Effort())
+                return compiled[0].holds(node, environment, effort)
             except Misfit:
                 return True  # a value of the wrong type, which is reported as such
+            finally:
+                self._left -= given - max(effort.left, 0)
 
         return holds
 

@@ -14,7 +14,7 @@ from fhir_server.fhir.joining import both
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation import bindings, references
-from fhir_server.validation.expressions import Expressions
+from fhir_server.validation.expressions import MOST_ASKED, Expressions
 from fhir_server.validation.finding import (
     Check,
     Container,
@@ -71,13 +71,14 @@ class Plan:
 class Objects:
     """The checks of all types, made when they are first asked for."""
 
-    def __init__(self, definitions: Definitions) -> None:
-        """Compile the primitives; the rest is compiled on demand."""
+    def __init__(self, definitions: Definitions, most: int = MOST_ASKED) -> None:
+        """Compile the primitives; the rest is compiled on demand. ``most`` bounds the expressions of a resource."""
         self._definitions = definitions
         self._resource_types = frozenset(definitions.resource_types)
         self._primitives = compile_primitives(definitions.structures) | {"xhtml": xhtml}
         self._primitives["canonical"] = references.canonical(self._primitives["canonical"])
-        self._expressions = Expressions(definitions)
+        self._expressions = Expressions(definitions, most)
+        self.begin = self._expressions.begin
         self._plans: dict[str, Plan] = {}
         self._checks: dict[tuple[object, ...], Check] = {}
         self._contained_rules = references.contained_rules(definitions.structures["DomainResource"].invariants)

@@ -9,6 +9,7 @@ from fhir_server.definitions.tables import Definitions
 from fhir_server.fhir.json import Json
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error, information
 from fhir_server.fhirpath.refused import TooMuch
+from fhir_server.validation.expressions import MOST_ASKED
 from fhir_server.validation.finding import MOST_ISSUES, Finding, most_important
 from fhir_server.validation.messages import told
 from fhir_server.validation.objects import Objects
@@ -17,9 +18,9 @@ from fhir_server.validation.objects import Objects
 class Validator:
     """The structural rules of FHIR R4, compiled from the tables."""
 
-    def __init__(self, definitions: Definitions) -> None:
-        """Compile the checks of all resource types."""
-        self._objects = Objects(definitions)
+    def __init__(self, definitions: Definitions, *, most: int = MOST_ASKED) -> None:
+        """Compile the checks of all resource types; ``most`` bounds what the expressions of one resource look at."""
+        self._objects = Objects(definitions, most)
         for name in definitions.resource_types:
             self._objects.of_type(name)
 
@@ -28,6 +29,7 @@ class Validator:
 
         Warnings are among the issues: ask :func:`fhir_server.fhir.outcome.fails`. Any JSON tree is answered.
         """
+        self._objects.begin()
         try:
             found = self._objects.container(resource)
         except TooMuch:

@@ -199,7 +199,7 @@ def canonical_of(definition: JsonObject) -> str:
     """``url|version`` of a StructureDefinition, ``url`` where it has no version."""
     url, version = definition.get("url"), definition.get("version")
     if definition.get("resourceType") != "StructureDefinition" or not isinstance(url, str) or not url or "|" in url:
-        raise BadProfile(str(url or "(no url)"), "", message("no-url"))
+        raise BadProfile(str(url or "?"), "", message("no-url"))
     return f"{url}|{version}" if version else url
 
 

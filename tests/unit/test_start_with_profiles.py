@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from fhir_server import app
+from fhir_server.declared import declare
 from fhir_server.definitions.packages import Definition
 from fhir_server.settings import Settings
 
@@ -61,7 +61,7 @@ WRONG: Final[list[tuple[str, list[Any], str]]] = [
 def test_it_stops_the_start(profiles: list[Any], says: str) -> None:
     told = [Definition(f"StructureDefinition-{one['id']}.json", one) for one in profiles]
     with pytest.raises(ValueError, match=r"StructureDefinition-a\.json|StructureDefinition-b\.json") as stopped:
-        app._declared(Settings(), told)
+        declare(Settings(), told)
     assert "is not a profile that can be used" in str(stopped.value)
     assert says in str(stopped.value)
 
@@ -70,4 +70,4 @@ def test_without_it_the_server_starts() -> None:
     right = Definition(
         "StructureDefinition-a.json", profile("a", {"id": "Patient.gender", "path": "Patient.gender", "min": 1})
     )
-    assert app._declared(Settings(), [right]).profiles.definitions.get(f"{HERE}a") is not None
+    assert declare(Settings(), [right]).profiles.definitions.get(f"{HERE}a") is not None

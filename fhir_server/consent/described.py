@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.consent.messages import told
 from fhir_server.identity.kinds import TABLE, Mark, Presence, marks
 from fhir_server.identity.purpose import misfit
 from fhir_server.identity.requester import Coding, Identifier, Kind, Purpose, Realm, Requester
@@ -21,6 +22,7 @@ from fhir_server.identity.systems import FINESS, INS_NIR, INS_NIR_TEST, PROFESSI
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fhir_server.fhir.messages import Told
     from fhir_server.record.facts import Facts
 
 _RPPS: Final = re.compile(r"[0-9]{11}")
@@ -41,11 +43,12 @@ _IMPLIED: Final[Mapping[Kind, Coding]] = {
 
 
 class Impossible(ValueError):
-    """Nobody could have such a token; the message is a sentence, `part` the part of the description it is about."""
+    """Nobody could have such a token; `told` is a sentence, `part` the part of the description it is about."""
 
-    def __init__(self, sentence: str, part: str) -> None:
+    def __init__(self, message: Told, part: str) -> None:
         """Say why, and of which part."""
-        super().__init__(sentence)
+        super().__init__(message.en)
+        self.told = message
         self.part = part
 
 
@@ -65,98 +68,99 @@ class Description:
     """Of the representative or carer himself."""
 
 
-def describe_requester(told: Description, facts: Facts, realm: Realm, now: int) -> Requester:
+def describe_requester(description: Description, facts: Facts, realm: Realm, now: int) -> Requester:
     """The requester described, at this moment, in the realm of the record with these facts.
 
     Raises:
         Impossible: no token says this.
     """
-    (level, mark), row = next((key, row) for key, row in TABLE.items() if row.kind is told.kind)
-    told = _completed(told, facts, now)
-    roles = _roles(told, mark, realm)
-    _agree(row.rpps, told, "rpps", _RPPS, "an RPPS number has 11 digits")
-    _agree(row.organisation, told, "finess", _FINESS, "a FINESS number has 9 characters")
-    _agree(row.actor, told, "ins", _INS, "an INS has 15 characters")
-    if told.practice_setting is not None and row.exercise is Presence.NEVER:
-        raise Impossible(f"The token of a {told.kind} has no practice setting.", "practice_setting")
+    (level, mark), row = next((key, row) for key, row in TABLE.items() if row.kind is description.kind)
+    description = _completed(description, facts, now)
+    roles = _roles(description, mark, realm)
+    _agree(row.rpps, description, "rpps", _RPPS)
+    _agree(row.organisation, description, "finess", _FINESS)
+    _agree(row.actor, description, "ins", _INS)
+    if description.practice_setting is not None and row.exercise is Presence.NEVER:
+        raise Impossible(told("no-practice-setting", kind=description.kind), "practice_setting")
     person = _holder(facts, realm) if level is Level.PATIENT else None
-    actor = Identifier(_ins_system(realm), told.ins) if told.ins is not None else None
+    actor = Identifier(_ins_system(realm), description.ins) if description.ins is not None else None
     if actor is not None and person is not None and f"ins|{actor.value}" in facts.persons:
-        raise Impossible("Nobody represents himself: the INS is the holder's own.", "ins")
+        raise Impossible(told("represents-himself"), "ins")
     profession = next((role for role in roles if role.system in PROFESSIONS), None)
     requester = Requester(
-        kind=told.kind,
-        key=_key(told, actor or person),
+        kind=description.kind,
+        key=_key(description, actor or person),
         name="",
         subject="",
         issuer="",
         realm=realm,
-        rpps=told.rpps,
-        organisation=told.finess,
-        organisation_system=FINESS if told.finess is not None else None,
+        rpps=description.rpps,
+        organisation=description.finess,
+        organisation_system=FINESS if description.finess is not None else None,
         roles=roles,
         profession=profession.code if profession else None,
         profession_system=profession.system if profession else None,
         specialty=None,
-        practice_setting=told.practice_setting,
-        purpose=told.purpose,
-        reason=_REASON if told.purpose is Purpose.BTG else None,
+        practice_setting=description.practice_setting,
+        purpose=description.purpose,
+        reason=_REASON if description.purpose is Purpose.BTG else None,
         person=person,
         actor=actor,
         audience_restriction=None,
         amr=(),
         authenticated_in_person=True,
-        scopes=(_scope(level, told.kind),),
+        scopes=(_scope(level, description.kind),),
         token_id="",
         expires=0,
     )
     sentence = misfit(requester)
     if sentence is not None:
-        raise Impossible(sentence.en, "purpose")
+        raise Impossible(sentence, "purpose")
     return requester
 
 
-def _completed(told: Description, facts: Facts, now: int) -> Description:
+def _completed(description: Description, facts: Facts, now: int) -> Description:
     """With the number of somebody the patient knows, or of nobody, where none was told."""
-    if told.kind is Kind.PROFESSIONAL and told.rpps is None:
-        return replace(told, rpps=_UNKNOWN_RPPS)
-    if told.ins is not None or told.kind not in (Kind.REPRESENTATIVE, Kind.CARER):
-        return told
-    if told.kind is Kind.REPRESENTATIVE:
+    if description.kind is Kind.PROFESSIONAL and description.rpps is None:
+        return replace(description, rpps=_UNKNOWN_RPPS)
+    if description.ins is not None or description.kind not in (Kind.REPRESENTATIVE, Kind.CARER):
+        return description
+    if description.kind is Kind.REPRESENTATIVE:
         known = [one.person for one in facts.guardians if one.start <= now < one.end]
     else:
         known = [one.person for one in facts.carers if one.accepted and one.start <= now < one.end]
-    return replace(told, ins=min(known, default=_UNKNOWN_INS).removeprefix("ins|"))
+    return replace(description, ins=min(known, default=_UNKNOWN_INS).removeprefix("ins|"))
 
 
-def _roles(told: Description, mark: Mark, realm: Realm) -> tuple[Coding, ...]:
+def _roles(description: Description, mark: Mark, realm: Realm) -> tuple[Coding, ...]:
     """The roles of the token: those of a profession or a feeder are told, the others are implied."""
-    implied = _IMPLIED.get(told.kind)
-    if told.kind is Kind.CONFORMANCE and realm is not Realm.ESSAI:
-        raise Impossible("Conformance clients exist for trials only.", "kind")
-    if told.role is None:
+    implied = _IMPLIED.get(description.kind)
+    if description.kind is Kind.CONFORMANCE and realm is not Realm.ESSAI:
+        raise Impossible(told("conformance-in-trials"), "kind")
+    if description.role is None:
         if mark in (Mark.PROFESSION, Mark.FEEDER):
-            raise Impossible(f"The token of a {told.kind} tells a role; name it.", "role")
+            raise Impossible(told("role-needed", kind=description.kind), "role")
         return (implied,) if implied is not None else ()
-    if marks([told.role]) != ({mark} - {Mark.NONE}):
-        raise Impossible(f"The token of a {told.kind} does not tell this role.", "role")
-    return (told.role,)
+    if marks([description.role]) != ({mark} - {Mark.NONE}):
+        raise Impossible(told("role-not-of-kind", kind=description.kind), "role")
+    return (description.role,)
 
 
-def _agree(presence: Presence, told: Description, part: str, form: re.Pattern[str], sentence: str) -> None:
+def _agree(presence: Presence, description: Description, part: str, form: re.Pattern[str]) -> None:
     """The value is there when the table says so, and of its form."""
-    value = getattr(told, part)
+    value = getattr(description, part)
     if (value is None and presence is Presence.ALWAYS) or (value is not None and presence is Presence.NEVER):
-        raise Impossible(f"The token of a {told.kind} {presence} tell this: {part}.", part)
+        key = "token-must-tell" if presence is Presence.ALWAYS else "token-must-not-tell"
+        raise Impossible(told(key, kind=description.kind, part=part), part)
     if value is not None and form.fullmatch(value) is None:
-        raise Impossible(f"This cannot be: {sentence}.", part)
+        raise Impossible(told(f"form-{part}"), part)
 
 
 def _holder(facts: Facts, realm: Realm) -> Identifier:
     """The person whose record it is."""
     keys = sorted(facts.persons)
     if not keys:
-        raise Impossible("This record has no INS, so no token can be about its holder.", "kind")
+        raise Impossible(told("record-without-ins"), "kind")
     return Identifier(_ins_system(realm), keys[0].removeprefix("ins|"))
 
 
@@ -164,12 +168,12 @@ def _ins_system(realm: Realm) -> str:
     return INS_NIR_TEST if realm is Realm.ESSAI else INS_NIR
 
 
-def _key(told: Description, person: Identifier | None) -> str:
-    if told.rpps is not None:
-        return f"rpps|{told.rpps}"
+def _key(description: Description, person: Identifier | None) -> str:
+    if description.rpps is not None:
+        return f"rpps|{description.rpps}"
     if person is not None:
         return f"ins|{person.value}"
-    return f"finess|{told.finess}" if told.finess is not None else f"described|{told.kind}"
+    return f"finess|{description.finess}" if description.finess is not None else f"described|{description.kind}"
 
 
 def _scope(level: Level, kind: Kind) -> Scope:

@@ -14,8 +14,10 @@ import re
 from typing import Final, Never, TypeAlias
 from xml.parsers import expat
 
+from fhir_server.definitions.messages import told
 from fhir_server.fhir.errors import Malformed
 from fhir_server.fhir.json import MAX_DEPTH
+from fhir_server.fhir.messages import Told
 
 FHIR: Final = "http://hl7.org/fhir"
 XHTML: Final = "http://www.w3.org/1999/xhtml"
@@ -60,9 +62,9 @@ def parse(body: bytes) -> Node:
     """
     _check_encoding(body)
     if body.count(b"<") - body.count(b"</") > MAX_ELEMENTS:
-        raise Malformed(f"The body holds more than {MAX_ELEMENTS} elements, more than this server reads.")
+        raise Malformed(told("too-many-elements", most=MAX_ELEMENTS))
     if body.count(b"=") > MAX_EQUALS_SIGNS:
-        raise Malformed(f"The body holds more than {MAX_EQUALS_SIGNS} attributes, more than this server reads.")
+        raise Malformed(told("too-many-attributes", most=MAX_EQUALS_SIGNS))
     parser = expat.ParserCreate("utf-8")
     parser.ordered_attributes = True
     parser.buffer_text = True
@@ -85,14 +87,11 @@ def markup(node: Node) -> str:
     return node[1][0]
 
 
-def place_in(body: bytes, place: int) -> str:
-    """A place in the body as an editor tells it, by line and character."""
+def told_at(body: bytes, place: int, why: Told) -> Told:
+    """What is wrong at a place in the body, which is told as an editor tells it, by line and character."""
     start = body.rfind(b"\n", 0, place) + 1
-    return _place(body.count(b"\n", 0, place) + 1, len(body[start:place].decode(errors="replace")) + 1)
-
-
-def _place(line: int, column: int) -> str:
-    return f"Line {line} column {column}"
+    line, column = body.count(b"\n", 0, place) + 1, len(body[start:place].decode(errors="replace")) + 1
+    return told("at", line=line, column=column, why=why)
 
 
 def shown(text: str) -> str:
@@ -125,7 +124,7 @@ class _Parsing:
         """The prefixes of XHTML, in their order, that it uses and that are declared around it."""
 
     def document_type(self, *_: object) -> Never:
-        self._refuse("A document type (DOCTYPE) is not allowed in FHIR.")
+        self._refuse(told("doctype"))
 
     def look_at_elements(self) -> None:
         self._parser.StartElementHandler = self._start
@@ -149,7 +148,7 @@ class _Parsing:
         opened[-1][2].append(node)
         opened.append(node)
         if len(opened) > MAX_ELEMENT_DEPTH + 1:
-            self._refuse(f"The body is nested too deeply; this server accepts {MAX_DEPTH} levels.")
+            self._refuse(told("too-deep", most=MAX_DEPTH))
 
     def _end(self, _: str) -> None:
         opened = self._open
@@ -203,7 +202,7 @@ class _Parsing:
             namespace = self._namespace_of(prefix)
             if namespace and prefix != "xml" and self._scope[prefix][1] < len(self._open):
                 if namespace != XHTML:
-                    self._refuse(f"{shown(name)} stands in XHTML, and its namespace is {shown(namespace)}.")
+                    self._refuse(told("within-xhtml", name=shown(name), namespace=shown(namespace)))
                 self._borrowed[prefix] = None
 
     def _undeclared(self, attributes: list[str], level: int) -> list[str]:
@@ -216,7 +215,7 @@ class _Parsing:
             elif name.startswith("xmlns:"):
                 prefix = name[6:]
                 if not value or ":" in prefix or prefix in ("", "xml", "xmlns"):
-                    self._refuse(f"The namespace prefix {shown(prefix)} may not be declared so.")
+                    self._refuse(told("prefix-declared-so", prefix=shown(prefix)))
                 declared[prefix] = (value, level)
             else:
                 others += (name, value)
@@ -224,7 +223,7 @@ class _Parsing:
             self._outer.append((level, self._scope))
             self._return_to({**self._scope, **declared})
             if len(self._scope) > MAX_PREFIXES:
-                self._refuse(f"More than {MAX_PREFIXES} namespace prefixes are declared; FHIR needs none.")
+                self._refuse(told("too-many-prefixes", most=MAX_PREFIXES))
         return others
 
     def _return_to(self, scope: _Scope) -> None:
@@ -236,22 +235,22 @@ class _Parsing:
         if not colon:
             return "", name
         if not prefix or not local or ":" in local:
-            self._refuse(f"{shown(name)} is not a name: a colon stands between a prefix and a name.")
+            self._refuse(told("no-name", name=shown(name)))
         return prefix, local
 
     def _namespace_of(self, prefix: str) -> str:
         namespace = self._scope.get(prefix, ("", 0))[0]
         if prefix and not namespace:
-            self._refuse(f"The namespace prefix {shown(prefix)} is not declared.")
+            self._refuse(told("prefix-undeclared", prefix=shown(prefix)))
         return namespace
 
     def _attribute_name(self, name: str) -> str:
         prefix, local = self._split(name)
         return _qualified(self._namespace_of(prefix), local) if prefix else name
 
-    def _refuse(self, sentence: str) -> Never:
-        place = _place(self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
-        raise Malformed(f"{place}: {sentence}")
+    def _refuse(self, why: Told) -> Never:
+        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+        raise Malformed(told("at", line=line, column=column, why=why))
 
 
 def _qualified(namespace: str, local: str) -> str:
@@ -262,21 +261,18 @@ def _check_encoding(body: bytes) -> None:
     declared = _ENCODING.match(body)
     name = declared[1].decode("ascii", "replace") if declared else "UTF-8"
     if body.startswith(_WIDE):
-        name = "UTF-16 or UTF-32"
+        raise Malformed(told("encoding", encoding=told("wide")))
     if name.upper() != "UTF-8":
-        raise Malformed(f"The body is in the encoding {shown(name)}; FHIR in XML is in UTF-8.")
+        raise Malformed(told("encoding", encoding=shown(name)))
 
 
-def _why_malformed(body: bytes, error: expat.ExpatError) -> str:
+def _why_malformed(body: bytes, error: expat.ExpatError) -> Told:
     """Say where the text breaks, by line and column."""
     if error.code == _EMPTY and not body.strip(b"\xef\xbb\xbf \t\r\n"):
-        return "The body is empty; a resource in XML was expected."
+        return told("empty")
     try:
         body.decode()
     except UnicodeDecodeError as broken:
-        return f"The body is not valid UTF-8: byte {broken.start} cannot be read."
-    where = f"line {error.lineno} column {error.offset + 1}"
-    why = expat.ErrorString(error.code)
-    if error.code == _UNDEFINED:
-        why += " (XML knows &amp; &lt; &gt; &quot; &apos; and characters by number, such as &#160;)"
-    return f"The body is not well-formed XML: {why}: {where}."
+        return told("not-utf-8", byte=broken.start)
+    key = "undefined-entity" if error.code == _UNDEFINED else "not-well-formed"
+    return told(key, why=expat.ErrorString(error.code), line=error.lineno, column=error.offset + 1)

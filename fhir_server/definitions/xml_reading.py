@@ -19,11 +19,13 @@ from typing import Any, Final, Never, TypeAlias
 
 import msgspec
 
+from fhir_server.definitions.messages import told
 from fhir_server.definitions.tables import Definitions
-from fhir_server.definitions.xml_parsing import FHIR, TEXT, XHTML, Node, markup, parse, place_in, shown
+from fhir_server.definitions.xml_parsing import FHIR, TEXT, XHTML, Node, markup, parse, shown, told_at
 from fhir_server.definitions.xml_shapes import SCHEMA_LOCATION, Form, Member, members_of
 from fhir_server.fhir.errors import Invalid, Malformed
 from fhir_server.fhir.json import MAX_DEPTH
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import Issue, IssueType, error, information
 
 MOST_ISSUES = 50
@@ -60,8 +62,8 @@ _CONVERT: Final[Mapping[str, Convert]] = {
 }
 """The types whose values are no strings in JSON."""
 
-_EXPECTED: Final[Mapping[str, str]] = {"boolean": "true or false", "decimal": "a decimal number, such as 1.10"}
-_AN_INTEGER: Final = "a whole number, such as 42"
+_EXPECTED: Final[Mapping[str, str]] = {"boolean": "as-boolean", "decimal": "as-decimal"}
+_AN_INTEGER: Final = "as-integer"
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +94,7 @@ _Step: TypeAlias = "tuple[int, bool, bool, str, _Read, _Rest]"
 """Position, whether it repeats, whether it is a string that does not repeat (the most usual, which is read at once),
 the name in JSON, and how it is read otherwise."""
 
-_NOTHING: Final = _Shape("This element")
+_NOTHING: Final = _Shape("")
 """For what has neither attributes nor elements of its own."""
 
 
@@ -113,7 +115,7 @@ class XmlReader:
         root = parse(body)
         shape = self.shape_of_resource(root[0])
         if shape is None:
-            raise Malformed(f"{place_in(body, root[3])}: {_why_no_resource(root[0])}")
+            raise Malformed(told_at(body, root[3], _why_no_resource(root[0])))
         reading = _Reading(self, body)
         resource = reading.resource(root, shape, shape.name, 1)
         if reading.issues:
@@ -229,17 +231,17 @@ class _Reading:
                 others = attributes[:start] + attributes[start + 2 :]
             about = self._object((tag, others, children, place), rest.below, {}, at, depth)
             if literal is None and "extension" not in about:
-                told = f'{tag} has no value: it is written <{tag} value="..."/>.'
-                self._report(IssueType.REQUIRED, place, told, at)
+                self._report(IssueType.REQUIRED, place, told("no-value", tag=tag), at)
         if literal == "":
-            self._report(IssueType.VALUE, place, f"The value of {tag} is empty: leave the element out.", at)
+            self._report(IssueType.VALUE, place, told("value-empty", tag=tag), at)
         if rest.convert is None or not literal:
             return literal, about
         value = rest.convert(literal)
         if value is None:
             type = rest.member.type
-            told = f"{shown(literal)} is no {type}: it is written as {_EXPECTED.get(type, _AN_INTEGER)}."
-            self._report(IssueType.VALUE, place, told, at)
+            expected = told(_EXPECTED.get(type, _AN_INTEGER))
+            message = told("no-literal", found=shown(literal), type=type, expected=expected)
+            self._report(IssueType.VALUE, place, message, at)
         return value, about
 
     def _one(self, node: Node, rest: _Rest, members: JsonObject, at: str, depth: int) -> None:
@@ -277,12 +279,11 @@ class _Reading:
             elif shape is None:
                 self._report(IssueType.STRUCTURE, child[3], _why_no_resource(name), at)
             elif found is not None:
-                told = f"{tag} holds one resource; {name} needs one more {tag}, or another place."
-                self._report(IssueType.STRUCTURE, child[3], told, at)
+                self._report(IssueType.STRUCTURE, child[3], told("holds-one-resource", tag=tag, name=name), at)
             else:
                 found = self.resource(child, shape, at, depth)
         if not children:
-            self._report(IssueType.REQUIRED, place, f"{tag} holds no resource.", at)
+            self._report(IssueType.REQUIRED, place, told("holds-no-resource", tag=tag), at)
         return found or {}
 
     def _attributes(self, node: Node, shape: _Shape, members: JsonObject, at: str) -> None:
@@ -291,43 +292,44 @@ class _Reading:
             if name in shape.attributes:
                 members[name] = value
                 if not value:
-                    self._report(IssueType.VALUE, place, f"The attribute {name} of {tag} is empty: leave it out.", at)
+                    self._report(IssueType.VALUE, place, told("attribute-empty", name=name, tag=tag), at)
             elif name != SCHEMA_LOCATION or not shape.is_resource:
-                self._report(IssueType.STRUCTURE, place, f"{tag} has no attribute {shown(name)}.", at)
+                self._report(IssueType.STRUCTURE, place, told("no-attribute", tag=tag, name=shown(name)), at)
 
     def _unknown(self, node: Node, shape: _Shape, at: str) -> None:
         """A node that the structure does not have."""
         name = node[0]
         if name == TEXT:
-            told = 'Text may not stand here. A value is written as an attribute: value="...".'
+            why = told("text")
         elif name == "div" and _DIV in shape.steps:
-            told = f"The div of a narrative is in the namespace {XHTML}."
+            why = told("div", namespace=XHTML)
         elif name.startswith("{"):
-            told = _why_namespace(name)
+            why = _why_namespace(name)
         elif self._reader.shape_of_resource(name) is not None:
-            told = f"{name} is a resource, and no resource may stand here."
+            why = told("no-resource-here", name=name)
+        elif shape is _NOTHING:
+            why = told("no-element-here", name=shown(name))
         else:
-            told = f"{shape.name} has no element {shown(name)}."
-        self._report(IssueType.STRUCTURE, node[3], told, at)
+            why = told("no-element", type=shape.name, name=shown(name))
+        self._report(IssueType.STRUCTURE, node[3], why, at)
 
     def _misplaced(self, node: Node, member: Member, before: Member, at: str) -> None:
         """An element that does not come after those before it."""
         if member.position < before.position:
-            told = f"{member.name} must come before {before.name}: in XML, elements have the order of the standard."
+            why = told("order", name=member.name, before=before.name)
         elif member.name != before.name:
-            told = f"{member.choice} may be given once, but {before.name} and {member.name} are there."
+            why = told("choice-once", choice=member.choice, one=before.name, another=member.name)
         else:
-            told = f"{member.name} may be given once."
-        self._report(IssueType.STRUCTURE, node[3], told, f"{at}.{member.segment}")
+            why = told("once", name=member.name)
+        self._report(IssueType.STRUCTURE, node[3], why, f"{at}.{member.segment}")
 
     def _too_deep(self, place: int) -> Never:
-        where = place_in(self._body, place)
-        raise Malformed(f"{where}: The body is nested too deeply; this server accepts {MAX_DEPTH} levels.")
+        raise Malformed(told_at(self._body, place, told("too-deep", most=MAX_DEPTH)))
 
-    def _report(self, code: IssueType, place: int, sentence: str, at: str) -> None:
-        self.issues.append(error(code, f"{place_in(self._body, place)}: {sentence}", at))
+    def _report(self, code: IssueType, place: int, why: Told, at: str) -> None:
+        self.issues.append(error(code, told_at(self._body, place, why), at))
         if len(self.issues) == MOST_ISSUES:
-            more = f"Reading stopped after {MOST_ISSUES} defects; mend these first."
+            more = told("stopped", number=MOST_ISSUES)
             raise Invalid(issues=(*self.issues, information(IssueType.INFORMATIONAL, more)))
 
 
@@ -342,12 +344,12 @@ _READ: Final[Mapping[tuple[Form, bool], _Read]] = {
 }
 
 
-def _why_no_resource(name: str) -> str:
-    return _why_namespace(name) if name.startswith("{") else f"{shown(name)} is not a resource type of FHIR R4."
+def _why_no_resource(name: str) -> Told:
+    return _why_namespace(name) if name.startswith("{") else told("no-resource-type", name=shown(name))
 
 
-def _why_namespace(name: str) -> str:
+def _why_namespace(name: str) -> Told:
     namespace, _, local = name[1:].rpartition("}")
     if not namespace:
-        return f'{shown(local)} is in no namespace; a resource in XML begins as <Patient xmlns="{FHIR}">.'
-    return f"{shown(local)} is in the namespace {shown(namespace)}; FHIR's is {FHIR}."
+        return told("no-namespace", name=shown(local), namespace=FHIR)
+    return told("other-namespace", name=shown(local), found=shown(namespace), namespace=FHIR)

@@ -19,11 +19,13 @@ from typing import Any, Final, Never, TypeAlias
 
 import msgspec
 
+from fhir_server.definitions.messages import told
 from fhir_server.definitions.tables import Definitions
 from fhir_server.definitions.xml_parsing import FHIR, XHTML, Node, markup, parse, shown
 from fhir_server.definitions.xml_shapes import IN_TAG, Form, Member, members_of
 from fhir_server.fhir.errors import Malformed, NotAcceptable
 from fhir_server.fhir.json import decode
+from fhir_server.fhir.messages import Told
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -113,7 +115,7 @@ class XmlWriter:
         try:
             written = self._resource(resource, "", "\n" if pretty else "", f' xmlns="{FHIR}"')
         except RecursionError:
-            raise NotAcceptable("The resource is nested too deeply to be written in XML.") from None
+            raise NotAcceptable(told("too-deep-to-write")) from None
         return f"{DECLARATION}{written}".encode()
 
     def _shape(self, name: str) -> _Shape:
@@ -141,13 +143,13 @@ class XmlWriter:
         """A resource at a place; ``space`` is what goes before each element: nothing, or a new line and the indent."""
         name = value.get("resourceType") if type(value) is dict else None
         if type(name) is not str or name not in self._resource_types:
-            _refuse(at, "is no resource of FHIR R4")
+            _refuse(at, told("is-no-resource"))
         return self._object(name, value, self._shape(name), at or name, space, attributes)
 
     def _object(self, tag: str, value: Json, shape: _Shape, at: str, space: str, attributes: str = "") -> str:
         """The element of an object; the hottest code of writing."""
         if type(value) is not dict:
-            _refuse(at, "is no object")
+            _refuse(at, told("is-no-object"))
         step_of = shape.steps.get
         inner = space and f"{space}  "
         parts: list[tuple[int, str]] = []
@@ -157,7 +159,7 @@ class XmlWriter:
             if step is None:
                 if name == "resourceType" and shape.is_resource:
                     continue
-                _refuse(at, f"has no element {shown(name)} in R4")
+                _refuse(at, told("has-no-element", name=shown(name)))
             position, is_text, about, write, rest = step
             if is_text and type(part) is str and part and about not in value and not _special(part):
                 written = f'{inner}<{name} value="{part}"/>'
@@ -232,10 +234,10 @@ class XmlWriter:
         """The markup as it is; named entities of HTML are not XML and become the characters they stand for."""
         at = f"{at}.{rest.member.segment}"
         if type(part) is not str:
-            _refuse(at, "is no string")
+            _refuse(at, told("is-no-string"))
         root = _root(part.encode()) or _root(_without_named_entities(part).encode())
         if root is None or root[0] != _DIV:
-            _refuse(at, f"is not one well-formed div of the namespace {XHTML}")
+            _refuse(at, told("is-no-div", namespace=XHTML))
         return f"{space}{markup(root)}"
 
 
@@ -254,24 +256,24 @@ _WRITE: Final[Mapping[tuple[Form, bool], _Write]] = {
 def _literal(value: Json, types: tuple[type, ...], at: str) -> str:
     """The value of a primitive as the content of an attribute."""
     if type(value) not in types:
-        _refuse(at, "has a value of another type in R4")
+        _refuse(at, told("is-of-another-type"))
     if type(value) is bool:
         return "true" if value else "false"
     if value == "":
-        _refuse(at, "is an empty string")
+        _refuse(at, told("is-an-empty-string"))
     text = str(value)
     return _SPECIAL.sub(lambda found: _escaped(found[0], at), text)
 
 
 def _escaped(character: str, at: str) -> str:
     if character not in _ESCAPED:
-        _refuse(at, f"holds the character U+{ord(character):04X}, which no XML may hold")
+        _refuse(at, told("holds-a-character", point=f"{ord(character):04X}"))
     return _ESCAPED[character]
 
 
 def _items(value: Json, at: str) -> list[Json]:
     if type(value) is not list or not value:
-        _refuse(at, "is no array, or an empty one")
+        _refuse(at, told("is-no-array"))
     return value
 
 
@@ -291,6 +293,6 @@ def _character(entity: re.Match[str]) -> str:
     return entity[0] if name in _OF_XML or name not in name2codepoint else chr(name2codepoint[name])
 
 
-def _refuse(at: str, why: str) -> Never:
-    told = f"{at or 'The body'} {why}. It cannot be written in XML; ask for JSON."
-    raise NotAcceptable(told, expression=(at,) if at else ())
+def _refuse(at: str, why: Told) -> Never:
+    message = told("unwritable", element=at or told("the-body"), why=why)
+    raise NotAcceptable(message, expression=(at,) if at else ())

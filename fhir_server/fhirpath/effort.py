@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import TooMuch
 
 MOST_LOOKED_AT: Final = 300_000
@@ -23,4 +24,4 @@ class Effort:
         """Take away; refuse when nothing is left."""
         self._left -= elements
         if self._left < 0:
-            raise TooMuch("The paths ask to look at more elements of the resource than this server does at once.")
+            raise TooMuch(told("too-much"))

@@ -15,7 +15,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.date import interval
+from fhir_server.fhir.joining import some
+from fhir_server.fhir.messages import Told
 from fhir_server.fhirpath import steps
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.node import Node
 from fhir_server.fhirpath.refused import Misfit, NotUnderstood
 from fhir_server.fhirpath.tokens import Kind, Token, tokens, unquoted
@@ -32,8 +35,8 @@ LONGEST: Final = 1_000
 """Characters of a path."""
 DEEPEST: Final = 20
 """Parentheses within parentheses."""
-
-_FUNCTIONS: Final = "where, exists, not, first, last, extension, ofType, as and contains"
+_MOST_TYPES: Final = 3
+"""Types that a sentence names: three show what is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ class Path:
 def compile_path(text: str, type: str, model: Model) -> Path:
     """Compile for one type of resource."""
     if len(text) > LONGEST:
-        raise NotUnderstood(f"The path has {len(text)} characters; this server takes {LONGEST}.")
+        raise NotUnderstood(told("too-long", number=len(text), most=LONGEST))
     stage = _Compiler(tokens(text), model).whole(_Stage((type,)))
     if stage.is_computed:
-        raise NotUnderstood("The path computes a value; it must select elements of the resource.")
+        raise NotUnderstood(told("computes"))
     return Path(stage.steps)
 
 
@@ -95,7 +98,7 @@ class _Compiler:
         """What stands between parentheses, or is the whole; names in it are looked up in the focus."""
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotUnderstood(f"The path has more than {DEEPEST} parentheses within each other.")
+            raise NotUnderstood(told("too-many-parentheses", most=DEEPEST))
         stage = self._disjunction(_Stage(focus.types))
         self._depth -= 1
         return stage
@@ -143,7 +146,7 @@ class _Compiler:
                 name = self._name()
                 stage = self._function(stage, name) if self._skip("(") else self._child(stage, name)
             elif self._skip("["):
-                stage = stage.then(steps.item(int(self._take(Kind.NUMBER, "an index, such as [0]"))))
+                stage = stage.then(steps.item(int(self._take(Kind.NUMBER, told("an-index")))))
                 self._expect("]")
             else:
                 return stage
@@ -209,7 +212,7 @@ class _Compiler:
             case "contains":
                 made = stage.asked(steps.with_text(self._text()))
             case _:
-                raise NotUnderstood(f"{name}() is not understood in a path; {_FUNCTIONS} are.")
+                raise NotUnderstood(told("function", name=name))
         self._expect(")")
         return made
 
@@ -222,7 +225,7 @@ class _Compiler:
             return stage.steps
         if self._next.kind is not Kind.END and self._next.text not in (")", "and", "or"):
             raise self._strange()
-        raise Misfit(f"{where} takes a condition; {_several(stage.types)} is none.")
+        raise Misfit(told("condition", name=where, types=some(stage.types, _MOST_TYPES)))
 
     def _child(self, stage: _Stage, name: str) -> _Stage:
         """The elements of this name."""
@@ -235,10 +238,10 @@ class _Compiler:
     def _narrowed(self, stage: _Stage, name: str) -> _Stage:
         """Those of a type."""
         if not self._model.knows(name):
-            raise Misfit(f"There is no type {name}.")
+            raise Misfit(told("no-type", name=name))
         types = self._model.narrowed(stage.types, name)
         if not types:
-            raise Misfit(f"{_several(stage.types)} is never of the type {name}.")
+            raise Misfit(told("never-of-type", types=some(stage.types, _MOST_TYPES), name=name))
         return stage.then(steps.of_types(frozenset(types)), types)
 
     @property
@@ -260,46 +263,43 @@ class _Compiler:
     def _name(self) -> str:
         token = self._next
         if token.kind not in (Kind.NAME, Kind.QUOTED):
-            raise self._strange("a name")
+            raise self._strange(told("a-name"))
         self._at += 1
         return token.text.strip("`")
 
     def _text(self) -> str:
-        return unquoted(self._take(Kind.TEXT, "a text in quotes"))
+        return unquoted(self._take(Kind.TEXT, told("a-text")))
 
-    def _take(self, kind: Kind, expected: str) -> str:
+    def _take(self, kind: Kind, expected: Told) -> str:
         token = self._next
         if token.kind is not kind or (kind is Kind.NUMBER and "." in token.text):
             raise self._strange(expected)
         self._at += 1
         return token.text
 
-    def _strange(self, expected: str = "") -> NotUnderstood:
+    def _strange(self, expected: str | Told | None = None) -> NotUnderstood:
         if self._next.kind is Kind.END:
-            return NotUnderstood(f"The path ends where {expected or 'an element or a value'} is expected.")
-        instead = f"; {expected} is expected there" if expected else ""
-        return NotUnderstood(f"{_shortened(self._next.text)} is not understood in a path{instead}.")
+            return NotUnderstood(told("ends", expected=expected or told("an-element")))
+        found = _shortened(self._next.text)
+        if expected:
+            return NotUnderstood(told("strange-instead", found=found, expected=expected))
+        return NotUnderstood(told("strange", found=found))
 
 
 def _date(literal: str) -> tuple[Json, str]:
     text = literal[1:].removesuffix("T")
     if interval(text) is None:
-        raise NotUnderstood(f"{literal} is not in the calendar.")
+        raise NotUnderstood(told("calendar", literal=literal))
     return text, "dateTime" if "T" in literal else "date"
 
 
-def no_element(types: Sequence[str], name: str, model: Model) -> str:
+def no_element(types: Sequence[str], name: str, model: Model) -> Told:
     """That there is no such element; where it is a choice with its type, how a path names it."""
     for type in model.possible(types):
         for element in model.elements(type).values():
             if element.choice and name in {element.json_name(use.code) for use in element.types}:
-                return f"{type} has no element {name}: a path names a choice without its type, {element.name}."
-    return f"{_several(types)} has no element {_shortened(name)}."
-
-
-def _several(types: Sequence[str]) -> str:
-    told = " or ".join(types[:3])
-    return f"{told} or another" if len(types) > 3 else told  # noqa: PLR2004 - three show what is meant
+                return told("choice", type=type, name=name, choice=element.name)
+    return told("no-element", types=some(types, _MOST_TYPES), name=_shortened(name))
 
 
 def _shortened(text: str) -> str:

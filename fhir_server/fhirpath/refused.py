@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from fhir_server.fhir.messages import Told
+
 
 class Refused(ValueError):
     """The path, or what is to be done with what it selects."""
+
+    def __init__(self, message: str | Told) -> None:
+        """Say why."""
+        self.told = message if isinstance(message, Told) else Told(message, "")
+        super().__init__(self.told.en)
 
 
 class NotUnderstood(Refused):

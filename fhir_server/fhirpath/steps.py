@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhir.json import Json
 from fhir_server.fhirpath.effort import Effort
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.model import Member, Model
 from fhir_server.fhirpath.node import Node, children
 from fhir_server.fhirpath.refused import Misfit
@@ -119,7 +120,7 @@ def containing(left: Steps, right: Steps) -> Step:
         sought = run(right, nodes, effort)
         if not sought:
             return []
-        one = _single(sought, "contains looks for")
+        one = _single(sought, "contains-looks-for")
         return _told(any(equal_nodes(each, one, effort) for each in run(left, nodes, effort)))
 
     return step
@@ -131,7 +132,7 @@ def with_text(sought: str) -> Step:
     def step(nodes: list[Node], effort: Effort) -> list[Node]:
         if not nodes:
             return []
-        text = _single(nodes, "contains() looks into").value
+        text = _single(nodes, "contains-looks-into").value
         if not isinstance(text, str):
             return []
         effort.spend(len(text) // _CHARACTERS)
@@ -144,7 +145,7 @@ def truth(nodes: list[Node]) -> bool | None:
     """Whether a condition holds; nothing where it is unknown."""
     if not nodes:
         return None
-    value = _single(nodes, "a condition is").value
+    value = _single(nodes, "a-condition-is").value
     return value if isinstance(value, bool) else None
 
 
@@ -154,5 +155,5 @@ def _told(value: bool | None) -> list[Node]:  # noqa: FBT001 - what is told
 
 def _single(nodes: list[Node], what: str) -> Node:
     if len(nodes) > 1:
-        raise Misfit(f"There are {len(nodes)} elements where {what} one.")
+        raise Misfit(told("several-elements", number=len(nodes), what=told(what)))
     return nodes[0]

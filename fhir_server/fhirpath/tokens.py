@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from fhir_server.fhirpath.messages import told
 from fhir_server.fhirpath.refused import NotUnderstood
 
 
@@ -72,5 +73,5 @@ def _meant(match: re.Match[str]) -> str:
     if match[1] is not None:
         return chr(int(match[1], 16))
     if match[2] not in _ESCAPED:
-        raise NotUnderstood(f"{match[0]} is no escape of a text literal.")
+        raise NotUnderstood(told("no-escape", found=match[0]))
     return _ESCAPED[match[2]]

@@ -113,7 +113,7 @@ def _scopes(token: Tree, realm: Realm) -> tuple[Scope, ...]:
     try:
         granted = scopes(token.required_text("scope"))
     except ScopeRefused as refused:
-        raise invalid_token(str(refused)) from None
+        raise invalid_token(refused.told) from None
     levels = {scope.level for scope in granted}
     if len(levels) != 1:
         raise invalid_token(told("one-kind-of-scope"))
@@ -141,7 +141,7 @@ def _row(granted: tuple[Scope, ...], roles: tuple[Coding, ...], realm: Realm) ->
 def _agree(presence: Presence, name: str, value: Claim | None, row: Row) -> Claim | None:
     """Give the value when the kind may have it, and must have none or one as the table says."""
     if (value is None and presence is Presence.ALWAYS) or (value is not None and presence is Presence.NEVER):
-        raise invalid_token(f"The token of a requester of the kind {row.kind} {presence} have the claim {name}.")
+        raise invalid_token(told("claim-of-kind" if value is None else "claim-not-of-kind", kind=row.kind, name=name))
     return value
 
 
@@ -155,7 +155,7 @@ def _profession(roles: tuple[Coding, ...]) -> Coding | None:
 def _rpps(iua: Tree) -> str | None:
     value = iua.text("national_provider_identifier")
     if value is not None and _RPPS.fullmatch(value) is None:
-        raise iua.wrong("national_provider_identifier", "an RPPS number of 11 digits")
+        raise iua.wrong("national_provider_identifier", told("an-rpps"))
     return value
 
 
@@ -165,9 +165,9 @@ def _organisation(iua: Tree) -> Identifier | None:
         return None
     system, _, value = text.partition("|")
     if system not in ORGANISATIONS or not value or "|" in value:
-        raise iua.wrong("subject_organization_id", f"a structure, written {FINESS}|<number>")
+        raise iua.wrong("subject_organization_id", told("a-structure", system=FINESS))
     if system == FINESS and _FINESS.fullmatch(value) is None:
-        raise iua.wrong("subject_organization_id", "a FINESS number of 9 characters")
+        raise iua.wrong("subject_organization_id", told("a-finess"))
     return Identifier(system, value)
 
 
@@ -181,7 +181,7 @@ def _ins(tree: Tree, name: str, realm: Realm) -> Identifier | None:
     if not bar:
         system = INS_NIR_TEST if realm is Realm.ESSAI else INS_NIR
     if system not in systems or _INS.fullmatch(value) is None:
-        raise tree.wrong(name, f"an INS of 15 characters of this realm, written {min(systems)}|<INS>")
+        raise tree.wrong(name, told("an-ins", system=min(systems)))
     return Identifier(system, value)
 
 

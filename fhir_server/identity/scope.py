@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fhir_server.fhir.messages import Told
+from fhir_server.identity.messages import told
+
 ANY_TYPE = "*"
 EVERYTHING = frozenset("cruds")
 """Create, read, update, delete, search."""
@@ -29,7 +32,12 @@ class Level(StrEnum):
 
 
 class ScopeRefused(ValueError):
-    """A scope that cannot be honoured; the message is a sentence for the client."""
+    """A scope that cannot be honoured; `told` is a sentence for the client."""
+
+    def __init__(self, message: Told) -> None:
+        """Say why."""
+        super().__init__(message.en)
+        self.told = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,9 @@ def scopes(text: str) -> tuple[Scope, ...]:
 
 def _scope(word: str) -> Scope:
     if "?" in word:
-        raise ScopeRefused("A scope is narrowed by a query, which this server does not apply; ask for it without.")
+        raise ScopeRefused(told("scope-query"))
     match = _SCOPE.fullmatch(word)
     if match is None:
-        raise ScopeRefused("A scope cannot be read; they look like user/DocumentReference.rs or patient/*.cruds.")
+        raise ScopeRefused(told("scope-form"))
     letters = _OLDER.get(match[3]) or frozenset(match[3])
     return Scope(Level(match[1]), match[2], letters)

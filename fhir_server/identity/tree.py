@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
 from fhir_server.identity.messages import told
 from fhir_server.identity.refusal import invalid_token
 from fhir_server.identity.requester import Coding
@@ -35,7 +36,7 @@ class Tree:
         """The object of that name; an empty one when it is absent."""
         value = self.members.get(name, {})
         if not isinstance(value, dict):
-            raise self.wrong(name, "an object")
+            raise self.wrong(name, told("an-object"))
         return Tree(value, self._path(name))
 
     def text(self, name: str) -> str | None:
@@ -61,7 +62,7 @@ class Tree:
         value = self.members[name]
         # The bounds come first: the integer part of 1E+999999999 would be a number of a billion digits.
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= LAST_MOMENT:
-            raise self.wrong(name, "a number of seconds since 1970")
+            raise self.wrong(name, told("seconds"))
         return int(value)
 
     def required_moment(self, name: str) -> int:
@@ -79,9 +80,9 @@ class Tree:
         """An array of Coding, each with its system and code."""
         return tuple(self._coding(name, value) for value in self._array(name))
 
-    def wrong(self, name: str, expected: str) -> Exception:
+    def wrong(self, name: str, expected: str | Told) -> Exception:
         """The refusal of a claim that is not what it must be."""
-        return invalid_token(f"The claim {self._path(name)} must be {expected}.")
+        return invalid_token(told("claim", name=self._path(name), expected=expected))
 
     def missing(self, name: str) -> Exception:
         """The refusal of a token without this claim."""
@@ -95,9 +96,9 @@ class Tree:
             return None
         value = self.members[name]
         if not isinstance(value, str) or not value.strip():
-            raise self.wrong(name, "a string that is not empty")
+            raise self.wrong(name, told("a-string"))
         if len(value) > LONGEST_TEXT or forbidden.search(value):
-            raise self.wrong(name, f"a string of at most {LONGEST_TEXT} characters, without control characters")
+            raise self.wrong(name, told("a-short-string", most=LONGEST_TEXT))
         return value
 
     def _array(self, name: str) -> list[Json]:
@@ -105,16 +106,16 @@ class Tree:
             return []
         value = self.members[name]
         if not isinstance(value, list) or not 1 <= len(value) <= MOST_VALUES:
-            raise self.wrong(name, f"an array of 1 to {MOST_VALUES} values")
+            raise self.wrong(name, told("an-array", most=MOST_VALUES))
         return value
 
     def _one_of_the_texts(self, name: str, value: Json) -> str:
         if not isinstance(value, str) or not value or _CONTROL.search(value):
-            raise self.wrong(name, "an array of strings")
+            raise self.wrong(name, told("an-array-of-strings"))
         return value
 
     def _coding(self, name: str, value: Json) -> Coding:
         if not isinstance(value, dict):
-            raise self.wrong(name, "an array of Coding objects")
+            raise self.wrong(name, told("an-array-of-codings"))
         coding = Tree(value, self._path(name))
         return Coding(coding.required_text("system"), coding.required_text("code"), coding.text("display"))

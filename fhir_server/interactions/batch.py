@@ -41,7 +41,7 @@ def bundle_of(raw: bytes) -> JsonObject:
         raise Invalid(told("bundle-expected"), expression=("resourceType",))
     if bundle.get("type") not in ("batch", "transaction"):
         raise Unprocessable(
-            told("bundle-type", type=bundle.get("type", "of no type")),
+            told("bundle-type", type=bundle["type"]) if "type" in bundle else told("no-bundle-type"),
             expression=("Bundle.type",),
             code=IssueType.NOT_SUPPORTED,
         )

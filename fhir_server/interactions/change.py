@@ -134,12 +134,10 @@ def _invitation_must_be_answered_by_its_carer(
     answers = {("proposed", "active"), ("proposed", "rejected"), ("active", "inactive")}
     if exchange.requester.kind is Kind.CARER:
         if changed - {"status"} or (old, new) not in answers:
-            raise Forbidden(
-                "You may accept or refuse the invitation, or end your access; nothing else of this Consent."
-            )
+            raise Forbidden(told("invited-carer"))
     elif new not in (old, "inactive"):
         raise Unprocessable(
-            "The invited carer accepts or refuses; the patient may withdraw.",
+            told("answer-of-carer"),
             expression=("Consent.status",),
             code=IssueType.BUSINESS_RULE,
         )

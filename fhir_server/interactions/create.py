@@ -59,7 +59,7 @@ class Overtaken(Conflict):
 
     def __init__(self, ids: list[str]) -> None:
         """These meet it."""
-        super().__init__("Somebody else created this resource meanwhile.")
+        super().__init__(told("created-meanwhile"))
         self.ids = ids
 
 
@@ -87,7 +87,7 @@ def must_be_open_to_create(exchange: Exchange, type: str) -> Act:
     act = act_of_create(type)
     exchange.closed(type, act, "c")
     if type == "Consent" and exchange.requester.kind is Kind.CARER:
-        raise Forbidden("A carer answers his invitation and writes no Consent; the person he helps decides.")
+        raise Forbidden(told("carer-writes-none"))
     return act
 
 

@@ -14,6 +14,7 @@ from fhir_server.definitions.bad_profile import BadProfile
 from fhir_server.definitions.structure_definitions import canonical_of
 from fhir_server.fhir import json
 from fhir_server.fhir.outcome import Issue, IssueType, error
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.value_sets import of_url
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
 from fhir_server.store.ordering import BY_ID
@@ -50,10 +51,10 @@ class Profiles:
         """The checks of the server with these profiles beside, by their canonical URLs."""
         if not stored:
             return self.known
-        told = hashlib.sha256()
+        digest = hashlib.sha256()
         for canonical, definition in sorted(stored.items()):
-            told.update(canonical.encode() + json.encode(definition))
-        key = told.hexdigest()
+            digest.update(canonical.encode() + json.encode(definition))
+        key = digest.hexdigest()
         found = self._kept.get(key)
         if found is None:
             found = self._over(self.definitions.extended(stored.values()))
@@ -79,9 +80,9 @@ async def issues_of_definition(exchange: Exchange, definition: JsonObject) -> li
         checks.check(canonical)
     except BadProfile as wrong:
         where = f"StructureDefinition.differential.element.where(id = '{wrong.path}')" if wrong.path else ""
-        return [error(IssueType.PROCESSING, f"This profile cannot be used: {wrong}", where or "StructureDefinition")]
+        return [error(IssueType.PROCESSING, told("profile-unusable", why=wrong.told), where or "StructureDefinition")]
     except RecursionError:
-        return [error(IssueType.TOO_COSTLY, "This profile is nested too deeply.", "StructureDefinition")]
+        return [error(IssueType.TOO_COSTLY, told("profile-too-deep"), "StructureDefinition")]
     return []
 
 
@@ -106,9 +107,9 @@ async def _stored(exchange: Exchange, canonicals: Iterable[str], known: Structur
     while missing and len(sought) < MOST_SOUGHT:
         missing = missing[: MOST_SOUGHT - len(sought)]
         sought.update(missing)
-        told = await _fetched(exchange, missing)
-        found |= told
-        missing = _missing((one for each in told.values() for one in _rests_on(each)), known, sought)
+        fetched = await _fetched(exchange, missing)
+        found |= fetched
+        missing = _missing((one for each in fetched.values() for one in _rests_on(each)), known, sought)
     return found
 
 

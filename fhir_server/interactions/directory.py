@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fhir_server.identity.refusal import invalid_token
 from fhir_server.identity.token import REMEMBERED_FOR
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from fhir_server.identity.requester import Requester
     from fhir_server.store.internal import Internal
 
-_Told: TypeAlias = "tuple[str, str, str | None, str | None]"
+_Stated: TypeAlias = "tuple[str, str, str | None, str | None]"
 
 _MINUTE: Final = REMEMBERED_FOR * 1_000_000
 _MOST: Final = 10_000
@@ -29,23 +30,23 @@ class Directory:
     def __init__(self, internal: Internal) -> None:
         """Ask this store."""
         self.internal = internal
-        self._agreed: OrderedDict[_Told, tuple[int, bool]] = OrderedDict()
+        self._agreed: OrderedDict[_Stated, tuple[int, bool]] = OrderedDict()
 
     async def must_agree(self, requester: Requester, now: int) -> None:
         """Raise 401 when the directory gives a professional other professions than his token does."""
         if requester.rpps is None:
             return
-        told = (requester.realm.value, requester.rpps, requester.profession_system, requester.profession)
-        since, agrees = self._agreed.get(told, (0, True))
+        stated = (requester.realm.value, requester.rpps, requester.profession_system, requester.profession)
+        since, agrees = self._agreed.get(stated, (0, True))
         if not since <= now < since + _MINUTE:
             known = await self.internal.professions(requester.rpps, requester.realm.value)
             agrees = not known or (requester.profession_system, requester.profession) in known
-            self._remember(told, now, agrees=agrees)
+            self._remember(stated, now, agrees=agrees)
         if not agrees:
-            raise invalid_token("The profession in the token contradicts the directory's entry of this RPPS number.")
+            raise invalid_token(told("directory-contradicts"))
 
-    def _remember(self, told: _Told, now: int, *, agrees: bool) -> None:
-        self._agreed.pop(told, None)
-        self._agreed[told] = (now, agrees)
+    def _remember(self, stated: _Stated, now: int, *, agrees: bool) -> None:
+        self._agreed.pop(stated, None)
+        self._agreed[stated] = (now, agrees)
         if len(self._agreed) > _MOST:
             self._agreed.popitem(last=False)

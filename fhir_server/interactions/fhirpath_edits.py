@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fhir_server.fhirpath.refused import Misfit, TooMuch
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def copied(value: Json, room: int) -> Json:
 def within(room: int) -> int:
     """How deep what is in an object or an array may be nested."""
     if room <= 0:
-        raise TooMuch("The result would be nested deeper than this server accepts.")
+        raise TooMuch(told("result-too-deep"))
     return room - 1
 
 
@@ -60,7 +61,7 @@ def append(holder: JsonObject, member: Member, made: Made) -> None:
     if repeats(element):
         insert(holder, made, length_of(holder, made.name))
     elif any(side in holder for name in names for side in (name, f"_{name}")):
-        raise Misfit(f"{element.path} does not repeat, and is there already: replace it.")
+        raise Misfit(told("there-already", element=element.path))
     else:
         holder |= _written(made)
 
@@ -127,7 +128,7 @@ def opened(node: Node, model: Model) -> JsonObject:
     held = node.members
     if held is None:
         if not model.is_primitive(node.type):
-            raise Misfit(f"What the path selects is not written as a {node.type} is.")
+            raise Misfit(told("not-written-so", type=node.type))
         held = {}
         replace(node, Made(node.name, node.value, held))
     return held

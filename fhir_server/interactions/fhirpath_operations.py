@@ -13,8 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.fhirpath_values import PARAMETER
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,30 +77,30 @@ class Operation:
         """Where it is told, for the expression of an issue."""
         return f"{PARAMETER}[{self.position}]"
 
-    def __str__(self) -> str:
-        """As a sentence names it."""
+    def about(self, why: Told) -> Told:
+        """What is wrong with it."""
         path = f"{self.path[:100]}..." if len(self.path) > 100 else self.path  # noqa: PLR2004 - enough to know it by
-        return f"Operation {self.position} ({self.type} {path})"
+        return told("of-operation-at", position=self.position, type=self.type, path=path, why=why)
 
 
 def read_operations(parameters: JsonObject, model: Model) -> list[Operation]:
     """Read all of them; there may be none, and then nothing is changed."""
-    told = parameters.get("resourceType")
-    if told != "Parameters":
-        kind = f"a {told[:60]}" if isinstance(told, str) else "no FHIR resource"
-        raise Invalid(f"A FHIRPath Patch is a Parameters resource; the body is {kind}.", expression=("resourceType",))
+    kind = parameters.get("resourceType")
+    if kind != "Parameters":
+        found = isinstance(kind, str)
+        message = told("parameters-expected", found=str(kind)[:60]) if found else told("parameters-expected-none")
+        raise Invalid(message, expression=("resourceType",))
     for name in sorted(parameters.keys() - _MEMBERS):
-        raise Invalid(
-            f"{name[:60]} is not read here.", expression=(f"Parameters.{name[:60]}",), code=IssueType.NOT_SUPPORTED
-        )
+        where = (f"Parameters.{name[:60]}",)
+        raise Invalid(told("not-read", name=name[:60]), expression=where, code=IssueType.NOT_SUPPORTED)
     listed = parameters.get("parameter")
     if "parameter" not in parameters:
         return []
     if not isinstance(listed, list) or not listed:
-        raise Invalid("Parameters.parameter is an array of operations.", expression=(PARAMETER,))
+        raise Invalid(told("array-of-operations"), expression=(PARAMETER,))
     if len(listed) > MOST_OPERATIONS:
         raise Invalid(
-            f"The patch has {len(listed)} operations; this server takes {MOST_OPERATIONS}.",
+            told("too-many-operations", number=len(listed), most=MOST_OPERATIONS),
             expression=(PARAMETER,),
             code=IssueType.TOO_COSTLY,
         )
@@ -108,18 +110,20 @@ def read_operations(parameters: JsonObject, model: Model) -> list[Operation]:
 def _operation(parameter: Json, position: int, model: Model) -> Operation:
     where = f"{PARAMETER}[{position}]"
     if not isinstance(parameter, dict) or parameter.get("name") != "operation":
-        raise _invalid(position, "Each parameter of a FHIRPath Patch has the name operation.", f"{where}.name")
+        raise _invalid(position, told("named-operation"), f"{where}.name")
     if parameter.keys() - {"id", "name"} != {"part"}:
-        raise _invalid(position, "An operation is told by its parts alone.", where)
+        raise _invalid(position, told("parts-alone"), where)
     parts = _parts(parameter["part"], position)
     if "type" not in parts:
-        raise _invalid(position, "The part type is missing.", where, IssueType.REQUIRED)
+        raise _invalid(position, told("no-type"), where, IssueType.REQUIRED)
     type = _type(_told("type", parts, position, model), position)
     takes = {"type", *_TAKES[type]}
     for name in sorted(parts.keys() - takes):
-        raise _invalid(position, f"{type} takes no part {name[:60]!r}; it takes {', '.join(_TAKES[type])}.", where)
+        message = told("takes-no-part", type=type, name=name[:60], known=", ".join(_TAKES[type]))
+        raise _invalid(position, message, where)
     for name in sorted(takes - parts.keys()):
-        raise _invalid(position, f"The part {name} is missing, which {type} needs.", where, IssueType.REQUIRED)
+        message = told("part-missing", name=name, type=type)
+        raise _invalid(position, message, where, IssueType.REQUIRED)
     return Operation(
         position,
         type,
@@ -130,26 +134,26 @@ def _operation(parameter: Json, position: int, model: Model) -> Operation:
     )
 
 
-def _type(told: str | int, position: int) -> Type:
+def _type(code: str | int, position: int) -> Type:
     try:
-        return Type(str(told))
+        return Type(str(code))
     except ValueError:
-        sentence = f"{str(told)[:60]!r} is none of {', '.join(Type)}."
-        raise _invalid(position, sentence, f"{PARAMETER}[{position}]") from None
+        message = told("none-of", found=str(code)[:60], known=", ".join(Type))
+        raise _invalid(position, message, f"{PARAMETER}[{position}]") from None
 
 
 def _parts(listed: Json, position: int) -> dict[str, tuple[int, JsonObject]]:
     """The parts by name, each with its place."""
     where = f"{PARAMETER}[{position}]"
     if not isinstance(listed, list):
-        raise _invalid(position, "The parts of an operation are an array.", f"{where}.part")
+        raise _invalid(position, told("parts-are-an-array"), f"{where}.part")
     parts: dict[str, tuple[int, JsonObject]] = {}
     for place, part in enumerate(listed):
         name = part.get("name") if isinstance(part, dict) else None
         if not isinstance(part, dict) or not isinstance(name, str):
-            raise _invalid(position, "Each part has a name.", f"{where}.part[{place}]")
+            raise _invalid(position, told("part-without-name"), f"{where}.part[{place}]")
         if name in parts:
-            raise _invalid(position, f"The part {name[:60]!r} is told twice.", f"{where}.part[{place}]")
+            raise _invalid(position, told("part-twice", name=name[:60]), f"{where}.part[{place}]")
         parts[name] = place, part
     return parts
 
@@ -160,21 +164,21 @@ def _told(name: str, parts: Mapping[str, tuple[int, JsonObject]], position: int,
         return ""
     place, part = parts[name]
     wanted = _TYPES[name]
-    told = [*(part.keys() - {"id", "name"})]
+    members = [*(part.keys() - {"id", "name"})]
     member = model.member(PARAMETER, "value")
-    type = member[1].get(told[0]) if member is not None and len(told) == 1 else None
-    value = part[told[0]] if type is not None and model.is_a(type, wanted) else None
+    type = member[1].get(members[0]) if member is not None and len(members) == 1 else None
+    value = part[members[0]] if type is not None and model.is_a(type, wanted) else None
     if wanted == "integer" and isinstance(value, int) and not isinstance(value, bool):
         return value
     if wanted != "integer" and isinstance(value, str) and value:
         return value
     raise _invalid(
         position,
-        f"The part {name} is told by value{wanted.capitalize()}.",
+        told("part-by-value", name=name, member=f"value{wanted.capitalize()}"),
         f"{PARAMETER}[{position}].part[{place}]",
         IssueType.VALUE,
     )
 
 
-def _invalid(position: int, sentence: str, where: str, code: IssueType = IssueType.INVALID) -> Invalid:
-    return Invalid(f"Operation {position}: {sentence}", expression=(where,), code=code)
+def _invalid(position: int, why: Told, where: str, code: IssueType = IssueType.INVALID) -> Invalid:
+    return Invalid(told("of-operation", position=position, why=why), expression=(where,), code=code)

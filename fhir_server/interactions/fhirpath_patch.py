@@ -39,6 +39,7 @@ from fhir_server.interactions.fhirpath_edits import (
 )
 from fhir_server.interactions.fhirpath_operations import Operation, Type, read_operations
 from fhir_server.interactions.fhirpath_values import value_of
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def apply(resource: JsonObject, parameters: JsonObject, definitions: Definitions
     model = Model(definitions)
     type = resource.get("resourceType")
     if not isinstance(type, str) or type not in model.resources:
-        raise Unprocessable("What is to be patched is no resource of R4.", expression=("resourceType",))
+        raise Unprocessable(told("no-resource"), expression=("resourceType",))
     operations = read_operations(parameters, model)
     paths = []
     for operation in operations:
@@ -74,7 +75,7 @@ def _copy(resource: JsonObject) -> JsonObject:
     try:
         return {name: copied(one, MAX_DEPTH - 1) for name, one in resource.items()}
     except TooMuch:
-        raise Unprocessable("The resource is nested too deeply to be patched.", code=IssueType.TOO_COSTLY) from None
+        raise Unprocessable(told("too-deep-to-patch"), code=IssueType.TOO_COSTLY) from None
 
 
 @contextmanager
@@ -83,11 +84,11 @@ def _refusing(operation: Operation) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        told, where = f"{operation}: {refused}", (operation.where,)
+        message, where = operation.about(refused.told), (operation.where,)
         if isinstance(refused, NotUnderstood):
-            raise Invalid(told, expression=where) from None
+            raise Invalid(message, expression=where) from None
         code = IssueType.TOO_COSTLY if isinstance(refused, TooMuch) else IssueType.PROCESSING
-        raise Unprocessable(told, expression=where, code=code) from None
+        raise Unprocessable(message, expression=where, code=code) from None
 
 
 def _perform(operation: Operation, nodes: Sequence[Node], model: Model) -> None:
@@ -138,43 +139,47 @@ def _move(operation: Operation, nodes: Sequence[Node]) -> None:
 
 def _one(nodes: Sequence[Node]) -> Node:
     if not nodes:
-        raise Misfit("The path selects no element.")
+        raise Misfit(told("selects-none"))
     if len(nodes) > 1:
-        raise Misfit(f"The path selects {len(nodes)} elements; it must select one.")
+        raise Misfit(told("selects-several", number=len(nodes)))
     return nodes[0]
 
 
 def _length(nodes: Sequence[Node]) -> int:
     """How long the array is that the path selects."""
     if not nodes:
-        raise Misfit("The path selects no element; add brings the first of an array.")
+        raise Misfit(told("selects-no-array"))
     element = _element(nodes[0])
     if nodes[0].index is None:
-        raise Misfit(f"{element.path} does not repeat.")
+        raise Misfit(told("does-not-repeat", element=element.path))
     holder, name = holder_of(nodes[0]), nodes[0].name
     if any(holder_of(node) is not holder or node.name != name for node in nodes):
-        raise Misfit("The path selects elements of several arrays; it must select one array.")
+        raise Misfit(told("several-arrays"))
     length = length_of(holder, name)
     if len(nodes) < length:
-        raise Misfit(f"The path selects {len(nodes)} of {length} elements; it must select the whole array.")
+        raise Misfit(told("part-of-an-array", number=len(nodes), length=length))
     return length
 
 
 def _element(node: Node, *, whole: bool = False) -> Element:
     """The definition of an element that a patch may change; ``whole`` if nothing of it will stay."""
     if node.element is None:
-        raise Misfit("The path selects the whole resource; it must select an element of it.")
+        raise Misfit(told("whole-resource"))
     names = _names(node)
     _must_be_free(names)
     if whole and names == ("meta",):
-        raise Misfit("meta is not replaced or deleted as a whole; change what is in it: security, tag, profile.")
+        raise Misfit(told("whole-meta"))
     return node.element
 
 
 def _must_be_free(names: tuple[str, ...]) -> None:
     for kept in _SERVERS:
         if names[: len(kept)] == kept:
-            raise Misfit(f"The {' of '.join(reversed(kept))} of a resource is not changed by a patch.")
+            raise Misfit(
+                told("servers-own-within", name=kept[1], parent=kept[0])
+                if kept[1:]
+                else told("servers-own", name=kept[0])
+            )
 
 
 def _names(node: Node) -> tuple[str, ...]:
@@ -189,10 +194,8 @@ def _room(node: Node) -> int:
     return MAX_DEPTH + 1 - node.depth
 
 
-def _must_be_within(part: str, told: int, highest: int, length: int) -> None:
-    if not 0 <= told <= highest:
-        raise Misfit(f"The {part} {told} is out of range: the array has {length} {_elements(length)}.")
-
-
-def _elements(number: int) -> str:
-    return "element" if number == 1 else "elements"
+def _must_be_within(part: str, value: int, highest: int, length: int) -> None:
+    if not 0 <= value <= highest:
+        if length == 1:
+            raise Misfit(told("out-of-range-of-one", part=part, value=value))
+        raise Misfit(told("out-of-range", part=part, value=value, length=length))

@@ -11,10 +11,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from fhir_server.fhir.joining import some
 from fhir_server.fhirpath.model import ANY_RESOURCE
 from fhir_server.fhirpath.path import no_element
 from fhir_server.fhirpath.refused import Misfit
 from fhir_server.interactions.fhirpath_edits import Made, append, copied, repeats, within
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,24 +35,24 @@ _MOST_TYPES: Final = 6
 
 def value_of(part: JsonObject, element: Element, model: Model, room: int) -> Made:
     """What a part tells for an element; ``room`` is how deep it may be nested."""
-    told = part.keys() - {"id", "name"}
-    if told == {"part"}:
+    members = part.keys() - {"id", "name"}
+    if members == {"part"}:
         return _of_parts(part["part"], element, model, room)
-    if told == {"resource"}:
+    if members == {"resource"}:
         return _of_resource(part["resource"], element, model, room)
-    names = {name.removeprefix("_") for name in told}
+    names = {name.removeprefix("_") for name in members}
     if len(names) != 1:
-        raise Misfit(f"The value for {element.path} must be told once; it is told by {_listed(told)}.")
+        raise Misfit(told("value-once", element=element.path, found=_listed(members) or told("nothing")))
     (name,) = names
     types = model.member(PARAMETER, "value")
     type = types[1].get(name) if types is not None else None
     if type is None:
-        raise Misfit(f"{name[:40]} is no value[x] of Parameters in R4; a type that it lacks is told by parts.")
+        raise Misfit(told("no-value-x", name=name[:40]))
     return _of_type(part.get(name), part.get(f"_{name}"), type, element, model, room)
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(name[:40] for name in names)[:_MOST_TYPES]) or "nothing"
+    return ", ".join(sorted(name[:40] for name in names)[:_MOST_TYPES])
 
 
 def _of_type(value: Json, about: Json, type: str, element: Element, model: Model, room: int) -> Made:
@@ -61,7 +63,7 @@ def _of_type(value: Json, about: Json, type: str, element: Element, model: Model
         or (value is not None and not _is_of(value, type, model))
         or (about is not None and not (is_primitive and isinstance(about, dict)))
     ):
-        raise Misfit(f"The value for {element.path} is not written as a {type} is.")
+        raise Misfit(told("value-not-written-so", element=element.path, type=type))
     return Made(element.json_name(code), copied(value, room), copied(about, room))
 
 
@@ -73,8 +75,7 @@ def _meant(type: str, element: Element, model: Model) -> str:
     for code in codes:
         if model.is_a(type, code) or (type, code) in _ALSO:
             return code
-    told = " or ".join(codes[:_MOST_TYPES]) + (" or another" if len(codes) > _MOST_TYPES else "")
-    raise Misfit(f"{element.path} has the type {told}, not {type}.")
+    raise Misfit(told("value-of-type", element=element.path, types=some(codes, _MOST_TYPES), found=type))
 
 
 def _is_of(value: Json, type: str, model: Model) -> bool:
@@ -90,10 +91,10 @@ def _is_of(value: Json, type: str, model: Model) -> bool:
 
 def _of_resource(resource: Json, element: Element, model: Model, room: int) -> Made:
     if all(use.code != ANY_RESOURCE for use in element.types):
-        raise Misfit(f"{element.path} does not hold a resource.")
-    told = resource.get("resourceType") if isinstance(resource, dict) else None
-    if not isinstance(told, str) or told not in model.resources:
-        raise Misfit(f"The value for {element.path} is no resource of R4.")
+        raise Misfit(told("holds-no-resource", element=element.path))
+    type = resource.get("resourceType") if isinstance(resource, dict) else None
+    if not isinstance(type, str) or type not in model.resources:
+        raise Misfit(told("value-no-resource", element=element.path))
     return Made(element.name, copied(resource, room))
 
 
@@ -101,14 +102,14 @@ def _of_parts(parts: Json, element: Element, model: Model, room: int) -> Made:
     """An element put together from its own elements, each told by a part of its name."""
     type = element.types[0].code
     if len(element.types) > 1 or type == ANY_RESOURCE or model.is_primitive(type):
-        raise Misfit(f"{element.path} is not told by parts.")
+        raise Misfit(told("not-by-parts", element=element.path))
     if not isinstance(parts, list) or not parts:
-        raise Misfit(f"The value for {element.path} has no part.")
+        raise Misfit(told("value-without-part", element=element.path))
     made: JsonObject = {}
     for part in parts:
         name = part.get("name") if isinstance(part, dict) else None
         if not isinstance(part, dict) or not isinstance(name, str):
-            raise Misfit(f"A part of the value for {element.path} has no name.")
+            raise Misfit(told("value-part-without-name", element=element.path))
         member = model.member(type, name)
         if member is None:
             raise Misfit(no_element((type,), name, model))

@@ -315,7 +315,7 @@ class Hops:
             if not edge:
                 code = clause.parameter.code
                 return reference.predicate(code, [local(key) for key in sorted(known)])
-        raise Invalid(f"The hierarchy has more than {_DEEPEST} levels.", code=IssueType.TOO_COSTLY)
+        raise Invalid(told("hierarchy-too-deep", most=_DEEPEST), code=IssueType.TOO_COSTLY)
 
 
 def _is_beside(parameter: Parameter, types: Sequence[str]) -> bool:

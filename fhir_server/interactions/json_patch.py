@@ -16,7 +16,9 @@ import jsonpointer
 
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, TooLarge, Unprocessable
+from fhir_server.fhir.joining import both
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.interactions.messages import told
 
 MOST_OPERATIONS: Final = 200
 LARGEST_RESULT: Final = 8 * 1024 * 1024
@@ -41,17 +43,13 @@ def apply(raw: bytes, body: bytes) -> bytes:
         try:
             changed = jsonpatch.JsonPatch([operation]).apply(changed, in_place=True)
         except jsonpatch.JsonPatchTestFailed:
-            raise Unprocessable(
-                f"The test of operation {position} failed: {operation['path']} does not hold that value.",
-                code=IssueType.CONFLICT,
-            ) from None
+            message = told("test-failed", position=position, path=operation["path"])
+            raise Unprocessable(message, code=IssueType.CONFLICT) from None
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, IndexError):
-            raise Unprocessable(
-                f"Operation {position} ({operation['op']} {operation['path']}) does not fit the resource.",
-                code=IssueType.PROCESSING,
-            ) from None
+            message = told("does-not-fit", position=position, type=operation["op"], path=operation["path"])
+            raise Unprocessable(message, code=IssueType.PROCESSING) from None
         if operation["op"] == "copy" and len(json.encode_lexical(changed)) > LARGEST_RESULT:
-            raise TooLarge("The patch makes the resource too large.")
+            raise TooLarge(told("patched-too-large"))
     for operation in operations:
         if operation["op"] == "remove":
             _end_list(changed, operation["path"])
@@ -83,19 +81,19 @@ def _holder(resource: Any, path: str) -> tuple[Any, str]:  # noqa: ANN401 - any 
 
 def _operations(patch: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever the client sent
     if not isinstance(patch, list):
-        raise Invalid("A JSON Patch is an array of operations.")
+        raise Invalid(told("no-array"))
     if len(patch) > MOST_OPERATIONS:
-        raise Invalid(f"The patch has {len(patch)} operations; this server takes {MOST_OPERATIONS}.")
+        raise Invalid(told("too-many-operations", number=len(patch), most=MOST_OPERATIONS))
     for position, operation in enumerate(patch):
-        told = operation.get("op") if isinstance(operation, dict) else None
-        if not isinstance(told, str) or told not in _MEMBERS:
-            raise Invalid(f"Operation {position} is none of {', '.join(_MEMBERS)}.")
-        missing = _MEMBERS[told] - operation.keys()
+        type = operation.get("op") if isinstance(operation, dict) else None
+        if not isinstance(type, str) or type not in _MEMBERS:
+            raise Invalid(told("no-operation", position=position, known=", ".join(_MEMBERS)))
+        missing = _MEMBERS[type] - operation.keys()
         if missing:
-            raise Invalid(f"Operation {position} ({told}) lacks {' and '.join(sorted(missing))}.")
+            raise Invalid(told("operation-lacks", position=position, type=type, names=both(sorted(missing))))
         for name in ("path", "from"):
-            if name in _MEMBERS[told] and not _is_pointer(operation[name]):
-                raise Invalid(f"The {name} of operation {position} is not a JSON Pointer: it begins with a slash.")
+            if name in _MEMBERS[type] and not _is_pointer(operation[name]):
+                raise Invalid(told("no-pointer", name=name, position=position))
     return patch
 
 

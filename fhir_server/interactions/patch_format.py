@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, Malformed, TooLarge, UnsupportedMedia
 from fhir_server.interactions import fhirpath_patch, json_patch
+from fhir_server.interactions.messages import told
 
 if TYPE_CHECKING:
     from fhir_server.definitions.tables import Definitions
@@ -38,26 +39,23 @@ def format_of(content_type: str | None) -> PatchFormat:
 
 def of_entry(resource: bytes) -> tuple[PatchFormat, bytes]:
     """The patch an entry of a Bundle tells: a Parameters resource, or a JSON Patch as the data of a Binary."""
-    told = json.decode_object(resource)
-    match told.get("resourceType"):
+    patch = json.decode_object(resource)
+    match patch.get("resourceType"):
         case "Parameters":
             return PatchFormat.FHIRPATH, resource
         case "Binary":
-            return PatchFormat.JSON_PATCH, _data(told.get("contentType"), told.get("data"))
+            return PatchFormat.JSON_PATCH, _data(patch.get("contentType"), patch.get("data"))
         case _:
-            raise Invalid(
-                "A patch in a Bundle is a Parameters resource (FHIRPath Patch), or a Binary that holds a JSON Patch.",
-                expression=ENTRY,
-            )
+            raise Invalid(told("patch-in-bundle"), expression=ENTRY)
 
 
 def _data(content_type: Json, data: Json) -> bytes:
     if not isinstance(content_type, str) or _media(content_type) != PatchFormat.JSON_PATCH:
-        raise UnsupportedMedia(f"A patch in a Binary has the contentType {PatchFormat.JSON_PATCH}.", expression=ENTRY)
+        raise UnsupportedMedia(told("patch-in-binary", type=PatchFormat.JSON_PATCH), expression=ENTRY)
     try:
         return b64decode("".join(data.split()) if isinstance(data, str) else "", validate=True)
     except ValueError:
-        raise Invalid("The data of the Binary is not base64.", expression=ENTRY) from None
+        raise Invalid(told("binary-not-base64"), expression=ENTRY) from None
 
 
 def _media(content_type: str | None) -> str:
@@ -70,8 +68,8 @@ def apply(format: PatchFormat, raw: bytes, body: bytes, definitions: Definitions
         return json_patch.apply(raw, body)
     parameters = json.decode_lexical(raw)
     if not isinstance(parameters, dict):
-        raise Malformed("The body must be a JSON object: a FHIRPath Patch is a Parameters resource.")
+        raise Malformed(told("patch-no-object"))
     changed = json_patch.as_written(fhirpath_patch.apply(json.decode_lexical(body), parameters, definitions), body)
     if len(changed) > max(json_patch.LARGEST_RESULT, len(body)):
-        raise TooLarge("The patch makes the resource too large.")
+        raise TooLarge(told("patched-too-large"))
     return changed

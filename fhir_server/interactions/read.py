@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import Gone, Invalid, NotAcceptable, NotFound
+from fhir_server.fhir.joining import both
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.messages import told
@@ -93,8 +94,7 @@ def _part(exchange: Exchange, type: str, pairs: Sequence[tuple[str, str]], raw: 
             exchange.natively = None  # who asks for a part asks for FHIR, if he takes it at all
             return part
         raise Invalid(
-            "A Binary in its own format has no elements to choose from: ask for it as FHIR, or without "
-            f"{' and '.join(asked)}.",
+            told("binary-without-elements", names=both(asked)),
             expression=tuple(f"http.{name}" for name in asked),
         )
     return part
@@ -120,8 +120,7 @@ async def _answer(
             return Answer(200, None, found.version, found.at, native=native, target=found.id, owner=owner)
     if found.content is not None and found.content.size > exchange.data.left and _holds_data(part):
         raise NotAcceptable(
-            f"This Binary has {found.content.size} bytes; as a FHIR resource at most {MOST_DATA} are answered, all "
-            "entries of a Bundle together. Read it as what it is: with Accept: */*, or without.",
+            told("binary-too-large-for-fhir", size=found.content.size, most=MOST_DATA),
             code=IssueType.TOO_COSTLY,
         )
     shown = await body_of(exchange, found, facts, decision)

@@ -114,8 +114,7 @@ async def patch_by(exchange: Exchange, raw: bytes, facts: Facts, old: Stored, *,
     shown = await shown_of(exchange, old)
     if old.content is not None and old.content.size > MOST_DATA:
         raise TooLarge(
-            f"This Binary has {old.content.size} bytes; up to {MOST_DATA} it can be patched. Send its next version "
-            "whole, by PUT.",
+            told("patch-of-binary", size=old.content.size, most=MOST_DATA),
             code=IssueType.TOO_COSTLY,
         )
     before = await with_data(exchange, shown.body, old.document)
@@ -300,7 +299,7 @@ async def carry_out(exchange: Exchange, change: Change) -> Answer:
 def _must_be_his_to_lift(exchange: Exchange, old: Stored) -> None:
     """A block that the patient's side set is the patient's alone to change: the médecin traitant sets blocks (R-13)."""
     if exchange.requester.kind is Kind.PROFESSIONAL and not str(old.document["deposit"]["by"]).startswith("rpps|"):
-        raise Forbidden("The patient set this block; the patient alone may change or lift it.")
+        raise Forbidden(told("block-of-patient"))
 
 
 def _same_right(exchange: Exchange, before: JsonObject, after: JsonObject) -> None:
@@ -314,7 +313,7 @@ def _same_right(exchange: Exchange, before: JsonObject, after: JsonObject) -> No
         or (old.policy, old.actor, old.purpose) != (new.policy, new.actor, new.purpose)
     ):
         raise Unprocessable(
-            "A Consent keeps its policy, its actor and its purpose; make it inactive and write another one.",
+            told("same-right"),
             expression=("Consent.provision",),
             code=IssueType.BUSINESS_RULE,
         )

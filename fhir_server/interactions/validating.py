@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
 from fhir_server.interactions.definitional import checks_for, issues_of_definition
+from fhir_server.interactions.messages import told
 from fhir_server.interactions.prepare import Draft, rules
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.validation import ins
@@ -41,9 +42,7 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     checks = await checks_for(exchange, urls)
     for url in asked:
         if checks.definitions.get(url) is None:
-            sentence = f"The profile {url[:200]} is not known here."
-            french = f"Le profil {url[:200]} n'est pas connu ici."
-            issues.append(error(IssueType.NOT_FOUND, sentence, type, french=french))
+            issues.append(error(IssueType.NOT_FOUND, told("profile-unknown", url=url[:200]), type))
     known = [one for one in urls if checks.definitions.get(one) is not None or one not in asked]
     issues += [*rules(exchange, Draft(type, resource, b"", [])), *checks.issues(resource, known)]
     if type == "StructureDefinition":
@@ -99,8 +98,8 @@ async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str])
 
 def _binding(exchange: Exchange, resource: JsonObject) -> list[str]:
     """The profiles that bind a resource: declared, or demanded of it, of documents by their Bundle or in care."""
-    told = list(declared(resource))[:MOST_DECLARED]
-    return list(dict.fromkeys([*(one.url for one in profiles_of(exchange, resource)), *told]))
+    own = list(declared(resource))[:MOST_DECLARED]
+    return list(dict.fromkeys([*(one.url for one in profiles_of(exchange, resource)), *own]))
 
 
 def _of_the_dmp(exchange: Exchange, resource: JsonObject) -> list[Issue]:
@@ -118,10 +117,8 @@ def _too_many(resource: JsonObject) -> list[Issue]:
     number = len(list(declared(resource)))
     if number <= MOST_DECLARED:
         return []
-    sentence = f"{number} profiles are declared; this server validates a resource by {MOST_DECLARED}."
-    french = f"{number} profils sont déclarés ; ce serveur valide une ressource par {MOST_DECLARED}."
-    where = f"{resource.get('resourceType')}.meta.profile"
-    return [error(IssueType.TOO_COSTLY, sentence, where, french=french)]
+    message = told("too-many-profiles", number=number, most=MOST_DECLARED)
+    return [error(IssueType.TOO_COSTLY, message, f"{resource.get('resourceType')}.meta.profile")]
 
 
 def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue]:
@@ -130,10 +127,8 @@ def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue
     wanted = exchange.server.required_profiles.get(type, ())
     if not wanted or exchange.is_conformance or not set(wanted).isdisjoint(declared(resource)):
         return []
-    listed = ", ".join(wanted)[:400]
-    sentence = f"{type}.meta.profile must name one of the profiles that this server demands: {listed}."
-    french = f"{type}.meta.profile doit nommer un des profils que ce serveur exige : {listed}."
-    return [Issue(Severity.ERROR, IssueType.REQUIRED, sentence, (f"{type}.meta.profile",), french, "profile")]
+    message = told("profile-demanded", type=type, profiles=", ".join(wanted)[:400])
+    return [replace(error(IssueType.REQUIRED, message, f"{type}.meta.profile"), rule="profile")]
 
 
 def _is_of_publishing(issue: Issue) -> bool:

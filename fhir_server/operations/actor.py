@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.errors import Unprocessable
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Realm
+from fhir_server.operations.messages import told
 from fhir_server.record.actors import FINESS, INS_NIR, INS_NIR_TEST, RPPS, actor_key
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ class Actor:
 
 def actor_of(given: Given, *, structures: bool) -> Actor:
     """The parameter ``actor``; 422 for one that no Consent can name."""
-    told, where = given.one("actor"), given.where("actor")
-    identifier = told.value if told is not None else None
+    sent, where = given.one("actor"), given.where("actor")
+    identifier = sent.value if sent is not None else None
     system, value = ("", "")
     if isinstance(identifier, dict):
         system, value = str(identifier.get("system", "")), str(identifier.get("value", ""))
@@ -53,14 +55,14 @@ def actor_of(given: Given, *, structures: bool) -> Actor:
     allowed = (RPPS, FINESS) if structures else (RPPS,)
     if spelt not in _SYSTEMS or _SYSTEMS[spelt] not in allowed:
         raise Unprocessable(
-            f"The actor must be named by an identifier of {' or '.join(allowed)}.",
+            told("actor-system", systems=either(allowed)),
             expression=tuple(f"{one}.value.system" for one in where),
             code=IssueType.VALUE,
         )
     if not _is_number(spelt, number):
-        told_length = f"{RPPS_DIGITS} digits" if spelt == "rpps" else f"{FINESS_CHARACTERS} characters"
+        digits = spelt == "rpps"
         raise Unprocessable(
-            f"The identifier of the actor must have {told_length}.",
+            told("actor-digits", number=RPPS_DIGITS) if digits else told("actor-characters", number=FINESS_CHARACTERS),
             expression=tuple(f"{one}.value.value" for one in where),
             code=IssueType.VALUE,
         )

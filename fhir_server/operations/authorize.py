@@ -29,12 +29,14 @@ from fhir_server.operations.consents import (
     shown,
     written,
 )
+from fhir_server.operations.messages import told
 from fhir_server.operations.opening import collected, governed, not_written
 from fhir_server.operations.operation import Operation
 from fhir_server.record.consents import Policy
 
 if TYPE_CHECKING:
     from fhir_server.fhir.json import JsonObject
+    from fhir_server.fhir.messages import Told
     from fhir_server.interactions.answer import Answer
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.operations.actor import Actor
@@ -78,7 +80,7 @@ async def _perform(call: Invocation) -> Answer:
             return await _by_insurance(call, wish)
         case _:
             if call.given.flag("collected"):
-                raise Invalid("collected is for professionals.", expression=call.given.where("collected"))
+                raise Invalid(told("collected-by-professionals"), expression=call.given.where("collected"))
             facts = await governed(call)
             return await _give(call.exchange, facts, wish, Act.GOVERN)
 
@@ -89,8 +91,8 @@ OPERATION: Final = Operation("authorize", "Patient", _perform)
 def policy_of_role(role: str, where: tuple[str, ...]) -> Policy:
     """The policy that gives a role; 422 for a role there is not."""
     if role not in ROLES:
-        told = f"{role[:60]!r} is not a role a patient can give; he can give {', '.join(ROLES)}."
-        raise Unprocessable(told, expression=where, code=IssueType.CODE_INVALID)
+        message = told("no-such-role", role=role[:60], known=", ".join(ROLES))
+        raise Unprocessable(message, expression=where, code=IssueType.CODE_INVALID)
     return ROLES[role]
 
 
@@ -101,9 +103,9 @@ def _read(exchange: Exchange, given: Given) -> _Wish:
     actor = actor_of(given, structures=policy is Policy.AUTORISATION)
     begins, ends = _bound(exchange, given, "start"), _bound(exchange, given, "end")
     if ends is not None and ends <= exchange.now:
-        raise _misdated("It would have ended already.", given, "end")
+        raise _misdated(told("ended-already"), given, "end")
     if begins is not None and ends is not None and ends <= begins:
-        raise _misdated("It would end before it begins.", given, "end")
+        raise _misdated(told("ends-before-it-begins"), given, "end")
     return _Wish(actor, policy, given.text("start"), given.text("end"), begins)
 
 
@@ -112,30 +114,27 @@ def _bound(exchange: Exchange, given: Given, name: str) -> int | None:
     if text is None:
         return None
     if date.interval(text) is None:
-        raise _misdated("This is not a date of the calendar.", given, name)
+        raise _misdated(told("no-date"), given, name)
     return date.moment_of(text, exchange.server.zone, end=name == "end")
 
 
-def _misdated(sentence: str, given: Given, name: str) -> Unprocessable:
-    return Unprocessable(sentence, expression=given.where(name), code=IssueType.VALUE)
+def _misdated(message: Told, given: Given, name: str) -> Unprocessable:
+    return Unprocessable(message, expression=given.where(name), code=IssueType.VALUE)
 
 
 async def _by_professional(call: Invocation, wish: _Wish) -> Answer:
     """What the patient told him, for himself or a colleague; of roles, his own declaration alone."""
     exchange, given = call.exchange, call.given
     if given.flag("collected") is not True:
-        raise Forbidden(
-            "A professional authorises nobody; he writes down the consent that the patient gave him (collected=true).",
-            expression=given.where("collected"),
-        )
+        raise Forbidden(told("writes-down"), expression=given.where("collected"))
     status = "active"
     if wish.policy is not Policy.AUTORISATION:
         himself = is_himself(exchange.requester, wish.actor)
         if wish.policy is not Policy.MEDECIN_TRAITANT or not himself or not is_doctor(exchange.requester):
-            raise Forbidden("A doctor may declare himself médecin traitant; every other role the patient gives.")
+            raise Forbidden(told("declares-himself"))
         status = "proposed" if exchange.server.declaration_waits else "active"
     elif wish.actor.is_structure:
-        raise Forbidden("A professional writes down a consent for himself or for a colleague, named by RPPS.")
+        raise Forbidden(told("for-a-colleague"))
     facts = await collected(call, "c")
     if wish.actor.key in facts.blocked:
         raise not_written()
@@ -146,9 +145,7 @@ async def _by_insurance(call: Invocation, wish: _Wish) -> Answer:
     """The Assurance Maladie knows the médecin traitant the patient declared to it; it names nobody else."""
     exchange = call.exchange
     if not exchange.requester.has_role(A00, "ALIM_AM") or wish.policy is not Policy.MEDECIN_TRAITANT:
-        raise Forbidden(
-            "Of those who feed, the Assurance Maladie alone may name the médecin traitant, and nobody else."
-        )
+        raise Forbidden(told("insurance-alone"))
     facts = await collected(call, "c")
     if wish.actor.key in facts.blocked:
         raise not_written()

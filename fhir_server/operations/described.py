@@ -11,10 +11,12 @@ from fhir_server.consent.described import Description, Impossible, describe_requ
 from fhir_server.fhir.errors import Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Coding, Kind, Purpose
+from fhir_server.operations.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fhir_server.fhir.messages import Told
     from fhir_server.identity.requester import Requester
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.operations.parameters import Given
@@ -31,7 +33,7 @@ Choice = TypeVar("Choice", Kind, Purpose)
 
 def described(exchange: Exchange, given: Given, facts: Facts) -> Requester:
     """Somebody with the widest scopes of his kind, of whom the rules know what is told here and nothing else."""
-    told = Description(
+    description = Description(
         kind=_one_of(given, "kind", _KINDS) or Kind.PROFESSIONAL,
         role=_profession(given),
         rpps=given.text("rpps"),
@@ -40,30 +42,30 @@ def described(exchange: Exchange, given: Given, facts: Facts) -> Requester:
         purpose=_one_of(given, "purpose", _PURPOSES) or Purpose.TREAT,
     )
     try:
-        return describe_requester(told, facts, exchange.requester.realm, exchange.now)
+        return describe_requester(description, facts, exchange.requester.realm, exchange.now)
     except Impossible as error:
-        raise _refused(given, _PARTS.get(error.part, error.part), str(error)) from None
+        raise _refused(given, _PARTS.get(error.part, error.part), error.told) from None
 
 
 def _profession(given: Given) -> Coding | None:
-    told = given.one("profession")
-    if told is None or not isinstance(told.value, dict):
+    coding = given.one("profession")
+    if coding is None or not isinstance(coding.value, dict):
         return None
-    system, code = told.value.get("system"), told.value.get("code")
+    system, code = coding.value.get("system"), coding.value.get("code")
     if not isinstance(system, str) or not isinstance(code, str):
-        raise _refused(given, "profession", "A profession is told by its system and its code.")
+        raise _refused(given, "profession", told("profession-by-code"))
     return Coding(system, code)
 
 
 def _one_of(given: Given, name: str, known: Mapping[str, Choice]) -> Choice | None:
-    told = given.text(name)
-    if told is None:
+    text = given.text(name)
+    if text is None:
         return None
-    if told not in known:
-        raise _refused(given, name, f"{told[:60]!r} is none of {', '.join(known)}.")
-    return known[told]
+    if text not in known:
+        raise _refused(given, name, told("none-of", value=text[:60], known=", ".join(known)))
+    return known[text]
 
 
-def _refused(given: Given, name: str, sentence: str) -> Unprocessable:
+def _refused(given: Given, name: str, message: Told) -> Unprocessable:
     where = given.where(name) if name in given.values else ()
-    return Unprocessable(sentence, expression=where or ("Parameters",), code=IssueType.VALUE)
+    return Unprocessable(message, expression=where or ("Parameters",), code=IssueType.VALUE)

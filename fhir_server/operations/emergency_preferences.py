@@ -15,6 +15,7 @@ from fhir_server.fhir import date, json
 from fhir_server.fhir.errors import Forbidden
 from fhir_server.identity.requester import Kind
 from fhir_server.operations.consents import consent, performer, rewritten, seen, written
+from fhir_server.operations.messages import told
 from fhir_server.operations.opening import consulted, governed
 from fhir_server.operations.operation import Operation, answer, parameter
 from fhir_server.record.consents import Policy
@@ -33,7 +34,7 @@ async def _perform(call: Invocation) -> Answer:
     if call.given.nothing:
         return _told(await consulted(call))
     if exchange.requester.kind is Kind.PROFESSIONAL:
-        raise Forbidden("A professional may not choose for the patient; the patient and his representative may.")
+        raise Forbidden(told("chooses-not-for-the-patient"))
     facts = await governed(call)
     wanted = {name: choice for name in EMERGENCY_DEFAULTS if (choice := call.given.flag(name)) is not None}
     for name, choice in wanted.items():

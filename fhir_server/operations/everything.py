@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import date
 from fhir_server.fhir.errors import Forbidden, Gone, Invalid, NotFound
 from fhir_server.identity.requester import Kind
-from fhir_server.interactions.messages import told
+from fhir_server.interactions.messages import told as told_by_all
 from fhir_server.interactions.read import hold
 from fhir_server.interactions.scope import NAME_THE_PATIENT
 from fhir_server.interactions.search import answer, context_of
+from fhir_server.operations.messages import told
 from fhir_server.operations.operation import Operation
 from fhir_server.search.compartments import members, within
 from fhir_server.search.predicate import Field, Predicate, Span, all_of, any_of, negate, one_of
@@ -64,11 +65,11 @@ async def _everything(call: Invocation, type: str, id: str, *, on_type: bool) ->
         # he did not name it, so neither the answer nor his trail may
         exchange.account.target = None
         exchange.account.hidden_target = held.key if held.record is not None else None
-        raise NotFound("There is no record of yours here.")
+        raise NotFound(told("no-record-of-yours"))
     if found is None:
-        raise NotFound(told("unknown", key=f"{type}/{id}"))
+        raise NotFound(told_by_all("unknown", key=f"{type}/{id}"))
     if found.body is None:
-        raise Gone(told("deleted", key=f"{type}/{id}"))
+        raise Gone(told_by_all("deleted", key=f"{type}/{id}"))
     among = members(type, server.definitions)
     if type == "Encounter":
         among = (*among, "Patient")
@@ -106,18 +107,18 @@ def _of_types(
     """Of the types asked for, those that lie in the compartment, and those that only what lies there refers to."""
     unknown = [one for one in types if one not in known or one == "AuditEvent"]
     if unknown:
-        sentence = f"_type: {unknown[0][:80]!r} is no type of resource that {type}/$everything answers."
-        raise Invalid(sentence, expression=("http._type",))
+        message = told("type-not-answered", name=unknown[0][:80], type=type)
+        raise Invalid(message, expression=("http._type",))
     lying = [one for one in types if one in among]
     if types and not lying:
-        sentence = f"_type: none of {', '.join(types)[:200]} lies around a {type}; ask also for what refers to it."
-        raise Invalid(sentence, expression=("http._type",))
+        message = told("types-beyond", names=", ".join(types)[:200], type=type)
+        raise Invalid(message, expression=("http._type",))
     return lying, [one for one in types if one not in among]
 
 
-def _between(told: Mapping[str, str], types: Sequence[str], dates: Mapping[str, str]) -> Predicate:
+def _between(given: Mapping[str, str], types: Sequence[str], dates: Mapping[str, str]) -> Predicate:
     """Entries whose type's main date meets the days asked, and those that have none."""
-    covered = {name: _day(name, told[name]) for name in ("start", "end") if name in told}
+    covered = {name: _day(name, given[name]) for name in ("start", "end") if name in given}
     tests: list[tuple[End, Order, Bound]] = []
     if "start" in covered:
         tests.append(("hi", "gt", covered["start"].low))
@@ -142,5 +143,5 @@ def _between(told: Mapping[str, str], types: Sequence[str], dates: Mapping[str, 
 def _day(name: str, text: str) -> date.Interval:
     found = date.interval(text)
     if found is None:
-        raise Invalid(f"{name} must be a date, such as 2026-01-31.", expression=(f"http.{name}",))
+        raise Invalid(told("no-day", name=name), expression=(f"http.{name}",))
     return found

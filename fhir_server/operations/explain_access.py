@@ -18,6 +18,7 @@ from fhir_server.fhir.reference import local
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.read import hold
 from fhir_server.operations.described import described
+from fhir_server.operations.messages import told
 from fhir_server.operations.opening import traced
 from fhir_server.operations.operation import Operation, answer, parameter, parts
 from fhir_server.record.facts import without
@@ -48,8 +49,7 @@ async def _perform(call: Invocation) -> Answer:
     rules = exchange.account.rules
     about = call.given.one("requester")
     if about is None and exchange.requester.kind in _AUDITORS:
-        sentence = "Describe the requester: an auditor asks about others."
-        raise Invalid(sentence, expression=("Parameters",), code=IssueType.REQUIRED)
+        raise Invalid(told("describe-the-requester"), expression=("Parameters",), code=IssueType.REQUIRED)
     requester = exchange.requester if about is None else described(exchange, about.parts, facts)
     whole = exchange.requester.kind in _AUDITORS
     if target is None:
@@ -84,22 +84,22 @@ def _asked(call: Invocation) -> tuple[LocalReference | None, str]:
     exchange, given = call.exchange, call.given
     resource, type = given.text("resource"), given.text("type")
     if (resource is None) == (type is None):
-        sentence = "Ask about one resource or about one type: tell resource or type."
-        raise Invalid(sentence, expression=given.where("type") or ("Parameters",), code=IssueType.REQUIRED)
+        message = told("resource-or-type")
+        raise Invalid(message, expression=given.where("type") or ("Parameters",), code=IssueType.REQUIRED)
     if resource is None:
         if type not in exchange.server.parameters.resource_types:
-            told = f"{str(type)[:60]!r} is not a resource type of FHIR R4."
-            raise Unprocessable(told, expression=given.where("type"), code=IssueType.CODE_INVALID)
+            message = told("no-resource-type", name=str(type)[:60])
+            raise Unprocessable(message, expression=given.where("type"), code=IssueType.CODE_INVALID)
         return None, str(type)
     target = local(resource, exchange.server.base_url)
     if target is None or target.type not in exchange.server.parameters.resource_types:
-        told = "The resource is told as Type/id of this server."
-        raise Unprocessable(told, expression=given.where("resource"), code=IssueType.VALUE)
+        message = told("resource-of-this-server")
+        raise Unprocessable(message, expression=given.where("resource"), code=IssueType.VALUE)
     if target.type == "AuditEvent":
-        told = "A trace is explained by itself, with the rules that decided; ask about other types."
-        raise Unprocessable(told, expression=given.where("resource"), code=IssueType.NOT_SUPPORTED)
+        message = told("traces-explain-themselves")
+        raise Unprocessable(message, expression=given.where("resource"), code=IssueType.NOT_SUPPORTED)
     if exchange.requester.kind is Kind.SUPPORT:
-        raise Forbidden("Support sees no resource of a record: ask about a type.", expression=given.where("resource"))
+        raise Forbidden(told("support-sees-none"), expression=given.where("resource"))
     return target, target.type
 
 
@@ -108,7 +108,7 @@ async def _entry(exchange: Exchange, facts: Facts, target: LocalReference) -> tu
     held, _, decision = await hold(exchange.part("operation"), target.type, target.id)
     found = held.read(decision.visible)
     if found is None or found.body is None or found.record != facts.record:
-        raise NotFound(f"{target} is not known in this record.")
+        raise NotFound(told("unknown-in-record", key=target))
     # the trace is withheld from whom the resource is hidden from; of what is hidden from the caller himself it must be
     # the trace of something that is not there
     exchange.account.named[facts.record or ""] = held.key
@@ -132,8 +132,8 @@ def _reason(reason: Reason) -> JsonObject:
         *_sentence(reason.sentence),
         *(
             parameter(name, "String", one)
-            for name, told in (("rests-on", reason.rests), ("law", reason.law), ("decided", reason.decided))
-            for one in told
+            for name, texts in (("rests-on", reason.rests), ("law", reason.law), ("decided", reason.decided))
+            for one in texts
         ),
     )
 

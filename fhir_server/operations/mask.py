@@ -17,9 +17,10 @@ from fhir_server.fhir.reference import ID
 from fhir_server.identity.requester import Kind
 from fhir_server.interactions.exchange import Elsewhere
 from fhir_server.interactions.json_patch import apply
-from fhir_server.interactions.messages import told
+from fhir_server.interactions.messages import told as told_by_all
 from fhir_server.interactions.prepare import read_body
 from fhir_server.interactions.update import carry_out, held_for_change, must_be_open_to_change, prepared
+from fhir_server.operations.messages import told
 from fhir_server.operations.operation import Operation, answer, parameter, parts
 from fhir_server.record.labels import INVISIBLE, MASQUE_PS, TRE_A07, labels_of
 
@@ -53,7 +54,7 @@ async def _relabel(call: Invocation, *, masked: bool) -> Answer:
     must_be_open_to_change(exchange, TYPE)
     if exchange.requester.kind is Kind.FEEDER:
         # that a label is there is stored, which who feeds only may not read
-        raise Forbidden(told("feeds-only"))
+        raise Forbidden(told_by_all("feeds-only"))
     prepared_all = [await _prepared(exchange, id, masked=masked) for id in ids]
     if call.id is None:
         exchange.account.target = None
@@ -79,15 +80,13 @@ def _ids(call: Invocation) -> list[str]:
     given = call.given.all("id")
     if call.id is not None:
         if given:
-            sentence = "The URL names the document; id is told where the operation is called on the type."
-            raise Invalid(sentence, expression=(given[0].where,))
+            raise Invalid(told("document-by-url"), expression=(given[0].where,))
         return [call.id]
     if not given:
-        sentence = "Name the documents: id, once for each of them."
-        raise Invalid(sentence, expression=("Parameters",), code=IssueType.REQUIRED)
+        raise Invalid(told("name-the-documents"), expression=("Parameters",), code=IssueType.REQUIRED)
     for one in given:
         if not isinstance(one.value, str) or ID.fullmatch(one.value) is None:
-            raise Invalid("This is not an id.", expression=(one.where,), code=IssueType.VALUE)
+            raise Invalid(told("no-id-form"), expression=(one.where,), code=IssueType.VALUE)
     return list(dict.fromkeys(str(one.value) for one in given))
 
 
@@ -101,7 +100,7 @@ async def _prepared(exchange: Exchange, id: str, *, masked: bool) -> tuple[Excha
     exchange.account.record, exchange.account.sought = part.account.record, True
     exchange.account.rules = part.account.rules
     if stored is None or stored.body is None:
-        raise NotFound(told("unknown", key=f"{TYPE}/{id}"))
+        raise NotFound(told_by_all("unknown", key=f"{TYPE}/{id}"))
     body = relabelled(stored.body, masked=masked)
     if body is None:
         return part, stored, None

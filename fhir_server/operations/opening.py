@@ -13,6 +13,7 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import NotFound, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.prepare import must_be_open
+from fhir_server.operations.messages import told
 from fhir_server.record.closure import NOT_CLOSED
 from fhir_server.store.reading import permits
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from fhir_server.operations.operation import Invocation
     from fhir_server.record.facts import Facts
 
-NOT_WRITTEN: Final = (
-    "This consent cannot be written down: the patient is not known here, or did not give it to this professional."
-)
+NOT_WRITTEN: Final = told("not-written")
 """One sentence for an unknown record, one of another realm, and a block: none of them may be told apart."""
 
 
@@ -95,4 +94,4 @@ async def _open(invocation: Invocation, act: Act) -> Facts:
 
 
 def _not_known(invocation: Invocation) -> NotFound:
-    return NotFound(f"Patient/{invocation.id} is not known, or its consents are not yours to see and to write.")
+    return NotFound(told("no-consents", key=f"Patient/{invocation.id}"))

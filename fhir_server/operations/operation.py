@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
 from fhir_server.interactions.answer import Answer
+from fhir_server.operations.messages import told
 from fhir_server.operations.parameters import Given, alone, from_body, from_query, from_resource
 
 if TYPE_CHECKING:
@@ -93,13 +94,12 @@ class Offered:
         if reading:
             given = from_query(validator, takes, pairs)
             if not given.nothing and self.definition.affects_state:
-                raise Invalid("GET only tells what holds now; send a Parameters resource by POST to change it.")
+                raise Invalid(told("get-only-tells"))
         elif (resource := alone(takes, body)) is not None:
             given = from_resource(validator, takes, resource, pairs)
         else:
             if pairs:
-                told = ", ".join(name[:40] for name, _ in pairs[:5])
-                raise Invalid(f"POST tells its parameters in the body alone; not understood: {told}.")
+                raise Invalid(told("body-alone", names=", ".join(name[:40] for name, _ in pairs[:5])))
             given = from_body(validator, takes, body)
         return await self.operation.perform(Invocation(exchange, id, reading, given))
 
@@ -119,14 +119,14 @@ def parameter(name: str, type: str, value: Json) -> JsonObject:
     return {"name": name, f"value{type}": value}
 
 
-def parts(name: str, *told: JsonObject) -> JsonObject:
+def parts(name: str, *listed: JsonObject) -> JsonObject:
     """One parameter with its parts."""
-    return {"name": name, "part": [*told]}
+    return {"name": name, "part": [*listed]}
 
 
 def answer(*parameters: JsonObject) -> Answer:
     """A Parameters resource as the answer."""
-    told: JsonObject = {"resourceType": "Parameters"}
+    resource: JsonObject = {"resourceType": "Parameters"}
     if parameters:
-        told["parameter"] = [*parameters]
-    return Answer(200, json.encode(told))
+        resource["parameter"] = [*parameters]
+    return Answer(200, json.encode(resource))

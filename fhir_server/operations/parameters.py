@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import Issue, IssueType, error, fails
+from fhir_server.operations.messages import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,20 +78,21 @@ class Given:
 def from_body(validator: Validator, takes: Sequence[OperationParameter], raw: bytes) -> Given:
     """Read a Parameters resource; an empty body is one without any parameter."""
     resource: JsonObject = json.decode_object(raw) if raw.strip() else {"resourceType": "Parameters"}
-    told = resource.get("resourceType")
-    if told != "Parameters":
-        kind = f"a {told[:60]}" if isinstance(told, str) else "no FHIR resource"
-        raise Invalid(f"An operation takes a Parameters resource; the body is {kind}.", expression=("resourceType",))
+    kind = resource.get("resourceType")
+    if kind != "Parameters":
+        found = isinstance(kind, str)
+        message = told("parameters-expected", found=str(kind)[:60]) if found else told("parameters-expected-none")
+        raise Invalid(message, expression=("resourceType",))
     _must_be_valid(validator.validate(resource))
     issues = [
-        error(IssueType.NOT_SUPPORTED, f"{name} is not read here.", f"Parameters.{name}")
+        error(IssueType.NOT_SUPPORTED, told("not-read", name=name), f"Parameters.{name}")
         for name in sorted(resource.keys() - _MEMBERS)
     ]
     parameters = resource.get("parameter")
     listed = [one for one in parameters if isinstance(one, dict)] if isinstance(parameters, list) else []
     if len(listed) > MOST_PARAMETERS:
-        sentence = f"There are {len(listed)} parameters; an operation takes {MOST_PARAMETERS}."
-        raise Invalid(sentence, expression=("Parameters.parameter",), code=IssueType.TOO_COSTLY)
+        message = told("too-many", number=len(listed), most=MOST_PARAMETERS)
+        raise Invalid(message, expression=("Parameters.parameter",), code=IssueType.TOO_COSTLY)
     given = _read(takes, listed, "Parameters.parameter", issues)
     _must_be_valid(issues)
     return given
@@ -106,7 +108,7 @@ def from_query(validator: Validator, takes: Sequence[OperationParameter], pairs:
         if known is None:
             issues.append(_unknown(name, f"http.{name[:60]}", takes))
         elif not known.primitive:
-            issues.append(error(IssueType.NOT_SUPPORTED, f"{name} can be told in a body (POST) only.", f"http.{name}"))
+            issues.append(error(IssueType.NOT_SUPPORTED, told("body-only", name=name), f"http.{name}"))
         else:
             listed.append({"name": name, f"value{_capitalised(known.type or '')}": _from_text(known.type, text)})
     _must_be_valid(issues)
@@ -132,8 +134,8 @@ def alone(takes: Sequence[OperationParameter], raw: bytes) -> JsonObject | None:
     if len(of_resources) != 1 or not raw.strip():
         return None
     resource = json.decode_object(raw)
-    told = resource.get("resourceType")
-    return resource if told != "Parameters" and of_resources[0].type in ("Resource", told) else None
+    kind = resource.get("resourceType")
+    return resource if kind != "Parameters" and of_resources[0].type in ("Resource", kind) else None
 
 
 def from_resource(
@@ -143,73 +145,75 @@ def from_resource(
     (taken,) = (one for one in takes if one.is_resource)
     _must_be_valid(validator.validate(resource))
     beside = from_query(validator, [one for one in takes if one.primitive], pairs)
-    told: dict[str, tuple[Value, ...]] = {one.name: () for one in takes}
+    values: dict[str, tuple[Value, ...]] = {one.name: () for one in takes}
     where = str(resource.get("resourceType"))
-    return Given({**told, **beside.values, taken.name: (Value(resource, where, Given({})),)})
+    return Given({**values, **beside.values, taken.name: (Value(resource, where, Given({})),)})
 
 
 def _read(takes: Sequence[OperationParameter], listed: Sequence[JsonObject], where: str, issues: list[Issue]) -> Given:
     known = {one.name: one for one in takes}
     found: dict[str, list[Value]] = {name: [] for name in known}
-    for position, told in enumerate(listed):
+    for position, given in enumerate(listed):
         place = f"{where}[{position}]"
-        name = str(told.get("name"))
+        name = str(given.get("name"))
         parameter = known.get(name)
         if parameter is None:
             issues.append(_unknown(name, f"{place}.name", takes))
             continue
-        found[name].append(_value(parameter, told, place, issues))
+        found[name].append(_value(parameter, given, place, issues))
         if parameter.max is not None and len(found[name]) == parameter.max + 1:
-            often = "once" if parameter.max == 1 else f"{parameter.max} times"
-            issues.append(error(IssueType.INVALID, f"{name} can be told at most {often}.", place))
+            once = parameter.max == 1
+            message = (
+                told("told-at-most-once", name=name) if once else told("told-at-most", name=name, most=parameter.max)
+            )
+            issues.append(error(IssueType.INVALID, message, place))
     for name, parameter in known.items():
         if len(found[name]) < parameter.min:
-            missing = f"The parameter {name} is missing."
+            missing = told("parameter-missing", name=name)
             issues.append(error(IssueType.REQUIRED, missing, where.removesuffix(".parameter")))
     return Given({name: tuple(values) for name, values in found.items()})
 
 
-def _value(parameter: OperationParameter, told: JsonObject, place: str, issues: list[Issue]) -> Value:
+def _value(parameter: OperationParameter, given: JsonObject, place: str, issues: list[Issue]) -> Value:
     """One parameter, of its type or with its parts; whatever else it holds is refused."""
-    rest = told.keys() - {"id", "name"}
+    rest = given.keys() - {"id", "name"}
     if parameter.type is None:
-        parts = told.get("part")
+        parts = given.get("part")
         listed = [one for one in parts if isinstance(one, dict)] if isinstance(parts, list) else []
         if rest - {"part"}:
-            told_here = ", ".join(sorted(rest - {"part"}))[:120]
-            issues.append(
-                error(IssueType.INVALID, f"{parameter.name} is told by its parts, not by {told_here}.", place)
-            )
+            found = ", ".join(sorted(rest - {"part"}))[:120]
+            issues.append(error(IssueType.INVALID, told("told-by-parts", name=parameter.name, found=found), place))
         return Value(None, place, _read(parameter.parts, listed, f"{place}.part", issues))
     if parameter.is_resource:
-        return _resource(parameter, told, place, issues)
+        return _resource(parameter, given, place, issues)
     member = f"value{_capitalised(parameter.type)}"
     also = _ALSO.get(parameter.type, member)
-    names = [name for name in (member, also) if name in told]
+    names = [name for name in (member, also) if name in given]
     if not names or rest - {names[0]}:
-        told_here = ", ".join(sorted(rest))[:120] or "nothing"
-        sentence = f"{parameter.name} is told by {member} alone; here it is {told_here}."
-        issues.append(error(IssueType.INVALID, sentence, place))
-    return Value(told.get(names[0]) if names else None, place, Given({}))
+        here = ", ".join(sorted(rest))[:120] or told("nothing")
+        message = told("told-by-value", name=parameter.name, member=member, found=here)
+        issues.append(error(IssueType.INVALID, message, place))
+    return Value(given.get(names[0]) if names else None, place, Given({}))
 
 
-def _resource(parameter: OperationParameter, told: JsonObject, place: str, issues: list[Issue]) -> Value:
+def _resource(parameter: OperationParameter, given: JsonObject, place: str, issues: list[Issue]) -> Value:
     """A parameter that is a resource. Its structure is checked with that of the whole body."""
-    resource = told.get("resource")
+    resource = given.get("resource")
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if kind is None or parameter.type not in ("Resource", kind) or told.keys() - {"id", "name", "resource"}:
-        told_here = str(kind)[:60] if kind is not None else ", ".join(sorted(told.keys() - {"id", "name"}))[:120]
-        sentence = (
-            f"{parameter.name} is told by a resource, of type {parameter.type}; here it is {told_here or 'nothing'}."
-        )
-        issues.append(error(IssueType.INVALID, sentence, place))
+    if kind is None or parameter.type not in ("Resource", kind) or given.keys() - {"id", "name", "resource"}:
+        here = str(kind)[:60] if kind is not None else ", ".join(sorted(given.keys() - {"id", "name"}))[:120]
+        message = told("told-by-resource", name=parameter.name, type=parameter.type, found=here or told("nothing"))
+        issues.append(error(IssueType.INVALID, message, place))
     return Value(resource, place, Given({}))
 
 
 def _unknown(name: str, where: str, takes: Sequence[OperationParameter]) -> Issue:
-    known = ", ".join(one.name for one in takes) or "none"
-    sentence = f"{name[:60]!r} is not a parameter of this operation; it takes {known}."
-    return error(IssueType.NOT_SUPPORTED, sentence, where)
+    known = ", ".join(one.name for one in takes)
+    if known:
+        message = told("unknown-parameter", name=name[:60], known=known)
+    else:
+        message = told("unknown-parameter-of-none", name=name[:60])
+    return error(IssueType.NOT_SUPPORTED, message, where)
 
 
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,9})")
@@ -224,8 +228,8 @@ def _from_text(type: str | None, text: str) -> Json:
 
 def _of_query(issue: Issue, listed: Sequence[JsonObject]) -> Issue:
     """The issue where the query told it, not where a body would have."""
-    told = issue.expression[0] if issue.expression else ""
-    index = told.partition("[")[2].partition("]")[0]
+    where = issue.expression[0] if issue.expression else ""
+    index = where.partition("[")[2].partition("]")[0]
     name = listed[int(index)]["name"] if index.isdecimal() and int(index) < len(listed) else None
     return replace(issue, expression=(f"http.{name}",) if name else ("http",))
 

@@ -14,6 +14,7 @@ from fhir_server.identity.requester import Kind
 from fhir_server.operations.actor import actor_of, is_himself
 from fhir_server.operations.authorize import policy_of_role
 from fhir_server.operations.consents import first_seen, grounds, of_actor, reference, rewritten
+from fhir_server.operations.messages import told
 from fhir_server.operations.opening import collected, governed
 from fhir_server.operations.operation import Operation, answer, parameter
 from fhir_server.record.consents import Policy
@@ -33,7 +34,7 @@ async def _perform(call: Invocation) -> Answer:
     roles = {policy_of_role(str(one.value), (one.where,)) for one in call.given.all("role")}
     own = exchange.requester.kind is Kind.PROFESSIONAL
     if own and not is_himself(exchange.requester, actor):
-        raise Forbidden("A professional withdraws his own authorisation; that of others the patient withdraws.")
+        raise Forbidden(told("withdraws-his-own"))
     facts = await (collected(call, "u") if own else governed(call))
     act = Act.COLLECT if own else Act.GOVERN
     by = grounds(exchange, facts, act)

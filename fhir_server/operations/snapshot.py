@@ -18,6 +18,7 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.definitional import checks_for, with_definition
 from fhir_server.interactions.read import read
+from fhir_server.operations.messages import told
 from fhir_server.operations.operation import Operation
 
 if TYPE_CHECKING:
@@ -34,16 +35,15 @@ async def _perform(call: Invocation) -> Answer:
     exchange.closed(_TYPE, Act.CONSULT, "r")
     url, sent = call.given.text("url"), call.given.one("definition")
     if sum((call.id is not None, url is not None, sent is not None)) != 1:
-        sentence = "Tell one thing: a definition, the url of one, or one by its id in the path."
-        raise Invalid(sentence, expression=call.given.where("url"), code=IssueType.INVALID)
+        raise Invalid(told("one-definition"), expression=call.given.where("url"), code=IssueType.INVALID)
     if url is not None:
         definitions = (await checks_for(exchange, [url])).definitions
         return _answer(definitions, url, call.given.where("url"))
     if call.id is not None:
         definition = json.decode_object((await read(exchange, _TYPE, call.id)).body or b"{}")
         return await _of(exchange, definition, (_TYPE,))
-    told = sent.value if sent is not None else None
-    return await _of(exchange, told if isinstance(told, dict) else {}, call.given.where("definition"))
+    body = sent.value if sent is not None else None
+    return await _of(exchange, body if isinstance(body, dict) else {}, call.given.where("definition"))
 
 
 OPERATION: Final = Operation("snapshot", _TYPE, _perform)
@@ -61,14 +61,14 @@ async def _of(exchange: Exchange, definition: JsonObject, where: tuple[str, ...]
 def _answer(definitions: Definitions, canonical: str, where: tuple[str, ...]) -> Answer:
     definition = definitions.get(canonical)
     if definition is None:
-        raise NotFound(f"The definition {canonical[:200]} is not known here.", expression=where)
+        raise NotFound(told("definition-unknown", url=canonical[:200]), expression=where)
     try:
         elements = definitions.snapshot(canonical).elements
     except BadProfile as wrong:
         raise _unusable(wrong, where) from None
     except RecursionError:
-        sentence = "This definition is nested too deeply for a snapshot."
-        raise Unprocessable(sentence, expression=where, code=IssueType.TOO_COSTLY) from None
+        message = told("too-deep-for-a-snapshot")
+        raise Unprocessable(message, expression=where, code=IssueType.TOO_COSTLY) from None
     return Answer(200, json.encode({**definition, "snapshot": {"element": [_defined(one) for one in elements]}}))
 
 
@@ -79,4 +79,4 @@ def _defined(element: JsonObject) -> JsonObject:
 
 
 def _unusable(wrong: BadProfile, where: tuple[str, ...]) -> Unprocessable:
-    return Unprocessable(f"There is no snapshot of it: {wrong}", expression=where, code=IssueType.PROCESSING)
+    return Unprocessable(told("no-snapshot", why=wrong.told), expression=where, code=IssueType.PROCESSING)

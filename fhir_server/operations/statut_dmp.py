@@ -16,6 +16,7 @@ from fhir_server.consent.circumstances import Act
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.identity.requester import Kind
+from fhir_server.operations.messages import told
 from fhir_server.operations.opening import looked_up, shows
 from fhir_server.operations.operation import Operation, answer, parameter
 from fhir_server.record.actors import INS, actor_key
@@ -39,16 +40,16 @@ async def _perform(call: Invocation) -> Answer:
         exchange.account.record = facts.record
         facts = NO_RECORD
     status = _status(facts, exchange.now)
-    told = [parameter("statut", "Code", status)]
+    found = [parameter("statut", "Code", status)]
     majority = exchange.server.law.majority
     state = state_of(exchange.requester, facts, exchange.now, majority)
     if state is not None:
         held = state if status != _NONE else AuthorisationState.NON_EXISTE
-        told.append(parameter("autorisation", "Code", str(held)))
+        found.append(parameter("autorisation", "Code", str(held)))
     if exchange.requester.kind is Kind.PROFESSIONAL:
         named = is_medecin_traitant(exchange.requester, facts, exchange.now, majority)
-        told.append(parameter("medecin-traitant", "Boolean", named and status != _NONE))
-    return answer(*told)
+        found.append(parameter("medecin-traitant", "Boolean", named and status != _NONE))
+    return answer(*found)
 
 
 OPERATION: Final = Operation("statut-dmp", "Patient", _perform)
@@ -57,13 +58,13 @@ OPERATION: Final = Operation("statut-dmp", "Patient", _perform)
 async def _named(call: Invocation) -> Facts:
     """The facts of the record of an INS in the requester's realm; of several in trials, the first."""
     exchange = call.exchange
-    told = call.given.text("identifier")
-    if told is None:
-        raise Invalid("Name the patient: identifier=[INS system]|[INS].", code=IssueType.REQUIRED)
-    system, bar, value = told.partition("|")
-    if system not in INS or not bar or not value or len(told) > _LONGEST:
+    text = call.given.text("identifier")
+    if text is None:
+        raise Invalid(told("name-the-patient"), code=IssueType.REQUIRED)
+    system, bar, value = text.partition("|")
+    if system not in INS or not bar or not value or len(text) > _LONGEST:
         raise Invalid(
-            f"The patient is named by an INS: [system]|[INS], where the system is one of {', '.join(sorted(INS))}.",
+            told("named-by-ins", systems=", ".join(sorted(INS))),
             expression=call.given.where("identifier"),
             code=IssueType.VALUE,
         )

@@ -21,6 +21,7 @@ from fhir_server.interactions.answer import Answer
 from fhir_server.interactions.create import must_be_open_to_create
 from fhir_server.interactions.read import read
 from fhir_server.interactions.validating import all_issues
+from fhir_server.operations.messages import told
 from fhir_server.operations.operation import EVERY_TYPE, Operation
 from fhir_server.operations.parameters import from_body
 
@@ -65,10 +66,10 @@ async def _perform(call: Invocation) -> Answer:
     if resource is not None:
         issues += await all_issues(exchange, resource, asked.profiles)
     elif asked.mode != "delete":
-        raise Invalid("There is no resource to validate.", expression=("Parameters",), code=IssueType.REQUIRED)
-    told = sorted(issues, key=lambda one: _SEVEREST.index(one.severity))
-    spoken = ", ".join(languages_of(told, exchange.language))
-    return Answer(200, json.encode(operation_outcome(told, exchange.language)), language=spoken)
+        raise Invalid(told("no-resource"), expression=("Parameters",), code=IssueType.REQUIRED)
+    found = sorted(issues, key=lambda one: _SEVEREST.index(one.severity))
+    spoken = ", ".join(languages_of(found, exchange.language))
+    return Answer(200, json.encode(operation_outcome(found, exchange.language)), language=spoken)
 
 
 OPERATION: Final = Operation("validate", EVERY_TYPE, _perform, reads_body=True)
@@ -86,8 +87,8 @@ def _asked(call: Invocation, type: str) -> _Asked:
             mode = given.text("mode") or mode
             profiles += [str(one.value) for one in given.all("profile")]
     if mode is not None and mode not in _MODES:
-        sentence = f"mode is one of {', '.join(_MODES)}, not {mode[:40]!r}."
-        raise Invalid(sentence, expression=("mode",), code=IssueType.CODE_INVALID)
+        message = told("mode", modes=", ".join(_MODES), found=mode[:40])
+        raise Invalid(message, expression=("mode",), code=IssueType.CODE_INVALID)
     return _Asked(resource, mode, tuple(dict.fromkeys(profiles)))
 
 
@@ -101,12 +102,10 @@ def _taken_out(parameters: JsonObject) -> tuple[JsonObject | None, JsonObject]:
     listed = _listed(parameters)
     found = [one for one in listed if isinstance(one, dict) and one.get("name") == _RESOURCE]
     if len(found) > 1:
-        sentence = "The parameter resource can be told once."
-        raise Invalid(sentence, expression=("Parameters.parameter",), code=IssueType.INVALID)
+        raise Invalid(told("resource-once"), expression=("Parameters.parameter",), code=IssueType.INVALID)
     resource = found[0].get("resource") if found else None
     if found and not isinstance(resource, dict):
-        sentence = "The parameter resource is told by resource."
-        raise Invalid(sentence, expression=("Parameters.parameter",), code=IssueType.INVALID)
+        raise Invalid(told("resource-by-resource"), expression=("Parameters.parameter",), code=IssueType.INVALID)
     rest = [one for one in listed if one not in found]
     others = {name: value for name, value in parameters.items() if name != "parameter"}
     return (resource if isinstance(resource, dict) else None), {**others, **({"parameter": rest} if rest else {})}
@@ -119,12 +118,12 @@ def _listed(parameters: JsonObject) -> list[json.Json]:
 
 def _of_another_kind(resource: JsonObject, type: str, id: str | None, mode: str | None) -> list[Issue]:
     """A resource of another type than the URL speaks of, or of another instance."""
-    told = resource.get("resourceType")
-    if isinstance(told, str) and told != type:
-        return [error(IssueType.INVALID, f"The resource is of type {told[:60]}; the URL speaks of {type}.", told[:60])]
+    kind = resource.get("resourceType")
+    if isinstance(kind, str) and kind != type:
+        return [error(IssueType.INVALID, told("other-type", found=kind[:60], type=type), kind[:60])]
     if id is not None and mode == "update" and resource.get("id") != id:
-        sentence = f"The id in the resource must be {id}, as in the URL; it is {resource.get('id', 'missing')!r}."
-        return [error(IssueType.INVALID, sentence, f"{type}.id")]
+        message = told("other-id", id=id, found=resource["id"]) if "id" in resource else told("no-id", id=id)
+        return [error(IssueType.INVALID, message, f"{type}.id")]
     return []
 
 

@@ -93,7 +93,7 @@ class Asked:
         if self.operator is not None:
             return [self.raw]
         if _ESCAPES.sub("", self.raw).find("\\") >= 0:
-            raise Invalid(r"A backslash stands before `,`, `|`, `$` or another backslash; itself it is written `\\`.")
+            raise Invalid(told("backslash"))
         parts = split(self.raw, ",")
         if len(parts) > MAX_VALUES:
             raise Invalid(told("too-many-values", number=len(parts), most=MAX_VALUES))

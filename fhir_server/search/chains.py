@@ -71,7 +71,7 @@ def read(asked: Asked, type: str, context: Context, hops: int = 0) -> Clause:
     server cannot answer it.
     """
     if hops > MOST_HOPS:
-        raise Invalid(f"The chain goes over more than {MOST_HOPS} references, which is the most this server follows.")
+        raise Invalid(told("too-many-hops", most=MOST_HOPS))
     if asked.code == "_has":
         return _having(asked, type, context, hops)
     if asked.code == "_list":
@@ -82,7 +82,7 @@ def read(asked: Asked, type: str, context: Context, hops: int = 0) -> Clause:
     if "." not in asked.suffix:
         return (clause if asked.operator is None else comparison)(asked, parameter, type, context)
     if parameter.type != "reference":
-        raise Invalid(f"A chain goes over a reference, and {asked.code!r} of {type} is a {parameter.type}.")
+        raise Invalid(told("over-a-reference", name=asked.code, type=type, kind=parameter.type))
     if hops == 0 and asked.operator is None and (named := record_named(asked, parameter)) is not None:
         return named
     return _chained(asked, parameter, context, hops)
@@ -92,19 +92,19 @@ def _chained(asked: Asked, parameter: Parameter, context: Context, hops: int) ->
     """``.name`` or ``:Type.name``: of each type the reference may point to, those that have the next parameter."""
     modifier, _, rest = asked.suffix.removeprefix(":").partition(".")
     if not rest:
-        raise Invalid("The chain ends with a point: the search parameter after it is missing.")
+        raise Invalid(told("ends-with-a-point"))
     targets: Sequence[str] = parameter.targets
     if modifier:
         if modifier not in context.parameters.resource_types:
-            raise Invalid(f"{modifier[:_SHOWN]!r} is not a resource type, so the chain leads nowhere.")
+            raise Invalid(told("no-type-in-chain", name=modifier[:_SHOWN]))
         if modifier not in targets:
-            raise Invalid(f"{parameter.code!r} cannot point to {modifier}, so the chain leads nowhere.")
+            raise Invalid(told("chain-cannot-point", name=parameter.code, type=modifier))
         targets = (modifier,)
     following = Asked.read(rest, asked.raw, asked.operator)
     inner = _on_each(following, targets, context, hops + 1)
     if not inner.each:
-        told = ", ".join(targets[:5]) + (", …" if len(targets) > 5 else "")  # noqa: PLR2004 - as many as one reads
-        raise Invalid(f"{following.code[:_SHOWN]!r} is not a search parameter of what the chain leads to: {told}.")
+        some = ", ".join(targets[:5]) + (", …" if len(targets) > 5 else "")  # noqa: PLR2004 - as many as one reads
+        raise Invalid(told("leads-to", name=following.code[:_SHOWN], types=some))
     return Chained(parameter, inner)
 
 
@@ -126,10 +126,7 @@ def _on_each(asked: Asked, types: Sequence[str], context: Context, hops: int) ->
         except Invalid as error:
             objection = error
         if needed > MOST_LOOK_UPS:
-            raise TooWide(
-                f"The chain may lead over more than {MOST_LOOK_UPS} types of resource; name the type of each "
-                "reference in it, as in `subject:Patient.name`."
-            )
+            raise TooWide(told("too-wide", most=MOST_LOOK_UPS))
     if objection is not None and not each:
         raise objection
     return ByType(tuple(each))
@@ -171,17 +168,17 @@ def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:
     """``:Type:reference:name``, where the name may be a chain, or another ``_has``."""
     parts = asked.suffix.split(":", 3)
     if len(parts) < 4 or not all(parts[1:]):  # noqa: PLR2004 - as the sentence says
-        raise Invalid("It must be `_has:Type:reference:parameter`.")
+        raise Invalid(told("has-form"))
     _, source, code, rest = parts
     if source not in context.parameters.resource_types:
-        raise Invalid(f"{source[:_SHOWN]!r} is not a resource type.")
+        raise Invalid(told("no-type", name=source[:_SHOWN]))
     if source == "AuditEvent":
-        raise Invalid("Traces are searched by their own type.")
+        raise Invalid(told("traces-by-their-own-type"))
     parameter = context.parameters.get(source, code)
     if parameter is None or parameter.type != "reference":
-        raise Invalid(f"{code[:_SHOWN]!r} is not a reference parameter of {source}.")
+        raise Invalid(told("no-reference-parameter", name=code[:_SHOWN], type=source))
     if type not in parameter.targets:
-        raise Invalid(f"{source}:{code} cannot point to {type}.")
+        raise Invalid(told("cannot-point", name=f"{source}:{code}", type=type))
     try:
         inner = read(Asked.read(rest, asked.raw, asked.operator), source, context, hops + 1)
     except UnknownParameter as error:
@@ -192,10 +189,10 @@ def _having(asked: Asked, type: str, context: Context, hops: int) -> Clause:
 def _listed(asked: Asked) -> Listed:
     """``_list=id``; the lists that a server makes up (``$current-problems``) are not offered."""
     if asked.suffix:
-        raise Invalid("It takes no modifier.")
+        raise Invalid(told("no-modifier"))
     ids = [unescape(raw).removeprefix("List/") for raw in asked.values()]
     if any(id.startswith("$") for id in ids):
-        raise NotSupported("Lists that a server makes up, such as $current-problems, are not supported: name a List.")
+        raise NotSupported(told("made-up-lists"))
     if not all(ID.fullmatch(id) for id in ids):
-        raise Invalid("The value must be the id of a List.")
+        raise Invalid(told("list-id"))
     return Listed(tuple(ids))

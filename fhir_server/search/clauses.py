@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.fhir.reference import ID, LocalReference
 from fhir_server.search.asked import Asked, Context, NotSupported
@@ -183,7 +184,7 @@ def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
         case "above" | "below":
             wanted = asked.each(token.parse)
             if any(one.code is None for one in wanted):
-                raise Invalid("The modifiers :above and :below need a code; a system alone is not enough.")
+                raise Invalid(told("code-needed"))
             return Subsumed(parameter, tuple(wanted), below=modifier == "below")
     wanted = asked.each(token.parse)
     if parameter.of_strings:
@@ -199,7 +200,7 @@ def _token(asked: Asked, parameter: Parameter, type: str, context: Context) -> C
 
 def _of_type(asked: Asked, parameter: Parameter, context: Context) -> Predicate:
     if not any(use.code == "Identifier" for path in parameter.paths for use in path.uses):
-        raise Invalid("The modifier ':of-type' is for identifiers alone.")
+        raise Invalid(told("of-type-for-identifiers"))
     kinds, names = asked.each(token.parse_of_type), context.terminology.spellings
     return token.of_type(parameter.code, [replace(one, system=name) for one in kinds for name in names(one.system)])
 
@@ -208,7 +209,7 @@ def _reference(asked: Asked, parameter: Parameter, context: Context) -> Clause:
     modifier = asked.modifier
     if modifier == "identifier":
         if not parameter.refers:
-            raise Invalid("The modifier ':identifier' is for references: a canonical has no identifier beside it.")
+            raise Invalid(told("identifier-for-references"))
         return token.predicate(f"{parameter.code}:identifier", asked.each(token.parse))
     if modifier == "below" and parameter.canonical:
         return any_of([_below_canonical(parameter, raw, context) for raw in asked.values()])
@@ -242,7 +243,7 @@ def _around(asked: Asked, parameter: Parameter, context: Context) -> Around:
     """https://hl7.org/fhir/R4/search.html#recursive, for the types that are part of each other."""
     kinds = [type for type in parameter.targets if type in HIERARCHIES]
     if not kinds:
-        raise Invalid(f"The modifier {asked.suffix!r} is for references to {' or '.join(HIERARCHIES)}.")
+        raise Invalid(told("around-types", modifier=asked.suffix, types=either(HIERARCHIES)))
     keys = [
         str(target)
         for raw in asked.values()
@@ -250,7 +251,7 @@ def _around(asked: Asked, parameter: Parameter, context: Context) -> Around:
         if isinstance(target, LocalReference)
     ]
     if not keys:
-        raise Invalid(f"The modifier {asked.suffix!r} needs a resource of this server: `Type/id`, or its id.")
+        raise Invalid(told("around-key", modifier=asked.suffix))
     return Around(parameter, tuple(keys), below=asked.modifier == "below")
 
 
@@ -274,5 +275,6 @@ def record_named(asked: Asked, parameter: Parameter) -> RecordNamed | None:
 def _only_modifiers(asked: Asked, known: Collection[str]) -> None:
     """https://hl7.org/fhir/R4/search.html#modifiers: a modifier that is not supported must be refused."""
     if asked.suffix and asked.suffix.removeprefix(":") not in known:
-        told = f"it takes {', '.join(f':{one}' for one in sorted(known))}" if known else "it takes none"
-        raise Invalid(f"The modifier {asked.suffix!r} is not supported for this parameter; {told}.")
+        if not known:
+            raise Invalid(told("takes-no-modifier", modifier=asked.suffix))
+        raise Invalid(told("modifier", modifier=asked.suffix, known=", ".join(f":{one}" for one in sorted(known))))

@@ -51,7 +51,7 @@ def comparison(asked: Asked, parameter: Parameter, type: str, context: Context) 
     """The clause of a parameter, an operator and one value."""
     operator, plain = asked.operator, replace(asked, operator=None)
     if asked.suffix:
-        raise Invalid(f"A filter compares with operators; the modifier {asked.suffix!r} has no place in it.")
+        raise Invalid(told("operators-not-modifiers", modifier=asked.suffix))
     if not parameter.supported and asked.code != "_id":
         raise NotSupported(told("search-not-supported", name=asked.code, type=parameter.type))
     if operator in (Operator.EQ, Operator.NE):
@@ -64,8 +64,8 @@ def comparison(asked: Asked, parameter: Parameter, type: str, context: Context) 
     if searched is not None:
         return clause(searched, parameter, type, context)
     if operator is Operator.EW:
-        raise NotSupported("The operator ew (ends with) is not supported: nothing is indexed by its end.")
-    raise Invalid(f"The operator {operator} does not go with {asked.code!r}, which is a {parameter.type}.")
+        raise NotSupported(told("ends-with"))
+    raise Invalid(told("operator-and-parameter", operator=operator, name=asked.code, type=parameter.type))
 
 
 def _as_search(asked: Asked, operator: Operator | None, parameter: Parameter) -> Asked | None:
@@ -82,7 +82,7 @@ def _as_search(asked: Asked, operator: Operator | None, parameter: Parameter) ->
 def _overlapping(asked: Asked, parameter: Parameter, context: Context) -> Clause:
     wanted = date.parse(asked.raw, context.microseconds)
     if wanted.relation is not Relation.EQ:
-        raise Invalid("A date in a filter has no prefix: the operator says how it is compared.")
+        raise Invalid(told("date-without-prefix"))
     return spans(parameter.code, replace(wanted, relation=Relation.AP))
 
 

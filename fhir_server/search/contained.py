@@ -26,6 +26,7 @@ from fhir_server.fhir.errors import TooLarge
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.record.belonging import records_of
 from fhir_server.search.entries import Gathered, ranges_of
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter
 from fhir_server.search.path import Walk, compile_path
 from fhir_server.search.predicate import (
@@ -126,7 +127,7 @@ class Holder:
         index = alone["ix"]
         self._entries += 1 + len(index["s"]) + len(index.get("r", ()))  # that it is there is one, too
         if self._entries > MOST_ENTRIES:
-            raise TooLarge(f"What it contains would be found by more than {MOST_ENTRIES} search entries.")
+            raise TooLarge(told("too-many-contained-entries", most=MOST_ENTRIES))
         within = self.units(type, resource, level + 1) if level < LEVELS else []
         return {"p": codes, **alone, "ix": index | ({"c": within} if within else {})}
 

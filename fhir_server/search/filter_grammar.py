@@ -28,7 +28,9 @@ from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType
+from fhir_server.search.messages import told
 
 MAX_DEPTH: Final = 20
 """Levels of a filter, and parentheses and brackets open at one time.
@@ -192,8 +194,7 @@ _OPERATORS: Final = {operator.value: operator for operator in Operator}
 _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "n": "\n", "r": "\r", "t": "\t"}
 """Of JSON, without the two for control characters that no FHIR value has."""
 
-_OPERAND: Final = "a parameter name, 'not' or '('"
-_COMPARISON: Final = f"a comparison ({', '.join(_OPERATORS)})"
+_LISTED: Final = ", ".join(_OPERATORS)
 _HIGH: Final = range(0xD800, 0xDC00)
 _LOW: Final = range(0xDC00, 0xE000)
 
@@ -213,10 +214,10 @@ class _Reading:
         wrong = _NO_CHARACTER_OF_FHIR.search(self.text)
         if wrong is not None:
             self.at = wrong.start()
-            raise self._expected("a character that FHIR values may have")
+            raise self._expected(told("fhir-character"))
         tree, _ = self._filter()
         if self.at < len(self.text):
-            raise self._expected("'and', 'or' or the end")
+            raise self._expected(told("junction-or-end"))
         return tree
 
     def _filter(self) -> tuple[Filter, int]:
@@ -248,13 +249,13 @@ class _Reading:
             return self._group(")")
         name = _NAME.match(self.text, self.at)
         if name is None or name[0] in {"and", "or"}:
-            raise self._expected(_OPERAND)
+            raise self._expected(told("operand"))
         if name[0] != "not":
             return self._comparison()
         self.at = name.end()
         self._skip_spaces()
         if not self._skip("("):
-            raise self._expected("'(' after 'not'")
+            raise self._expected(told("after-not"))
         part, levels = self._group(")")
         return Negation(part), self._checked(levels + 1)
 
@@ -263,30 +264,32 @@ class _Reading:
         self.open = self._checked(self.open + 1)
         tree, levels = self._filter()
         if not self._skip(closing):
-            raise self._expected(f"'and', 'or' or {closing!r}")
+            raise self._expected(told("junction-or", closing=closing))
         self.open -= 1
         return tree, levels
 
     def _comparison(self) -> tuple[Comparison, int]:
         start = self.at
         if self.comparisons == MAX_COMPARISONS:
-            raise self._too_costly(f"This server takes {MAX_COMPARISONS} comparisons in one filter; one more begins")
+            found = excerpt(self.text, self.at)
+            message = told("too-many-comparisons", most=MAX_COMPARISONS, character=self.at + 1, found=found)
+            raise Invalid(message, code=IssueType.TOO_COSTLY)
         self.comparisons += 1
         path, levels = self._path()
         if not self._skip_spaces():
-            raise self._expected(f"a space and {_COMPARISON}")
+            raise self._expected(told("space-and-comparison", operators=_LISTED))
         word = _NAME.match(self.text, self.at)
         operator = _OPERATORS.get(word[0]) if word is not None else None
         if operator is None:
-            raise self._expected(_COMPARISON)
+            raise self._expected(told("comparison", operators=_LISTED))
         self.at += len(operator)
         if not self._skip_spaces():
-            raise self._expected(f"a space and a value after {operator.value!r}")
+            raise self._expected(told("value-after", operator=operator.value))
         begins = self.at
         value = self._value()
         if operator is Operator.PR and value.text not in {"true", "false"}:
             self.at = begins
-            raise self._expected("true or false after 'pr'")
+            raise self._expected(told("after-pr"))
         return Comparison(path, operator, value, start), levels
 
     def _path(self) -> tuple[tuple[Step, ...], int]:
@@ -308,13 +311,13 @@ class _Reading:
             if not self._skip("."):
                 break
         if condition is not None:
-            raise self._expected("'.' and a name after the brackets")
+            raise self._expected(told("after-brackets"))
         return tuple(steps), levels
 
     def _name(self, after: str) -> str:
         name = _NAME.match(self.text, self.at)
         if name is None:
-            raise self._expected(f"a name after {after!r}")
+            raise self._expected(told("name-after", sign=after))
         self.at = name.end()
         return name[0]
 
@@ -323,7 +326,7 @@ class _Reading:
             return Text(self._string())
         word = _WORD.match(self.text, self.at)
         if word is None:
-            raise self._expected("a value")
+            raise self._expected(told("value"))
         self.at = word.end()
         return Word(word[0])
 
@@ -339,9 +342,9 @@ class _Reading:
             if self._skip('"'):
                 return "".join(parts)
             if self.at == len(self.text):
-                raise self._expected(f"a quotation mark that closes the one at character {opened}")
+                raise self._expected(told("closing-quote", character=opened))
             if self.text[self.at] != "\\":
-                raise self._expected(r"\t, \r or \n for a tab or the end of a line in quotation marks")
+                raise self._expected(told("white-space"))
             parts.append(self._escape())
 
     def _escape(self) -> str:
@@ -356,7 +359,7 @@ class _Reading:
             code = 0x10000 + (code - _HIGH.start) * len(_LOW) + (low - _LOW.start)
             length += 6
         if code < 0 or _NO_CHARACTER_OF_FHIR.match(chr(code)):
-            raise self._expected(r"""an escape of JSON (\" \\ \/ \n \r \t \uXXXX) for a character of FHIR""")
+            raise self._expected(told("escape"))
         self.at += length
         return chr(code)
 
@@ -380,14 +383,19 @@ class _Reading:
 
     def _checked(self, levels: int) -> int:
         if levels > MAX_DEPTH:
-            raise self._too_costly(f"This server takes {MAX_DEPTH} levels in a filter; there are more")
+            raise self._too_deep()
         return levels
 
-    def _expected(self, what: str) -> Invalid:
+    def _expected(self, what: Told) -> Invalid:
         if self.at < len(self.text):
-            return Invalid(f"Expected at character {self.at + 1}: {what}, not {excerpt(self.text, self.at)}.")
-        return Invalid(f"Expected at character {self.at + 1}, where the filter ends: {what}.")
+            found = excerpt(self.text, self.at)
+            return Invalid(told("expected", character=self.at + 1, what=what, found=found))
+        return Invalid(told("expected-at-the-end", character=self.at + 1, what=what))
 
-    def _too_costly(self, limit: str) -> Invalid:
-        there = f": {excerpt(self.text, self.at)}" if self.at < len(self.text) else ", where it ends"
-        return Invalid(f"{limit} at character {self.at + 1}{there}.", code=IssueType.TOO_COSTLY)
+    def _too_deep(self) -> Invalid:
+        if self.at < len(self.text):
+            found = excerpt(self.text, self.at)
+            message = told("too-many-levels", most=MAX_DEPTH, character=self.at + 1, found=found)
+        else:
+            message = told("too-many-levels-at-the-end", most=MAX_DEPTH, character=self.at + 1)
+        return Invalid(message, code=IssueType.TOO_COSTLY)

@@ -23,6 +23,7 @@ from fhir_server.search.filter_grammar import (
     parse,
     write_path,
 )
+from fhir_server.search.messages import told
 
 
 def read(raw: str, type: str, context: Context) -> Clause:
@@ -46,10 +47,10 @@ def _clause(filter: Filter, type: str, context: Context) -> Clause:
 
 def _comparison(compared: Comparison, type: str, context: Context) -> Clause:
     if any(step.condition is not None for step in compared.path):
-        raise NotSupported("A condition in brackets is not supported in a _filter: write it beside, joined by `and`.")
+        raise NotSupported(told("condition-in-brackets"))
     name, value = write_path(compared.path), compared.value
     if not value.text:
-        raise Invalid(f"{name}: The value is empty.")
+        raise Invalid(told("filter-value-empty", name=name))
     # a quoted text is a value whole: what separates values elsewhere is a part of it
     raw = value.text.replace("\\", "\\\\").replace(",", "\\,") if isinstance(value, Text) else value.text
     try:
@@ -57,4 +58,4 @@ def _comparison(compared: Comparison, type: str, context: Context) -> Clause:
     except chains.UnknownParameter as unknown:
         raise Invalid(unknown.told) from None
     except Invalid as refused:
-        raise Invalid(f"{name}: {refused}", code=refused.issues[0].code) from None
+        raise Invalid(told("of-parameter", name=name, why=refused.told), code=refused.issues[0].code) from None

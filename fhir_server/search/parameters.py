@@ -21,6 +21,7 @@ from fhir_server.fhir.json import JsonObject
 from fhir_server.fhir.reference import LocalReference, local
 from fhir_server.search.contained import Holder, Unit, pointing
 from fhir_server.search.entries import MOST_ENTRIES, Enter, Gathered, entering, ranges_of
+from fhir_server.search.messages import told
 from fhir_server.search.parameter import Parameter, by_type, compiled, is_single
 from fhir_server.search.path import Walk
 from fhir_server.search.predicate import Predicate
@@ -151,9 +152,7 @@ class Parameters:
                 if enter(gathered, found, resource) is any_when:
                     terms.add(any)
                 if len(terms) + len(rows) > MOST_ENTRIES:
-                    raise TooLarge(
-                        f"{type} would be found by more than {MOST_ENTRIES} search entries; it is not stored."
-                    )
+                    raise TooLarge(told("too-many-search-entries", type=type, most=MOST_ENTRIES))
         return gathered
 
     def references(self, type: str, code: str, resource: JsonObject) -> list[LocalReference]:

@@ -228,10 +228,12 @@ class _Reading:
         definitions = self.context.definitions
         self.elements, unknown = subset.elements(asked.raw, self.types, definitions, definitions.resource_types)
         if unknown:
-            told = ", ".join(repr(name[:_SHOWN]) for name in unknown[:5])
-            of = self.types[0] if len(self.types) == 1 else "any type searched"
-            sentence = f"_elements: {told} is no element of {of}."
-            self.left_out.append(warning(IssueType.NOT_SUPPORTED, sentence, "http._elements"))
+            names = ", ".join(repr(name[:_SHOWN]) for name in unknown[:5])
+            if len(self.types) == 1:
+                message = told("elements-unknown", names=names, type=self.types[0])
+            else:
+                message = told("elements-unknown-any", names=names)
+            self.left_out.append(warning(IssueType.NOT_SUPPORTED, message, "http._elements"))
 
     def _take_search(self, asked: Asked) -> None:
         if asked.code in result.NOT_SUPPORTED:
@@ -303,7 +305,7 @@ def _types(parameters: Parameters, pairs: Sequence[tuple[str, str]], among: tupl
         raise Invalid(told("types-unknown", names=named), expression=("http._type",))
     outside = [part for part in dict.fromkeys(asked) if among is not None and part not in among]
     if outside:
-        raise Invalid(f"_type: {outside[0]} is never in this compartment.", expression=("http._type",))
+        raise Invalid(told("outside-compartment", name=outside[0]), expression=("http._type",))
     return tuple(dict.fromkeys(asked)) or among or parameters.resource_types
 
 

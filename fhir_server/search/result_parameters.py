@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from fhir_server.fhir.errors import Invalid
+from fhir_server.fhir.joining import either
 from fhir_server.search.asked import Asked
 from fhir_server.search.messages import told
 from fhir_server.search.parameters import Parameters
@@ -61,30 +62,30 @@ def total(raw: str) -> Total:
     try:
         return Total(raw)
     except ValueError:
-        raise Invalid(f"_total must be one of {', '.join(Total)}.") from None
+        raise Invalid(told("total", known=", ".join(Total))) from None
 
 
 def include(asked: Asked, types: tuple[str, ...], parameters: Parameters) -> Include:
     """One ``_include`` or ``_revinclude``: ``Type:parameter``, ``Type:parameter:Target``, ``Type:*`` or ``*``."""
     if asked.suffix and asked.suffix not in ITERATE:
-        raise Invalid(f"The modifier {asked.suffix!r} is not supported: it takes :iterate.")
+        raise Invalid(told("include-modifier", modifier=asked.suffix))
     iterate = bool(asked.suffix)
     if asked.raw == "*":
         return Include("*", "*", None, iterate)
     parts = asked.raw.split(":")
     if len(parts) not in {2, 3}:
-        raise Invalid("The value must be `Type:parameter`, `Type:parameter:Target`, `Type:*` or `*`.")
+        raise Invalid(told("include-form"))
     source, code, *targets = parts
     target = targets[0] if targets else None
     if source not in parameters.resource_types:
-        raise Invalid(f"{source[:80]!r} is not a resource type.")
+        raise Invalid(told("no-type", name=source[:80]))
     if target is not None and target not in parameters.resource_types:
-        raise Invalid(f"{target[:80]!r} is not a resource type.")
+        raise Invalid(told("no-type", name=target[:80]))
     reached = _reached(source, code, target, parameters) if code != "*" else frozenset(types)
     if not iterate and asked.code == "_include" and source not in types:
-        raise Invalid(f"Nothing would be included: {source} is not searched here.")
+        raise Invalid(told("include-not-searched", type=source))
     if not iterate and asked.code == "_revinclude" and reached.isdisjoint(types):
-        raise Invalid(f"Nothing would be included: {source}:{code} does not point to {' or '.join(types[:5])}.")
+        raise Invalid(told("include-not-pointing", name=f"{source}:{code}", types=either(types[:5])))
     return Include(source, code, target, iterate)
 
 
@@ -92,7 +93,7 @@ def _reached(source: str, code: str, target: str | None, parameters: Parameters)
     """The types that an include by one parameter may lead to."""
     parameter = parameters.get(source, code)
     if parameter is None or parameter.type != "reference":
-        raise Invalid(f"{code[:80]!r} is not a reference parameter of {source}.")
+        raise Invalid(told("no-reference-parameter", name=code[:80], type=source))
     if target is not None and target not in parameter.targets:
-        raise Invalid(f"{source}:{code} cannot point to {target[:80]!r}.")
+        raise Invalid(told("cannot-point", name=f"{source}:{code}", type=repr(target[:80])))
     return frozenset({target} if target is not None else parameter.targets)

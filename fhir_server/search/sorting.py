@@ -72,7 +72,7 @@ def sort(raw: str, types: tuple[str, ...], parameters: Parameters) -> tuple[Sort
     if "" in texts:
         raise Invalid(told("sort-empty"))
     if len(texts) > MOST_KEYS:
-        raise Invalid(f"There are {len(texts)} keys to sort by; this server takes {MOST_KEYS}.")
+        raise Invalid(told("sort-keys", number=len(texts), most=MOST_KEYS))
     keys: dict[str, SortKey] = {}
     for text in texts:
         code = text.removeprefix("-")
@@ -94,27 +94,24 @@ def _source(code: str, types: Sequence[str], parameters: Parameters) -> Source:
     if code == "_score":
         raise NotSupported(told("sort-score"))
     if ":" in code or "." in code:
-        raise NotSupported(
-            f"Sorting by {code[:80]!r} is not supported: a key is a search parameter without a modifier."
-        )
+        raise NotSupported(told("sort-modifier", name=code[:80]))
     if all(parameters.sort_dates.get(type) == code for type in types):
         return SortField.ON
     known = [one for type in types if (one := parameters.get(type, code)) is not None]
     if not known:
-        of = types[0] if len(types) == 1 else "any type searched"
-        raise NotSupported(told("sort-unknown", name=code[:80], types=of))
+        if len(types) == 1:
+            raise NotSupported(told("sort-unknown", name=code[:80], types=types[0]))
+        raise NotSupported(told("sort-unknown-any", name=code[:80]))
     sources = {_of_parameter(one) for one in known}
     if len(sources) > 1:
-        raise NotSupported(
-            f"The types searched do not mean the same by {code!r}, so they cannot be sorted by it together."
-        )
+        raise NotSupported(told("sort-meanings", name=code))
     return sources.pop()
 
 
 def _of_parameter(parameter: Parameter) -> Source:
     code = parameter.code
     if not parameter.supported or parameter.is_phonetic or parameter.type == "composite":
-        raise NotSupported(f"Sorting by {code!r} ({parameter.type}) is not supported.")
+        raise NotSupported(told("sort-not-supported", name=code, type=parameter.type))
     match parameter.type:
         case "date" | "number" | "quantity":
             return OfIntervals(code)

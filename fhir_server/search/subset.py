@@ -32,6 +32,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 from fhir_server.definitions.tables import Definitions, Element
 from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid
+from fhir_server.search.messages import told
 
 SUBSET_PARAMETERS: Final = frozenset({"_summary", "_elements"})
 
@@ -117,7 +118,7 @@ def summary(raw: str) -> Summary:
     try:
         return Summary(raw)
     except ValueError:
-        raise Invalid(f"_summary must be one of {', '.join(Summary)}.", expression=("http._summary",)) from None
+        raise Invalid(told("summary", known=", ".join(Summary)), expression=("http._summary",)) from None
 
 
 def elements(
@@ -150,9 +151,9 @@ def elements(
 def _parts(raw: str) -> Collection[str]:
     parts = dict.fromkeys(part.strip() for part in raw.split(","))
     if parts.keys() == {""}:
-        raise Invalid("_elements names no element.", expression=("http._elements",))
+        raise Invalid(told("elements-none"), expression=("http._elements",))
     if "" in parts:
-        raise Invalid("_elements has a comma with no name beside it.", expression=("http._elements",))
+        raise Invalid(told("elements-comma"), expression=("http._elements",))
     return parts
 
 
@@ -160,11 +161,7 @@ def _name(part: str) -> tuple[str | None, str]:
     """The type, if it is named, and the element."""
     found = _NAME.fullmatch(part)
     if found is None:
-        raise Invalid(
-            f"_elements: {part[:80]!r} is not the name of an element at the top of a resource, such as `name` or "
-            "`Patient.name`; a choice is named without its type (`value`).",
-            expression=("http._elements",),
-        )
+        raise Invalid(told("elements-name", name=part[:80]), expression=("http._elements",))
     return found[1], found[2]
 
 

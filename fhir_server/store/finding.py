@@ -20,6 +20,7 @@ from fhir_server.search.predicate import Compare, Moment, Never, Predicate, all_
 from fhir_server.search.sorting import NEWEST_FIRST, SortField
 from fhir_server.store.connection import MAJORITY, Document, answering
 from fhir_server.store.filters import Filter
+from fhir_server.store.messages import told
 from fhir_server.store.ordering import Order, Position, computed, merged, pipeline, position_of
 from fhir_server.store.plan import ENOUGH, Plan, plan, queries_of
 from fhir_server.store.reading import Stored, stored
@@ -302,26 +303,17 @@ class Finding:
             with answering(but=(ExecutionTimeout, OperationFailure)):
                 yield
         except ExecutionTimeout:
-            raise TooCostly(
-                f"The search was stopped after {self._seconds:g} seconds: no index bounds it. Ask for less: "
-                "name a patient, a code or a date, or ask without _sort and _total."
-            ) from None
+            raise TooCostly(told("out-of-time", seconds=self._seconds)) from None
         except OperationFailure as error:
             if error.code not in _OUT_OF_MEMORY:
                 with answering():
                     raise
-            raise TooCostly(
-                "The search needs more memory than this server gives one: too much would have to be sorted. "
-                "Ask for less, or ask without _sort."
-            ) from None
+            raise TooCostly(told("out-of-memory")) from None
 
 
 def _not_more(number: int, most: int) -> None:
     if number > most:
-        raise TooCostly(
-            f"A part of the search, such as a chain, has more than {most} answers; this server follows no more. "
-            "Narrow that part."
-        )
+        raise TooCostly(told("too-many-answers", most=most))
 
 
 def _page(documents: list[Document], order: Order, limit: int, after: Position | None) -> Page:

@@ -10,8 +10,6 @@ from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation.finding import Finding, Findings, one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fhir_server.fhir.json import Json
     from fhir_server.fhir.outcome import Severity
 
@@ -46,21 +44,3 @@ def kind_of(value: Json) -> Told:
 def not_a(key: str, value: Json, **values: object) -> Findings:
     """A value of another JSON type than the element has."""
     return one(IssueType.STRUCTURE, told(key, found=kind_of(value), **values), rule="type")
-
-
-def either(words: Iterable[str]) -> Told:
-    """This or that."""
-    return _joined("or", words)
-
-
-def both(words: Iterable[str]) -> Told:
-    """This and that."""
-    return _joined("and", words)
-
-
-def _joined(key: str, words: Iterable[str]) -> Told:
-    first, *others = words
-    joined = Told(first, first)
-    for other in others:
-        joined = told(key, one=joined, another=other)
-    return joined

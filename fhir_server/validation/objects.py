@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from fhir_server.definitions.tables import Definitions, Element, Structure, TypeUse
+from fhir_server.fhir.joining import both
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.validation import bindings, references
@@ -24,7 +25,7 @@ from fhir_server.validation.finding import (
     one,
     shown,
 )
-from fhir_server.validation.messages import both, kind_of, not_a, told
+from fhir_server.validation.messages import kind_of, not_a, told
 from fhir_server.validation.narrative import xhtml
 from fhir_server.validation.predicates import Holds
 from fhir_server.validation.primitives import compile_primitives

@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 
 from fhir_server.definitions.tables import Invariant
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, Severity
 from fhir_server.validation.finding import Check, Container, Findings, ObjectCheck, one, shown
-from fhir_server.validation.messages import either, finding, told
+from fhir_server.validation.messages import finding, told
 
 _LITERAL = re.compile(r"(https?://\S+/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?\S+")

@@ -31,7 +31,7 @@ class Validator:
         try:
             found = self._objects.container(resource)
         except TooMuch:
-            return [error(IssueType.TOO_COSTLY, "The resource has more elements than its invariants are checked for.")]
+            return [error(IssueType.TOO_COSTLY, told("too-many-for-invariants"))]
         except RecursionError:
             return [error(IssueType.TOO_COSTLY, told("nested-too-deeply"))]
         if found is None:

@@ -20,7 +20,7 @@ CODE = ROOT / "fhir_server"
 SPEAKING = sorted(folder.parent for folder in CODE.rglob(FOLDER) if folder.is_dir())
 TELLS = {"told", "not_a"}
 """The functions whose first argument is a key: `not_a` fills in what was found."""
-FILLED_BY_ITSELF = {"told": frozenset[str](), "not_a": frozenset({"found"})}
+FILLED_BY_ITSELF = {"not_a": frozenset({"found"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,6 @@ class Call:
     """A sentence, where the code tells it."""
 
     place: str
-    function: str
     package: Path
     keys: tuple[str, ...]
     """A part in braces stands for anything."""
@@ -41,14 +40,16 @@ def messages(package: Path) -> Messages:
     return Messages(package / FOLDER)
 
 
-def package_of(tree: ast.Module) -> Path | None:
-    """The package whose `told` a module imports, or has itself."""
+def packages_of(tree: ast.Module) -> dict[str, Path]:
+    """By the name under which a module imports it, the package whose `told` it is."""
+    found: dict[str, Path] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and any(one.name == "told" for one in node.names):
+        if isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if module.endswith(".messages") or module == "fhir_server.fhir.outcome":
-                return ROOT / Path(*module.split(".")[:-1])
-    return None
+                package = ROOT / Path(*module.split(".")[:-1])
+                found |= {one.asname or one.name: package for one in node.names if one.name in TELLS}
+    return found
 
 
 def keys_of(node: ast.expr) -> tuple[str, ...]:
@@ -66,18 +67,18 @@ def keys_of(node: ast.expr) -> tuple[str, ...]:
 def calls() -> Iterator[Call]:
     for file in sorted(CODE.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        package = package_of(tree)
+        packages = packages_of(tree)
         if file.name == "messages.py" or (file.with_name(FOLDER).is_dir() and file.name == "outcome.py"):
-            package = file.parent
+            packages |= dict.fromkeys(TELLS, file.parent)
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in TELLS:
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in packages:
                 continue
-            if package is None or not node.args or not (keys := keys_of(node.args[0])):
+            if not node.args or not (keys := keys_of(node.args[0])):
                 continue
             written = all(one.arg is not None for one in node.keywords)
             names = frozenset(one.arg for one in node.keywords if one.arg is not None)
-            values = names | FILLED_BY_ITSELF[node.func.id] if written else None
-            yield Call(f"{file.relative_to(ROOT)}:{node.lineno}", node.func.id, package, keys, values)
+            values = names | FILLED_BY_ITSELF.get(node.func.id, frozenset()) if written else None
+            yield Call(f"{file.relative_to(ROOT)}:{node.lineno}", packages[node.func.id], keys, values)
 
 
 CALLS = list(calls())

@@ -51,7 +51,7 @@ SAMPLES: Final = {
 
 
 NO_PROSE: Final = re.compile(
-    r"\{[^}]*\}|https?://\S+|urn:\S*|Authorization:|\(\S*\)|[hzs]{2}(?::[hmsz.+]+)+|\d\d:\d\d:\d\d\S*"
+    r"\{[^}]*\}|https?://\S+|urn:\S*|(?:Accept|Authorization):|&#?\w+;|\(\S*\)|[hzs]{2}(?::[hmsz.+]+)+|\d\d:\d\d:\d\d\S*"
 )
 """Places, URLs and forms within a sentence."""
 
@@ -116,9 +116,7 @@ def test_both_languages_have_the_same_places(path: Path) -> None:
 def test_french_is_written_as_french_is(path: Path, key: str) -> None:
     """A space before the double signs, and no English quotes; but within a value, a code or an example."""
     french = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, str]])[key]["fr"]
-    prose = re.sub(
-        r"\{[^}]*\}|https?://\S+|urn:\S*|Authorization:|\(\S*\)|[hzs]{2}(:[hmsz.+]+)+|\d\d:\d\d:\d\d\S*", "", french
-    )
+    prose = NO_PROSE.sub("", french)
     assert not re.search(r"\w[;:?!](?=\s|$)", prose), prose
     assert "  " not in french
     assert french == french.rstrip()

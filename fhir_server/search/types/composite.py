@@ -22,6 +22,7 @@ from fhir_server.definitions.tables import SearchParameterType
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
 from fhir_server.search import terms
+from fhir_server.search.messages import told
 from fhir_server.search.path import Path, Walk
 from fhir_server.search.predicate import Field, Predicate, Prefix, Span, any_of, one_of
 from fhir_server.search.steps import NO_RESULT, Found
@@ -118,8 +119,8 @@ def predicate(
     """Read one value, and say which entries it asks for; ``spelled`` are the ways in which a token may be written."""
     parts = split(raw, "$")
     if len(parts) != len(components):
-        told = "$".join(component.type for component in components)
-        raise Invalid(f"The value must have {len(components)} parts joined by `$`: {told}.")
+        types = "$".join(component.type for component in components)
+        raise Invalid(told("composite-parts", number=len(components), types=types))
     words: list[list[str]] = []
     ordered: list[Wanted] = []
     for component, part in zip(components, parts, strict=True):
@@ -179,7 +180,7 @@ def _asked(
         case "token":
             wanted = token.parse(raw)
             if wanted.code is None:
-                raise Invalid("A part of a composite needs a code; a system alone is not enough.")
+                raise Invalid(told("composite-code"))
             return [term for one in spelled(wanted) for term in token.spelled("", one, component.implied)]
         case "reference":
             found = reference.parse(raw, component.targets, base_url)

@@ -13,6 +13,7 @@ from typing import Final
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json
+from fhir_server.search.messages import told
 from fhir_server.search.predicate import Field, Predicate, all_of, one_of
 from fhir_server.search.types import string
 from fhir_server.search.values import unescape
@@ -79,5 +80,5 @@ def predicate(parameter: str, raw: str) -> Predicate:
     """Entries in which every word of the value is heard."""
     heard = sounds(string.fold(unescape(raw)))
     if not heard:
-        raise Invalid("A name to search by its sound must have at least one letter.")
+        raise Invalid(told("no-sound"))
     return all_of([one_of(Field.TERMS, f"{parameter}={sound}") for sound in heard])

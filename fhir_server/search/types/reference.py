@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from fhir_server.fhir.errors import Invalid
 from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.reference import ID, LocalReference, local
 from fhir_server.record import pointers
 from fhir_server.search import terms
@@ -107,7 +108,7 @@ def parse(raw: str, targets: Sequence[str], base_url: str, modifier: str | None 
     """Read one value: what it may point to, one for each possible type when the query does not tell."""
     text = unescape(raw)
     if modifier is not None and modifier not in targets:
-        raise Invalid(f"The parameter cannot point to {modifier}; it points to {_listed(targets)}.")
+        raise Invalid(told("cannot-point-to", type=modifier, targets=_listed(targets)))
     if ID.fullmatch(text):
         return tuple(LocalReference(type, text) for type in ((modifier,) if modifier else targets))
     literal, bar, _ = text.partition("|")
@@ -119,7 +120,7 @@ def parse(raw: str, targets: Sequence[str], base_url: str, modifier: str | None 
             return (text,)
         raise Invalid(told("no-reference", text=_shown(text)))
     if found.type not in targets or (modifier is not None and found.type != modifier):
-        raise Invalid(f"The parameter points to {modifier or _listed(targets)}, not to {_shown(found.type)}.")
+        raise Invalid(told("points-to", targets=modifier or _listed(targets), found=_shown(found.type)))
     return (_canonical(text, base_url),) if bar else (found,)
 
 
@@ -153,8 +154,8 @@ def _canonical(text: str, base_url: str) -> str:
     return f"{found}{bar}{version}" if found else text
 
 
-def _listed(targets: Sequence[str]) -> str:
-    return ", ".join(targets) if len(targets) < 12 else "another type"  # noqa: PLR2004 - as many as one reads
+def _listed(targets: Sequence[str]) -> str | Told:
+    return ", ".join(targets) if len(targets) < 12 else told("another-type")  # noqa: PLR2004 - as many as one reads
 
 
 def _shown(text: str) -> str:

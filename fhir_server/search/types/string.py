@@ -121,7 +121,7 @@ def parse(raw: str, modifier: str | None = None) -> str:
     if modifier == "exact":
         return text
     if len(folded) > LONGEST:
-        raise Invalid(f"A string search compares at most {LONGEST} characters; this one has {len(folded)}.")
+        raise Invalid(told("string-too-long", most=LONGEST, number=len(folded)))
     return folded
 
 

@@ -90,7 +90,7 @@ def parse_of_type(raw: str) -> OfType:
     """Read one value of ``:of-type``."""
     parts = [unescape(part) for part in split(raw, "|")]
     if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - as the sentence says
-        raise Invalid("The value must be `system|code|value`: the type of the identifier, and its value.")
+        raise Invalid(told("of-type-form"))
     return OfType(*parts)
 
 

@@ -71,7 +71,7 @@ def _below(parameter: str, text: str) -> Predicate:
 def beginning(parameter: str, text: str) -> Predicate:
     """Entries that carry what starts with this."""
     if len(text.encode()) > terms.KEPT:
-        raise Invalid(f"A URL to look below has at most {terms.KEPT} bytes.")
+        raise Invalid(told("url-too-long", most=terms.KEPT))
     return Prefix(f"{parameter}={text}")
 
 

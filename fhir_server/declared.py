@@ -114,7 +114,7 @@ def _checked(known: Sequence[Definition], definitions: Definitions, terminology:
     checks, canonicals = _profile_checks(known, definitions, terminology)
     for canonical, one in canonicals.items():
         _must_compile(checks, canonical, one)
-    return Profiles(checks, lambda wider: ProfileChecks(wider, definitions, terminology))
+    return Profiles(checks, lambda known, most: ProfileChecks(known, definitions, terminology, most=most))
 
 
 def _profile_checks(

@@ -89,6 +89,10 @@ class StructureDefinitions:
         """By canonical of a made tree: the URLs that were looked up for it."""
         self._making: dict[str, set[str]] = {}
         """Those being made now, outermost first, with what was looked up for them so far."""
+        self._added: set[str] = set()
+        """By canonical: what came on top (`extended`) and has no snapshot yet."""
+        self._room = 0
+        """How many elements the snapshots of these may still have together."""
         given: set[str] = set()
         for definition in own:
             canonical = canonical_of(definition)
@@ -105,16 +109,24 @@ class StructureDefinitions:
         self._own[canonical] = definition
         self._own[url] = definition
 
-    def extended(self, more: Iterable[JsonObject]) -> StructureDefinitions:
+    def extended(self, more: Iterable[JsonObject], *, most: int = snapshots.MAX_ELEMENTS) -> StructureDefinitions:
         """The same with others on top: one that has a known URL and version takes its place, a new version is added.
 
-        Snapshots that were made already and do not build on any of the new ones are kept.
+        What is known by a URL alone stays what is meant by it: else whoever adds another version would lift what all
+        the others ask. The snapshots of what comes on top have at most so many elements together (``most``): each of a
+        chain of profiles has all that is below it. Snapshots that were made already and do not build on any of the new
+        ones are kept.
         """
         listed = list(more)
         wider = StructureDefinitions(self._base)
         wider._own = dict(self._own)
         for definition in listed:
+            known = self.get(url) if (url := str(definition.get("url"))) != canonical_of(definition) else None
             wider._add(definition)
+            if known is not None and known.get("version") != definition.get("version"):
+                wider._own[url] = known
+        wider._added = {canonical_of(definition) for definition in listed}
+        wider._room = most
         new = {str(definition["url"]) for definition in listed}
         for canonical, asked in self._asked.items():
             if not new & asked:
@@ -189,10 +201,23 @@ class StructureDefinitions:
             raise BadProfile(own, "", message("too-many-profiles", most=MAX_CHAIN))
         self._making[own] = {str(definition["url"])}
         try:
-            self._trees[canonical] = _grown(definition, self)
+            tree = _grown(definition, self)
+            if own in self._added:
+                self._make_room(own, tree.size())
+            self._trees[canonical] = tree
             self._asked[canonical] = self._making[own]
         finally:
             del self._making[own]
+
+    def _make_room(self, own: str, elements: int) -> None:
+        if elements > self._room:
+            raise BadProfile(
+                own,
+                "",
+                f"its snapshot has {elements} elements; beside those of what it builds on, {self._room} may be.",
+            )
+        self._room -= elements
+        self._added.remove(own)
 
 
 def canonical_of(definition: JsonObject) -> str:

@@ -8,21 +8,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.fhir.outcome import Issue, IssueType, Severity, error
-from fhir_server.interactions.definitional import checks_for, issues_of_definition
+from fhir_server.interactions.definitional import answered_by, checks_for, issues_of_definition
 from fhir_server.interactions.messages import told
 from fhir_server.interactions.prepare import Draft, rules
 from fhir_server.interactions.sharing import is_of_the_dmp, profiles_of
 from fhir_server.validation import ins
+from fhir_server.validation.profiles.parts import texts
 from fhir_server.validation.sharing.profiles import declared
 from fhir_server.validation.sharing.rules import issues_of_the_dmp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from fhir_server.fhir.json import JsonObject
+    from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
 
 _BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
@@ -39,15 +41,17 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     if not isinstance(type, str) or type not in server.parameters.resource_types:
         return issues
     urls = [f"{_BASE}{type}", *_binding(exchange, resource), *asked]
-    checks = await checks_for(exchange, urls)
+    within = _declared_within(exchange, resource)
+    checks = await checks_for(exchange, [*urls, *within[:MOST_DECLARED]], resource)
     for url in asked:
         if checks.definitions.get(url) is None:
             issues.append(error(IssueType.NOT_FOUND, told("profile-unknown", url=url[:200]), type))
     known = [one for one in urls if checks.definitions.get(one) is not None or one not in asked]
-    issues += [*rules(exchange, Draft(type, resource, b"", [])), *checks.issues(resource, known)]
+    issues += rules(exchange, Draft(type, resource, b"", []))
+    issues += await answered_by(exchange, checks, partial(checks.issues, resource, known))
     if type == "StructureDefinition":
         issues += await issues_of_definition(exchange, resource)
-    issues += [*_too_many(resource), *_missing_of_required(exchange, resource)]
+    issues += [*_too_many(resource), *_too_many_within(type, within), *_missing_of_required(exchange, resource)]
     return [*issues, *_of_the_dmp(exchange, resource), *_of_the_ins(exchange, resource)]
 
 
@@ -91,8 +95,9 @@ async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str])
     found = [*_too_many(resource), *_of_the_ins(exchange, resource)]
     if not urls:
         return found
-    checks = await checks_for(exchange, urls)
-    found += [one for one in checks.issues(resource, urls) if one.severity is not Severity.INFORMATION]
+    checks = await checks_for(exchange, urls, resource)
+    wrong = await answered_by(exchange, checks, partial(checks.issues, resource, urls))
+    found += [one for one in wrong if one.severity is not Severity.INFORMATION]
     return [*found, *_of_the_dmp(exchange, resource)]
 
 
@@ -100,6 +105,24 @@ def _binding(exchange: Exchange, resource: JsonObject) -> list[str]:
     """The profiles that bind a resource: declared, or demanded of it, of documents by their Bundle or in care."""
     own = list(declared(resource))[:MOST_DECLARED]
     return list(dict.fromkeys([*(one.url for one in profiles_of(exchange, resource)), *own]))
+
+
+def _declared_within(exchange: Exchange, resource: JsonObject) -> list[str]:
+    """The profiles that the resources in one declare and the server itself does not know, each once."""
+    known = exchange.server.profiles.definitions
+    found = dict.fromkeys(url for one in _held(resource) for url in texts(_member(one.get("meta"), "profile")))
+    return [url for url in found if known.get(url) is None]
+
+
+def _held(resource: JsonObject) -> Iterator[JsonObject]:
+    """The resources in one, at any depth: contained, and of the entries of a Bundle."""
+    entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
+    listed = [_member(one, "resource") for one in (entries if isinstance(entries, list) else [])]
+    contained = resource.get("contained")
+    for held in (*(contained if isinstance(contained, list) else []), *listed):
+        if isinstance(held, dict):
+            yield held
+            yield from _held(held)
 
 
 def _of_the_dmp(exchange: Exchange, resource: JsonObject) -> list[Issue]:
@@ -121,6 +144,13 @@ def _too_many(resource: JsonObject) -> list[Issue]:
     return [error(IssueType.TOO_COSTLY, message, f"{resource.get('resourceType')}.meta.profile")]
 
 
+def _too_many_within(type: str, within: Sequence[str]) -> list[Issue]:
+    """That the resources in one declare more profiles than are looked up."""
+    if len(within) <= MOST_DECLARED:
+        return []
+    return [error(IssueType.TOO_COSTLY, told("too-many-profiles-within", most=MOST_DECLARED), type)]
+
+
 def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue]:
     """That a resource declares none of the profiles that the operator demands of its type."""
     type = str(resource.get("resourceType"))
@@ -134,6 +164,10 @@ def _missing_of_required(exchange: Exchange, resource: JsonObject) -> list[Issue
 def _is_of_publishing(issue: Issue) -> bool:
     """What profiles say of the status of a document is of its first version: later it is superseded."""
     return issue.expression == ("DocumentReference.status",) and issue.rule in {"pattern", "fixed"}
+
+
+def _member(value: Json, name: str) -> Json:
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def _as_warnings(found: Sequence[Issue]) -> list[Issue]:

@@ -8,6 +8,7 @@ installed, and those that are stored, as far as the caller may read them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fhir_server.consent.circumstances import Act
@@ -16,18 +17,21 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Invalid, NotFound, Unprocessable
 from fhir_server.fhir.outcome import IssueType
 from fhir_server.interactions.answer import Answer
-from fhir_server.interactions.definitional import checks_for, with_definition
+from fhir_server.interactions.definitional import answered_by, checks_for, with_definition
 from fhir_server.interactions.read import read
 from fhir_server.operations.messages import told
 from fhir_server.operations.operation import Operation
 
 if TYPE_CHECKING:
-    from fhir_server.fhir.json import JsonObject
+    from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
     from fhir_server.operations.operation import Invocation
+    from fhir_server.validation.profiles.checks import ProfileChecks
     from fhir_server.validation.profiles.profile import Definitions
 
 _TYPE: Final = "StructureDefinition"
+_MOST_BYTES: Final = 8_000_000
+"""Of the elements of an answer: what a base tells of an element once, each new slice of it tells again."""
 
 
 async def _perform(call: Invocation) -> Answer:
@@ -37,8 +41,7 @@ async def _perform(call: Invocation) -> Answer:
     if sum((call.id is not None, url is not None, sent is not None)) != 1:
         raise Invalid(told("one-definition"), expression=call.given.where("url"), code=IssueType.INVALID)
     if url is not None:
-        definitions = (await checks_for(exchange, [url])).definitions
-        return _answer(definitions, url, call.given.where("url"))
+        return await _asked(exchange, await checks_for(exchange, [url]), url, call.given.where("url"))
     if call.id is not None:
         definition = json.decode_object((await read(exchange, _TYPE, call.id)).body or b"{}")
         return await _of(exchange, definition, (_TYPE,))
@@ -55,7 +58,11 @@ async def _of(exchange: Exchange, definition: JsonObject, where: tuple[str, ...]
         checks, canonical = await with_definition(exchange, definition)
     except BadProfile as wrong:
         raise _unusable(wrong, where) from None
-    return _answer(checks.definitions, canonical, where)
+    return await _asked(exchange, checks, canonical, where)
+
+
+async def _asked(exchange: Exchange, checks: ProfileChecks, canonical: str, where: tuple[str, ...]) -> Answer:
+    return await answered_by(exchange, checks, partial(_answer, checks.definitions, canonical, where))
 
 
 def _answer(definitions: Definitions, canonical: str, where: tuple[str, ...]) -> Answer:
@@ -69,7 +76,15 @@ def _answer(definitions: Definitions, canonical: str, where: tuple[str, ...]) ->
     except RecursionError:
         message = told("too-deep-for-a-snapshot")
         raise Unprocessable(message, expression=where, code=IssueType.TOO_COSTLY) from None
-    return Answer(200, json.encode({**definition, "snapshot": {"element": [_defined(one) for one in elements]}}))
+    listed: list[Json] = []
+    size = 0
+    for one in map(_defined, elements):
+        size += len(json.encode(one))
+        if size > _MOST_BYTES:
+            message = told("snapshot-too-large", most=_MOST_BYTES)
+            raise Unprocessable(message, expression=where, code=IssueType.TOO_COSTLY)
+        listed.append(one)
+    return Answer(200, json.encode({**definition, "snapshot": {"element": listed}}))
 
 
 def _defined(element: JsonObject) -> JsonObject:

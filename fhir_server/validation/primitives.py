@@ -32,7 +32,8 @@ FIRST_DAY_NOT_IN_EVERY_MONTH = "29"
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _NOT_IN_URI = re.compile("[\\s\x00-\x20\x7f\ud800-\udfff]")
-_CODE = re.compile(r"\S+(?:\s\S+)*+")
+_CODE = re.compile(r"\S+(?:\s\S+)*+", re.ASCII)
+"""White space is that of XML, as in the schemas of the standard: codes of HL7 v2 hold no-break spaces."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}")
 
 Complaint: TypeAlias = Callable[[str], "Told | None"]

@@ -24,6 +24,7 @@ from pymongo import MongoClient
 
 from fhir_server.identity.actors import ACTORS, claims_for
 from fhir_server.identity.development import DevelopmentIssuer
+from fhir_server.identity.requester import SHARED
 from tests.differential.answers import AT_ONCE, ask, decoded, difference, encoded, load, smallest
 from tests.differential.evaluator import Evaluator
 from tests.differential.pools import seeded
@@ -49,6 +50,9 @@ def client(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with serving(folder / "data", "--mongodb-uri", mongo_uri, demo=False, env=environment) as served:
         extra = {"iss": ISSUERS["essai"]}
         claims = claims_for(ACTORS["conformance"], base_url=served.base, now=time.time(), extra_claims=extra)
+        with MongoClient[dict[str, Any]](mongo_uri) as database:
+            # what the server publishes would be in the answers, and is not of the world
+            database[DATABASE]["resources"].delete_many({"realm": SHARED})
         with served.client(DevelopmentIssuer(Path(), keys["essai"]).issue(claims)) as client:
             yield client
     with MongoClient[dict[str, Any]](mongo_uri) as database:

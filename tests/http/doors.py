@@ -112,14 +112,15 @@ async def read_unless_known(ask: Ask, type: str) -> None:
 
 @door("GET type/id/$validate", "POST type/id/$validate", "GET type/$validate", "POST type/$validate")
 async def validate(ask: Ask, type: str) -> None:
-    """What is stored, and what is sent that names it."""
+    """What is stored, and what is sent that names it; each way to tell it once, for one type."""
     url, body = f"/{type}/{ask.place.id(type)}/$validate", json.dumps(target(type, ask.place))
     await ask.send("GET", url)
-    await ask.send("GET", f"{url}?mode=delete")
     await ask.send("POST", f"{url}?mode=update", content=body, headers=FHIR_JSON)
-    await ask.send("POST", url)
-    await ask.send("GET", f"/{type}/$validate?profile=urn:nobody")
     await ask.send("POST", f"/{type}/$validate?mode=create", content=body, headers=FHIR_JSON)
+    if type == "DocumentReference":
+        await ask.send("GET", f"{url}?mode=delete")
+        await ask.send("POST", url)
+        await ask.send("GET", f"/{type}/$validate?profile=urn:nobody")
 
 
 PARTS: Final = ("_summary=true", "_summary=text", "_summary=data", "_elements=id,meta")

@@ -128,3 +128,16 @@ def test_what_is_not_there(served: Served) -> None:
     refused(client.get(f"{PATH}?url={quote('https://example.org/nobody|1')}"), 404)
     refused(client.get("/StructureDefinition/nobody/$snapshot"), 404)
     refused(client.get(f"{PATH}?url={PDSM}|9.9.9"), 404)
+
+
+def test_one_that_would_be_larger_than_an_answer(served: Served) -> None:
+    """What the base tells of an element once, each slice of it tells again."""
+    client = served.as_("conformance")
+    base = profile({"id": "Patient.contact", "path": "Patient.contact", "short": "x" * 300_000})
+    put = client.put(f"/StructureDefinition/{base['id']}", json=base, headers=FHIR_JSON)
+    assert put.status_code == 201, put.text
+    by = {"discriminator": [{"type": "value", "path": "gender"}], "rules": "open"}
+    slices = [{"id": f"Patient.contact:s{at}", "path": "Patient.contact", "sliceName": f"s{at}"} for at in range(30)]
+    sliced = profile({"id": "Patient.contact", "path": "Patient.contact", "slicing": by}, *slices, base=base["url"])
+    answer = client.post("/StructureDefinition/$snapshot", json=sliced, headers=FHIR_JSON)
+    refused(answer, 422, "too-costly", "have more than 8000000 bytes")

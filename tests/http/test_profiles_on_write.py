@@ -14,6 +14,7 @@ from tests.conformance.own_record import OwnRecord, own_record
 from tests.served import FHIR_JSON, JSON_PATCH, Served
 
 FR_ORGANIZATION: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-organization"
+FR_PATIENT_INS: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"
 BASIC: Final = "http://hl7.org/fhir/StructureDefinition/Basic"
 TELL: Final = FHIR_JSON | {"Prefer": "return=OperationOutcome"}
 
@@ -189,6 +190,98 @@ def test_what_a_type_of_its_own_says_is_no_profile(client: httpx.Client) -> None
     model = profile(CREATED) | {"kind": "logical", "derivation": "specialization", "type": "https://example.org/x"}
     model["differential"] = {"element": [{"id": "x", "path": "x", "definition": "x", "min": 0, "max": "1"}]}
     assert put(client, model).status_code == 201
+
+
+def many(number: int) -> list[dict[str, Any]]:
+    """Elements of a profile: so many slices."""
+    by = {"discriminator": [{"type": "value", "path": "system"}], "rules": "open"}
+    slices = (
+        {
+            "id": f"Basic.identifier:s{at}",
+            "path": "Basic.identifier",
+            "sliceName": f"s{at}",
+            "patternIdentifier": {"system": f"urn:s{at}"},
+        }
+        for at in range(number)
+    )
+    return [{"path": "Basic.identifier", "slicing": by}, *slices]
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        profile(*many(2_000)),
+        profile({"path": "Basic", "short": "x" * 1_000_000}),
+        profile({"path": "Basic", "constraint": [
+            {"key": f"k-{at}", "severity": "error", "human": "h", "expression": "true"} for at in range(2_000)
+        ]}),
+    ],
+)  # fmt: skip
+def test_a_profile_that_would_take_long_is_not_stored(client: httpx.Client, large: dict[str, Any]) -> None:
+    answer = client.put(f"/StructureDefinition/{large['id']}", json=large, headers=FHIR_JSON)
+    refused(answer, 422, "processing", "tells more than 2000 elements, types and invariants, or 1000000 bytes")
+
+
+def test_profiles_that_would_take_long_together_are_no_help(client: httpx.Client) -> None:
+    """Each can be stored; what rests on the others, and who declares it, has them all to pay."""
+    first = profile(*many(1_500))
+    second = profile(*many(1)) | {"baseDefinition": stored(client, first)}
+    url = stored(client, second)
+    longer = first | {"differential": {"element": [{"id": one["path"], **one} for one in many(1_998)]}}
+    assert client.put(f"/StructureDefinition/{first['id']}", json=longer, headers=FHIR_JSON).status_code == 200
+
+    refused(client.post("/Basic", json=basic(url), headers=FHIR_JSON), 422, "too-costly", "cannot be used")
+    refused(client.get(f"/StructureDefinition/$snapshot?url={url}"), 422, "too-costly", "cannot be used")
+
+
+def test_what_is_called_like_a_type_is_not_used(client: httpx.Client) -> None:
+    """It can be stored, as whatever is no profile; it is not known by that name, in whatever version."""
+    loose = profile(derivation="specialization", version="99.0", url=BASIC)
+    loose |= {"baseDefinition": "http://hl7.org/fhir/StructureDefinition/DomainResource"}
+    loose["differential"] = {"element": [{"id": "Basic", "path": "Basic"}]}
+    stored(client, loose)
+
+    refused(client.get(f"/StructureDefinition/$snapshot?url={BASIC}|99.0"), 404, "not-found", "not known here")
+    told = client.post(f"/Basic/$validate?profile={BASIC}|99.0", json=basic(), headers=FHIR_JSON)
+    assert told.status_code == 200
+    assert [one["code"] for one in told.json()["issue"]] == ["not-found"]
+
+
+def test_another_version_of_a_profile_of_the_server_lifts_nothing(client: httpx.Client) -> None:
+    """Who stores one that asks nothing is asked what everybody is."""
+    stored(client, profile({"path": "Patient"}, type="Patient", version="99.0", url=FR_PATIENT_INS))
+    broken = {"resourceType": "Patient", "meta": {"profile": [FR_PATIENT_INS]}}
+    alone = client.post("/Patient/$validate", json=broken, headers=FHIR_JSON).json()["issue"]
+    assert "Patient.birthDate" in {one["expression"][0] for one in alone if one["severity"] == "error"}
+
+    beside = client.post(f"/Patient/$validate?profile={FR_PATIENT_INS}|99.0", json=broken, headers=FHIR_JSON)
+    assert beside.json()["issue"] == alone
+
+
+def test_resources_within_one_by_the_stored_profiles_they_declare(client: httpx.Client) -> None:
+    url = stored(client, profile(CREATED))
+    inner = basic(url)
+    entry = {"fullUrl": f"urn:uuid:{uuid4()}", "resource": inner}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
+    held = {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": "#a"}}
+    for resource, where in (
+        (bundle, "Bundle.entry[0].resource.created"),
+        (held | {"contained": [inner | {"id": "a"}]}, "Basic.contained[0].created"),
+        (bundle | {"entry": [entry | {"resource": bundle}]}, "Bundle.entry[0].resource.entry[0].resource.created"),
+    ):
+        told = client.post(f"/{resource['resourceType']}/$validate", json=resource, headers=FHIR_JSON)
+        assert [(one["code"], one["expression"]) for one in told.json()["issue"]] == [("required", [where])], resource
+
+
+def test_more_profiles_within_one_than_are_looked_up(client: httpx.Client) -> None:
+    entries = [
+        {"fullUrl": f"urn:uuid:{uuid4()}", "resource": basic(f"https://example.org/none/{at}")} for at in range(51)
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    told = client.post("/Bundle/$validate", json=bundle, headers=FHIR_JSON)
+    assert [one["code"] for one in told.json()["issue"]] == ["too-costly"]
+    few = client.post("/Bundle/$validate", json=bundle | {"entry": entries[:50]}, headers=FHIR_JSON)
+    assert [one["severity"] for one in few.json()["issue"]] == ["information"]
 
 
 def test_a_document_of_pdsm_by_its_profile(record: OwnRecord) -> None:

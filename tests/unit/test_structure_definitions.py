@@ -160,6 +160,32 @@ def test_a_profile_that_was_not_known_before_is_asked_again() -> None:
         narrow.extended([profile("later")]).snapshot(OURS + "p")
 
 
+def test_another_version_on_top_does_not_take_the_place_of_what_is_known() -> None:
+    """Else whoever adds one that asks nothing would lift what the one of the server asks of everybody."""
+    narrow = definitions(profile("p", {"id": "Patient.name", "min": 1}, version="1"))
+    wide = narrow.extended([profile("p", version="2"), profile("on-it", base=OURS + "p")])
+
+    assert least(wide.snapshot(OURS + "p"), "Patient.name") == 1
+    assert least(wide.snapshot(OURS + "on-it"), "Patient.name") == 1
+    assert least(wide.snapshot(OURS + "p|2"), "Patient.name") == 0
+
+
+def test_what_comes_on_top_has_so_many_elements_and_no_more() -> None:
+    """Each of a chain has the elements of all below it: fifty small profiles would be as large as a large one."""
+    chain = [profile("p0"), *(profile(f"p{at}", base=f"{OURS}p{at - 1}") for at in range(1, 6))]
+    elements = len(definitions(profile("p0")).snapshot(OURS + "p0").elements)
+
+    wide = definitions().extended(chain, most=6 * elements)
+    assert len(wide.snapshot(OURS + "p5").elements) == elements
+
+    narrow = definitions().extended(chain, most=6 * elements - 1)
+    for _ in range(2):
+        with pytest.raises(BadProfile, match=f"its snapshot has {elements} elements") as refused:
+            narrow.snapshot(OURS + "p5")
+        assert refused.value.profile == OURS + "p5"
+    assert len(narrow.snapshot(OURS + "p4").elements) == elements
+
+
 def _reference(target: str) -> dict[str, Any]:
     return {"code": "Reference", "targetProfile": [target]}
 

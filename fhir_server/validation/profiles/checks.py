@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MOST_CHECKED: Final = 2_000_000
 """Steps of one validation: elements looked at, slices tried, codes asked for. A document takes some hundreds."""
+MOST_CHECKED_FOR_CLIENTS: Final = 300_000
+"""The same by profiles that a client made: such steps take up to four microseconds, as he wishes."""
 
 _CORE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _EMPTY: Final[JsonObject] = {}

@@ -42,6 +42,8 @@ class Part:
     children: dict[str, Part] = field(default_factory=dict)
     slices: list[Part] = field(default_factory=list)
     """In their order; the slices of a slice are beneath it."""
+    named: dict[str, Part] = field(default_factory=dict)
+    """The same by their names."""
     origin: Element | None = None
     """What the tables say; nothing for a resource or a type as such."""
     types: tuple[str, ...] = ()
@@ -156,13 +158,17 @@ def _child(parent: Part, name: str, reading: Reading, refuse: Refuse) -> Part:
 
 def _slice(part: Part, name: str) -> Part:
     """The slice of this name, within the one it is a slice of: ``a/b`` within ``a``."""
-    for one in part.slices:
-        if one.slice == name:
-            return one
-        if name.startswith(f"{one.slice}/"):
-            return _slice(one, name)
+    known = part.named.get(name)
+    if known is not None:
+        return known
+    whole, mark, _ = name.rpartition("/")
+    while mark:
+        if whole in part.named:
+            return _slice(part.named[whole], name)
+        whole, mark, _ = whole.rpartition("/")
     made = Part(part.path, part.name, name, origin=part.origin, types=part.types)
     part.slices.append(made)
+    part.named[name] = made
     return made
 
 

@@ -211,11 +211,7 @@ class StructureDefinitions:
 
     def _make_room(self, own: str, elements: int) -> None:
         if elements > self._room:
-            raise BadProfile(
-                own,
-                "",
-                f"its snapshot has {elements} elements; beside those of what it builds on, {self._room} may be.",
-            )
+            raise BadProfile(own, "", message("no-room", number=elements, most=self._room))
         self._room -= elements
         self._added.remove(own)
 

@@ -242,7 +242,7 @@ WRONG: Final = [
     ("Patient?_include=Patient", "La valeur doit être `Type:paramètre`"),
     ("Patient?_summary=some", "_summary doit être l'un de "),
     ("Patient/$statut-dmp", "Désignez le patient : identifier=[système INS]|[INS]."),
-    ("Patient/demo-1/$everything?start=soon", "start doit être une date, par exemple 2026-01-31."),
+    ("Patient/demo-1/$everything?depuis=2026", "'depuis' n'est pas un paramètre de cette opération ; elle accepte "),
     ("metadata?mode=half", "mode est l'un de full, normative, terminology, et non 'half'."),
 ]
 
@@ -259,8 +259,10 @@ SENT: Final = [
         "PATCH",
         "Patient/demo-1",
         "fhir+json",
-        '{"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [{"name": "type", "valueCode": '
-        '"delete"}, {"name": "path", "valueString": "Patient.nom"}]}]}',
+        (
+            '{"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [{"name": "type", "valueCode": '
+            '"delete"}, {"name": "path", "valueString": "Patient.nom"}]}]}'
+        ),
         422,
         "Opération 0 (delete Patient.nom) : Patient n'a pas d'élément nom.",
     ),
@@ -277,7 +279,7 @@ SENT: Final = [
         "POST",
         "Patient/demo-1/$authorize",
         "fhir+json",
-        '{"resourceType": "Parameters", "parameter": [{"name": "acteur"}]}',
+        '{"resourceType": "Parameters", "parameter": [{"name": "acteur", "valueString": "x"}]}',
         400,
         "'acteur' n'est pas un paramètre de cette opération",
     ),
@@ -294,7 +296,7 @@ SENT: Final = [
 
 
 @pytest.mark.parametrize(("method", "path", "type", "body", "status", "told"), SENT)
-def test_what_is_wrong_with_a_body_is_told_in_french(  # noqa: PLR0913 - a row of the table
+def test_what_is_wrong_with_a_body_is_told_in_french(
     client: httpx.Client, method: str, path: str, type: str, body: str, status: int, told: str
 ) -> None:
     kind = {"Content-Type": f"application/{type}"}
@@ -318,8 +320,10 @@ def test_why_a_profile_cannot_be_used_is_told_in_french(client: httpx.Client) ->
     body = {"resourceType": "Parameters", "parameter": [{"name": "definition", "resource": profile}]}
     answer = client.post("StructureDefinition/$snapshot", json=body, headers=FHIR_JSON | FRENCH)
     assert sentences(outcome(answer, 422, "fr")) == [
-        "Elle n'a pas de snapshot : https://example.org/StructureDefinition/x : Patient.nom : "
-        "la base n'a pas d'élément nom ici."
+        (
+            "Elle n'a pas de snapshot : https://example.org/StructureDefinition/x : Patient.nom : "
+            "la base n'a pas d'élément nom ici."
+        )
     ]
 
 

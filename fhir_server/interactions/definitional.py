@@ -18,9 +18,8 @@ from fhir_server.fhir import json
 from fhir_server.fhir.errors import Unprocessable
 from fhir_server.fhir.outcome import Issue, IssueType, error
 from fhir_server.interactions.messages import told
-from fhir_server.interactions.value_sets import of_url
+from fhir_server.interactions.value_sets import NEWEST, of_url
 from fhir_server.search.predicate import Field, all_of, any_of, one_of
-from fhir_server.store.ordering import BY_ID
 from fhir_server.validation.profiles.checks import MOST_CHECKED, MOST_CHECKED_FOR_CLIENTS, ProfileChecks
 
 if TYPE_CHECKING:
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 
 _Told = TypeVar("_Told")
 
-MOST_SOUGHT: Final = 50
-"""Stored profiles that one resource or one profile may rest on."""
+MOST_SOUGHT: Final = 200
+"""Stored profiles that one resource or one profile may rest on: 50 declared, each with its version and without, 50 that
+are asked for, 50 of resources within."""
 MOST_TOLD: Final = 2_000
 """Elements, types and invariants these may tell together: a second. The largest that a guide published tells 120."""
 MOST_BYTES: Final = 1_000_000
@@ -156,15 +156,15 @@ def _missing(canonicals: Iterable[str], known: StructureDefinitions, sought: Col
 
 
 async def _fetched(exchange: Exchange, canonicals: Collection[str]) -> dict[str, JsonObject]:
-    """Those that are stored and shown, in one query; of several of one URL and version, the last by id.
+    """Those that are stored and shown, in one query; of several of one URL, the one stored last.
 
     Not what is called like a type of the standard: everything builds on these.
     """
     visible = exchange.decide("StructureDefinition", Act.CONSULT).visible
     wanted = all_of([one_of(Field.TYPE, "StructureDefinition"), any_of([of_url(one) for one in canonicals])])
-    page = await exchange.server.finding.search(wanted, visible=visible, order=BY_ID, limit=4 * MOST_SOUGHT)
+    page = await exchange.server.finding.search(wanted, visible=visible, order=NEWEST, limit=MOST_SOUGHT)
     found: dict[str, JsonObject] = {}
-    for one in page.resources:
+    for one in reversed(page.resources):
         definition = json.decode_object(one.body or b"{}")
         known = exchange.server.profiles.definitions.get(str(definition.get("url")))
         if known is None or known.get("derivation") == "constraint":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fhir_server.fhir.json import Json, JsonObject
     from fhir_server.interactions.exchange import Exchange
+    from fhir_server.validation.profiles.checks import ProfileChecks
 
 _BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _PLACE: Final = re.compile(r"\[[0-9]+\]")
@@ -40,10 +41,14 @@ async def all_issues(exchange: Exchange, resource: JsonObject, asked: Sequence[s
     type = resource.get("resourceType")
     if not isinstance(type, str) or type not in server.parameters.resource_types:
         return issues
-    urls = [f"{_BASE}{type}", *_binding(exchange, resource), *asked]
-    within = _declared_within(exchange, resource)
-    checks = await checks_for(exchange, [*urls, *within[:MOST_DECLARED]], resource)
-    for url in asked:
+    binding, within = _binding(exchange, resource), _declared_within(exchange, resource)
+    checks = await checks_for(exchange, [*_either(binding), *asked[:MOST_DECLARED], *within[:MOST_DECLARED]], resource)
+    urls = [f"{_BASE}{type}", *_meant(exchange, checks, binding), *asked[:MOST_DECLARED]]
+    if len(asked) > MOST_DECLARED:
+        issues.append(
+            error(IssueType.TOO_COSTLY, told("too-many-profiles-asked", number=len(asked), most=MOST_DECLARED), type)
+        )
+    for url in asked[:MOST_DECLARED]:
         if checks.definitions.get(url) is None:
             issues.append(error(IssueType.NOT_FOUND, told("profile-unknown", url=url[:200]), type))
     known = [one for one in urls if checks.definitions.get(one) is not None or one not in asked]
@@ -95,16 +100,35 @@ async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str])
     found = [*_too_many(resource), *_of_the_ins(exchange, resource)]
     if not urls:
         return found
-    checks = await checks_for(exchange, urls, resource)
-    wrong = await answered_by(exchange, checks, partial(checks.issues, resource, urls))
+    checks = await checks_for(exchange, _either(urls), resource)
+    wrong = await answered_by(exchange, checks, partial(checks.issues, resource, _meant(exchange, checks, urls)))
     found += [one for one in wrong if one.severity is not Severity.INFORMATION]
     return [*found, *_of_the_dmp(exchange, resource)]
 
 
 def _binding(exchange: Exchange, resource: JsonObject) -> list[str]:
     """The profiles that bind a resource: declared, or demanded of it, of documents by their Bundle or in care."""
-    own = list(declared(resource))[:MOST_DECLARED]
+    own = texts(_member(resource.get("meta"), "profile"))[:MOST_DECLARED]
     return list(dict.fromkeys([*(one.url for one in profiles_of(exchange, resource)), *own]))
+
+
+def _either(canonicals: Sequence[str]) -> list[str]:
+    """What is looked up: the version that is named, and the one that is meant where none is."""
+    return [each for one in canonicals for each in dict.fromkeys((one, one.partition("|")[0]))]
+
+
+def _meant(exchange: Exchange, checks: ProfileChecks, canonicals: Sequence[str]) -> list[str]:
+    """By what is checked: by the version that a resource names where it is known, else by the one that is.
+
+    Of a profile of the server by its own versions alone: a client could store one that asks nothing.
+    """
+    own = exchange.server.profiles.definitions
+    found: list[str] = []
+    for canonical in canonicals:
+        url = canonical.partition("|")[0]
+        known = own if own.get(url) is not None else checks.definitions
+        found.append(canonical if known.get(canonical) is not None else url)
+    return list(dict.fromkeys(found))
 
 
 def _declared_within(exchange: Exchange, resource: JsonObject) -> list[str]:

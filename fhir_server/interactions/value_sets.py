@@ -45,7 +45,7 @@ _MOST_IMPORTED: Final = 50
 _LARGE: Final = 200_000
 """Bytes of stored resources that are worked on at once: some 5 ms."""
 
-_NEWEST: Final = Order((SortKey(SortField.LAST_UPDATED, descending=True),))
+NEWEST: Final = Order((SortKey(SortField.LAST_UPDATED, descending=True),))
 
 
 async def codes_of(exchange: Exchange, url: str, visible: Visible) -> Codes:
@@ -155,7 +155,7 @@ async def stored(exchange: Exchange, asked: Predicate, visible: Visible, type: s
 
 async def _body(exchange: Exchange, asked: Predicate, visible: Visible, type: str) -> bytes | None:
     whole = all_of([one_of(Field.TYPE, type), asked])
-    page = await exchange.server.finding.search(whole, visible=visible, order=_NEWEST, limit=1)
+    page = await exchange.server.finding.search(whole, visible=visible, order=NEWEST, limit=1)
     return page.resources[0].body if page.resources else None
 
 

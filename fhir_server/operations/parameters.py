@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MOST_PARAMETERS: Final = 200
 _MEMBERS: Final = frozenset({"resourceType", "id", "meta", "language", "parameter"})
-_ALSO: Final[Mapping[str, str]] = {"dateTime": "valueDate"}
-"""A date is a dateTime without its time."""
+_ALSO: Final[Mapping[str, str]] = {"dateTime": "valueDate", "uri": "valueCanonical"}
+"""A date is a dateTime without its time, a canonical is a uri (later versions of FHIR have it so)."""
 
 
 @dataclass(frozen=True, slots=True)

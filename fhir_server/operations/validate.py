@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 _MODES: Final = ("create", "update", "delete", "profile")
 _RESOURCE: Final = "resource"
 _PARTS: Final = frozenset({_RESOURCE, "mode", "profile"})
-_BESIDE: Final = (OperationParameter("mode", 0, 1, "code"), OperationParameter("profile", 0, None, "uri"))
-"""What stands in Parameters beside the resource."""
+_BESIDE: Final = (
+    OperationParameter("mode", 0, 1, "code"),
+    OperationParameter("profile", 0, None, "uri"),
+    OperationParameter(_RESOURCE, 0, 1, "Resource"),
+)
+"""What stands in Parameters."""
+_VALID: Final[JsonObject] = {"name": _RESOURCE, "resource": {"resourceType": "Parameters"}}
+"""What stands for the resource, so that the others keep their places."""
 _SEVEREST: Final = (Severity.FATAL, Severity.ERROR, Severity.WARNING, Severity.INFORMATION)
 
 
@@ -77,19 +83,20 @@ OPERATION: Final = Operation("validate", EVERY_TYPE, _perform, reads_body=True)
 
 def _asked(call: Invocation, type: str) -> _Asked:
     """The resource is the body, or a parameter in it; mode and profiles are in the query, or beside it in the body."""
-    mode, profiles = call.given.text("mode"), [str(one.value) for one in call.given.all("profile")]
+    mode, profiles = call.given.one("mode"), [str(one.value) for one in call.given.all("profile")]
     resource: JsonObject | None = None
     if call.body.strip():
         resource = json.decode_object(call.body)
         if resource.get("resourceType") == "Parameters" and (type != "Parameters" or _is_call(resource)):
             resource, rest = _taken_out(resource)
             given = from_body(call.exchange.server.validator, _BESIDE, json.encode(rest))
-            mode = given.text("mode") or mode
+            mode = given.one("mode") or mode
             profiles += [str(one.value) for one in given.all("profile")]
-    if mode is not None and mode not in _MODES:
-        message = told("mode", modes=", ".join(_MODES), found=mode[:40])
-        raise Invalid(message, expression=("mode",), code=IssueType.CODE_INVALID)
-    return _Asked(resource, mode, tuple(dict.fromkeys(profiles)))
+    name = str(mode.value) if mode is not None else None
+    if mode is not None and name not in _MODES:
+        message = told("mode", modes=", ".join(_MODES), found=str(name)[:40])
+        raise Invalid(message, expression=(mode.where,), code=IssueType.CODE_INVALID)
+    return _Asked(resource, name, tuple(dict.fromkeys(profiles)))
 
 
 def _is_call(parameters: JsonObject) -> bool:
@@ -98,7 +105,7 @@ def _is_call(parameters: JsonObject) -> bool:
 
 
 def _taken_out(parameters: JsonObject) -> tuple[JsonObject | None, JsonObject]:
-    """The resource among the parameters, and all the others: it need not be valid, and they must be."""
+    """The resource among the parameters, and these with a valid one: it need not be valid, and they must be."""
     listed = _listed(parameters)
     found = [one for one in listed if isinstance(one, dict) and one.get("name") == _RESOURCE]
     if len(found) > 1:
@@ -106,9 +113,9 @@ def _taken_out(parameters: JsonObject) -> tuple[JsonObject | None, JsonObject]:
     resource = found[0].get("resource") if found else None
     if found and not isinstance(resource, dict):
         raise Invalid(told("resource-by-resource"), expression=("Parameters.parameter",), code=IssueType.INVALID)
-    rest = [one for one in listed if one not in found]
-    others = {name: value for name, value in parameters.items() if name != "parameter"}
-    return (resource if isinstance(resource, dict) else None), {**others, **({"parameter": rest} if rest else {})}
+    if not isinstance(resource, dict):
+        return None, parameters
+    return resource, {**parameters, "parameter": [_VALID if one is found[0] else one for one in listed]}
 
 
 def _listed(parameters: JsonObject) -> list[json.Json]:

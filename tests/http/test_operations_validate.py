@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient", "gender": "female", "birthDate": "1970-01-01"}
+FR_PATIENT_INS = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins"
 WRONG: dict[str, Any] = PATIENT | {"gender": "woman", "birthDate": "1970-13-01"}
 
 
@@ -107,6 +108,33 @@ def test_a_call_that_cannot_be_read(served: Served, path: str, body: Any, code: 
     refused(told, 400, code)
 
 
+def test_what_cannot_be_read_is_told_where_it_stands(served: Served) -> None:
+    client = served.as_("hopital")
+    for path, body, where in (
+        ("?mode=guess", PATIENT, "http.mode"),
+        ("", parameters(of(WRONG), {"name": "mode", "valueCode": "guess"}), "Parameters.parameter[1]"),
+        ("", parameters(of(WRONG), {"name": "mode", "valueString": "create"}), "Parameters.parameter[1]"),
+        (
+            "",
+            parameters({"name": "mode", "valueCode": "create"}, {"name": "colour"}, of(WRONG)),
+            "Parameters.parameter[1]",
+        ),
+    ):
+        told = client.post(f"/Patient/$validate{path}", json=body, headers=FHIR_JSON)
+        assert told.status_code == 400
+        assert told.json()["issue"][0]["expression"][0].startswith(where), told.text
+
+
+def test_a_profile_is_asked_for_by_a_uri_or_a_canonical(served: Served) -> None:
+    client = served.as_("hopital")
+    by_uri = asked(
+        client, "/Patient/$validate", parameters(of(PATIENT), {"name": "profile", "valueUri": FR_PATIENT_INS})
+    )
+    canonical = {"name": "profile", "valueCanonical": FR_PATIENT_INS}
+    assert asked(client, "/Patient/$validate", parameters(of(PATIENT), canonical)) == by_uri
+    assert errors(by_uri)
+
+
 def test_a_stored_one_is_validated_as_the_caller_sees_it(record: OwnRecord) -> None:
     for actor, status in (("patient", 200), ("inconnu", 404), ("hopital", 403)):
         told = record.as_(actor).get(f"/Patient/{record.id}/$validate")
@@ -184,6 +212,15 @@ def test_an_ins_is_looked_at(served: Served) -> None:
     told = asked(served.as_("hopital"), "/Patient/$validate", twice)
     rules = {one["details"]["coding"][0]["code"]: one["severity"] for one in told if "details" in one}
     assert {"ins-key": "warning", "ins-single": "warning", "ins-family": "warning"}.items() <= rules.items()
+
+
+def test_more_profiles_than_are_asked_for_at_once(served: Served) -> None:
+    client = served.as_("hopital")
+    named = [{"name": "profile", "valueUri": f"https://example.org/{at}"} for at in range(51)]
+    told = asked(client, "/Patient/$validate", parameters(of(PATIENT), *named))
+    assert [one["code"] for one in told if "51" in one["diagnostics"]] == ["too-costly"]
+    told = asked(client, "/Patient/$validate", parameters(of(PATIENT), *named[1:]))
+    assert {one["code"] for one in told} == {"not-found"}
 
 
 def test_more_profiles_than_are_looked_at(served: Served) -> None:

@@ -256,6 +256,32 @@ def test_another_version_of_a_profile_of_the_server_lifts_nothing(client: httpx.
 
     beside = client.post(f"/Patient/$validate?profile={FR_PATIENT_INS}|99.0", json=broken, headers=FHIR_JSON)
     assert beside.json()["issue"] == alone
+    by_version = broken | {"meta": {"profile": [f"{FR_PATIENT_INS}|99.0"]}}
+    assert client.post("/Patient/$validate", json=by_version, headers=FHIR_JSON).json()["issue"] == alone
+
+
+def test_without_a_version_the_one_stored_last_is_meant(client: httpx.Client) -> None:
+    """Whatever their ids are."""
+    first, second = profile(CREATED), profile(AUTHOR)
+    ids = sorted((first["id"], second["id"]))
+    first |= {"id": ids[1]}
+    second |= {"id": ids[0], "url": first["url"], "version": "2.0.0"}
+    stored(client, first)
+    stored(client, second)
+    told = client.post("/Basic/$validate", json=basic(first["url"]), headers=FHIR_JSON)
+    assert [one["expression"] for one in told.json()["issue"]] == [["Basic.author"]]
+    both = client.post(f"/Basic/$validate?profile={first['url']}|1.0.0", json=basic(first["url"]), headers=FHIR_JSON)
+    assert {one["expression"][0] for one in both.json()["issue"]} == {"Basic.author", "Basic.created"}
+
+
+def test_a_declared_version_is_the_one_that_binds(client: httpx.Client) -> None:
+    first = profile(CREATED)
+    url = stored(client, first)
+    stored(client, profile(AUTHOR, url=url, version="2.0.0"))
+    for version, missing in (("1.0.0", "created"), ("2.0.0", "author"), ("3.0.0", "author")):
+        answer = client.post("/Basic", json=basic(f"{url}|{version}"), headers=FHIR_JSON)
+        assert answer.status_code == 422
+        assert [one["expression"] for one in answer.json()["issue"]] == [[f"Basic.{missing}"]]
 
 
 def test_resources_within_one_by_the_stored_profiles_they_declare(client: httpx.Client) -> None:

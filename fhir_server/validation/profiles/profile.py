@@ -103,7 +103,7 @@ class ProfileCheck:
             return None
         if not isinstance(value, dict):
             return self.root(value, about, type, scope)
-        key = id(value), self.profile.url
+        key = id(value), id(self)
         if key in scope.run.done:
             return None
         scope.run.done.add(key)
@@ -127,7 +127,7 @@ class ProfileCheck:
 
     def conforms(self, value: Json, scope: Scope, type: str = "") -> bool:
         """Whether there is nothing wrong with it; nothing is told."""
-        run, key = scope.run, (id(value), self.profile.url)
+        run, key = scope.run, (id(value), id(self))
         known = run.conforming.get(key) if isinstance(value, dict) else None
         if known is None:
             run.conforming[key] = True  # what refers back to itself conforms if all else does

@@ -29,9 +29,9 @@ class Run:
     """The resource sent."""
     effort: Effort
     bundle: Bundled | None = None
-    done: set[tuple[int, str]] = field(default_factory=set)
+    done: set[tuple[int, int]] = field(default_factory=set)
     """Objects, by identity, with the profiles they were checked against: each is told of once, and cycles end."""
-    conforming: dict[tuple[int, str], bool] = field(default_factory=dict)
+    conforming: dict[tuple[int, int], bool] = field(default_factory=dict)
     """The answers of trials."""
     _places: dict[int, Scope] = field(default_factory=dict)
     _is_searched: bool = False

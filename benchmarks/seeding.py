@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from benchmarks import records
-from fhir_server.app import ROOT, parameters_of, utc_now
+from fhir_server.app import utc_now
+from fhir_server.declared import ROOT, parameters_of
 from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.fhir import json

@@ -211,7 +211,7 @@ class StructureDefinitions:
 
     def _make_room(self, own: str, elements: int) -> None:
         if elements > self._room:
-            raise BadProfile(own, "", message("no-room", elements=elements, room=self._room))
+            raise BadProfile(own, "", message("no-room", number=elements, most=self._room))
         self._room -= elements
         self._added.remove(own)
 
@@ -220,7 +220,7 @@ def canonical_of(definition: JsonObject) -> str:
     """``url|version`` of a StructureDefinition, ``url`` where it has no version."""
     url, version = definition.get("url"), definition.get("version")
     if definition.get("resourceType") != "StructureDefinition" or not isinstance(url, str) or not url or "|" in url:
-        raise BadProfile(str(url or "(no url)"), "", message("no-url"))
+        raise BadProfile(str(url or "?"), "", message("no-url"))
     return f"{url}|{version}" if version else url
 
 

@@ -22,12 +22,13 @@ FhirError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Final
 
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import Issue, IssueType, error
 
-if TYPE_CHECKING:
-    from fhir_server.fhir.messages import Told
+_NOTHING: Final = Told("", "")
+"""Where the issues say it."""
 
 
 class FhirError(Exception):
@@ -38,16 +39,15 @@ class FhirError(Exception):
 
     def __init__(
         self,
-        sentence: str | Told = "",
+        message: Told = _NOTHING,
         *,
-        french: str = "",
         expression: tuple[str, ...] = (),
         code: IssueType | None = None,
         issues: tuple[Issue, ...] = (),
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        """Say it in one sentence, in both languages if it is out of a catalogue, or pass the whole list of issues."""
-        self.issues = issues or (error(code or self.issue, sentence, *expression, french=french),)
+        """Say it in one sentence out of a catalogue (`fhir.messages`), or pass the whole list of issues."""
+        self.issues = issues or (error(code or self.issue, message, *expression),)
         self.headers = headers
         super().__init__(self.issues[0].diagnostics)
 

@@ -27,6 +27,12 @@ def both(words: Iterable[str]) -> Told:
     return joined or Told("", "")
 
 
+def listed(words: Iterable[Told]) -> Told:
+    """``a, b, c``, of what has a word in each language."""
+    joined = [*words]
+    return Told(", ".join(one.en for one in joined), ", ".join(one.fr for one in joined))
+
+
 def some(words: Sequence[str], most: int) -> Told:
     """The first of them, and that there are others: ``a or b or another``."""
     shown = either(words[:most])

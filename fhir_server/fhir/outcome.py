@@ -93,26 +93,24 @@ class Issue:
         return Told(self.diagnostics, self.french)
 
 
-def issue(severity: Severity, code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
-    """An issue; of a sentence out of a catalogue (`fhir.messages`), in both languages."""
-    if isinstance(sentence, Told):
-        return Issue(severity, code, sentence.en, expression, sentence.fr)
-    return Issue(severity, code, sentence, expression, french)
+def issue(severity: Severity, code: IssueType, message: Told, *expression: str) -> Issue:
+    """An issue that says what is out of a catalogue (`fhir.messages`), in both languages."""
+    return Issue(severity, code, message.en, expression, message.fr)
 
 
-def error(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
+def error(code: IssueType, message: Told, *expression: str) -> Issue:
     """An issue that makes the request fail."""
-    return issue(Severity.ERROR, code, sentence, *expression, french=french)
+    return issue(Severity.ERROR, code, message, *expression)
 
 
-def warning(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
+def warning(code: IssueType, message: Told, *expression: str) -> Issue:
     """An issue that the client should look at; the request succeeds."""
-    return issue(Severity.WARNING, code, sentence, *expression, french=french)
+    return issue(Severity.WARNING, code, message, *expression)
 
 
-def information(code: IssueType, sentence: str | Told, *expression: str, french: str = "") -> Issue:
+def information(code: IssueType, message: Told, *expression: str) -> Issue:
     """A remark."""
-    return issue(Severity.INFORMATION, code, sentence, *expression, french=french)
+    return issue(Severity.INFORMATION, code, message, *expression)
 
 
 def fails(issues: Sequence[Issue]) -> bool:

@@ -81,13 +81,13 @@ class Wish:
     """The one to answer in; none where nothing that is asked for is offered."""
     native: frozenset[str] = frozenset()
     """Of a Binary: the media types asked for, in which it is answered where its content is of that type."""
-    refusal: Told | str = ""
-    """Why nothing is offered."""
+    refusal: Told | None = None
+    """Why nothing is offered, where that is so."""
     where: tuple[str, ...] = ()
 
     def must_be_offered(self, *, binary: bool) -> None:
         """Raise 406 where nothing that is asked for could be answered."""
-        if self.form is None and not (binary and self.native):
+        if self.refusal is not None and not (binary and self.native):
             raise NotAcceptable(self.refusal, expression=self.where)
 
 
@@ -150,7 +150,7 @@ def wish_of(accept: str | None, format: str | None, content_type: str | None) ->
     """The representation to answer in, of ``Accept``, ``_format`` and the type of the body."""
     if format is not None:
         form = _of_format(format)
-        why = "" if form else told("format-not-offered", format=format[:80], json=FHIR_JSON, xml=FHIR_XML)
+        why = None if form else told("format-not-offered", format=format[:80], json=FHIR_JSON, xml=FHIR_XML)
         return Wish(form, refusal=why, where=("http._format",))
     sent = _NAMES.get(_media(content_type)) or Form.JSON
     if accept is None or not accept.strip():
@@ -160,7 +160,8 @@ def wish_of(accept: str | None, format: str | None, content_type: str | None) ->
     best = max((weight for weight, _ in named), default=None)
     forms = [form for weight, form in named if weight == best]
     form = sent if sent in forms else next(iter(forms), None)
-    return Wish(form, _native(ranges), told("none-offered", accept=accept[:200], json=FHIR_JSON, xml=FHIR_XML))
+    why = None if form else told("none-offered", accept=accept[:200], json=FHIR_JSON, xml=FHIR_XML)
+    return Wish(form, _native(ranges), why)
 
 
 @lru_cache(maxsize=512)

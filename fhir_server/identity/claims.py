@@ -11,7 +11,9 @@ import re
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from fhir_server.fhir.joining import listed
 from fhir_server.fhir.json import JsonObject
+from fhir_server.fhir.messages import Told
 from fhir_server.identity.kinds import TABLE, Mark, Presence, Row, marks
 from fhir_server.identity.messages import told
 from fhir_server.identity.purpose import IN_PERSON, misfit
@@ -125,17 +127,21 @@ def _scopes(token: Tree, realm: Realm) -> tuple[Scope, ...]:
 def _row(granted: tuple[Scope, ...], roles: tuple[Coding, ...], realm: Realm) -> Row:
     named = marks(roles)
     if len(named) > 1:
-        raise invalid_token(told("roles", roles=", ".join(sorted(named))))
+        raise invalid_token(told("roles", roles=listed(_called(mark) for mark in sorted(named))))
     level, mark = granted[0].level, next(iter(named), Mark.NONE)
     row = TABLE.get((level, mark))
     if row is None:
-        raise invalid_token(told("scopes-and-role", level=level, mark=mark))
+        raise invalid_token(told("scopes-and-role", level=level, mark=_called(mark)))
     if row.kind is Kind.CONFORMANCE:
         if realm is not Realm.ESSAI:
             raise invalid_token(told("conformance"))
         if not any(scope.is_everything for scope in granted):
             raise invalid_token(told("conformance-scope"))
     return row
+
+
+def _called(mark: Mark) -> Told:
+    return told(f"mark-{mark.name.lower()}")
 
 
 def _agree(presence: Presence, name: str, value: Claim | None, row: Row) -> Claim | None:

@@ -24,8 +24,8 @@ def no_token() -> Unauthenticated:
     )
 
 
-def invalid_token(sentence: str | Told, *, code: IssueType = IssueType.LOGIN) -> Unauthenticated:
+def invalid_token(message: Told, *, code: IssueType = IssueType.LOGIN) -> Unauthenticated:
     """A token was sent and does not hold, for this reason; the header tells it in English, whoever asks."""
-    description = _NOT_QUOTABLE.sub("?", sentence.en if isinstance(sentence, Told) else sentence)
+    description = _NOT_QUOTABLE.sub("?", message.en)
     challenge = f'Bearer error="invalid_token", error_description="{description}"'
-    return Unauthenticated(sentence, code=code, headers=(("WWW-Authenticate", challenge),))
+    return Unauthenticated(message, code=code, headers=(("WWW-Authenticate", challenge),))

@@ -128,7 +128,7 @@ class PurposeRefused(Forbidden):
     The token itself holds, so the refusal names its requester: the attempt belongs in the trail.
     """
 
-    def __init__(self, sentence: str | Told, requester: Requester) -> None:
+    def __init__(self, message: Told, requester: Requester) -> None:
         """Say why, and who tried."""
-        super().__init__(sentence)
+        super().__init__(message)
         self.requester = requester

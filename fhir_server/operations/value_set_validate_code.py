@@ -68,7 +68,7 @@ async def _perform(call: Invocation) -> Answer:
     for one in judged:
         if one.holds is None:
             message = told("untold", url=url, code=one.asked.code, system=one.asked.system)
-            raise Unprocessable(said(call, message), code=IssueType.NOT_SUPPORTED)
+            raise Unprocessable(message, code=IssueType.NOT_SUPPORTED)
     messages = [
         told("not-in-value-set", code=one.asked.code, system=one.asked.system or "?", url=url) for one in judged
     ]

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 from fhir_server.fhir import date
+from fhir_server.fhir.joining import either
 from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import Issue, IssueType, error
 from fhir_server.fhir.reference import local
@@ -23,7 +24,7 @@ from fhir_server.record.actors import FINESS, INS, RPPS, actor_key
 from fhir_server.record.messages import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import tzinfo
 
     from fhir_server.fhir.json import Json, JsonObject
@@ -279,7 +280,7 @@ class _Reader:
     def _type(self, provision: JsonObject) -> str:
         wanted, type = self.shape.types, provision.get("type")
         if type not in wanted:
-            allowed = _either(sorted(wanted, reverse=True))
+            allowed = either(sorted(wanted, reverse=True))
             self._refuse(told("provision-type", policy=self.policy, allowed=allowed), "Consent.provision.type")
         return str(type)
 
@@ -316,7 +317,7 @@ class _Reader:
             self._refuse(told("actor-by-identifier"), f"{where}.reference")
         lengths = _IDENTIFIERS[self.shape.named]
         if not isinstance(system, str) or system not in lengths or not isinstance(value, str):
-            self._refuse(told("actor-identifier", systems=_either(lengths)), f"{where}.identifier")
+            self._refuse(told("actor-identifier", systems=either(lengths)), f"{where}.identifier")
             return None
         length = lengths[system]
         if not (value.isascii() and value.isalnum() and len(value) == length):
@@ -391,12 +392,6 @@ def _team(reference: JsonObject) -> str | None:
     literal = reference.get("reference")
     target = local(literal, "") if isinstance(literal, str) else None
     return str(target) if target is not None and target.type == "CareTeam" else None
-
-
-def _either(words: Iterable[str]) -> Told:
-    """This or that."""
-    first, *others = words
-    return Told(" or ".join((first, *others)), " ou ".join((first, *others)))
 
 
 def _object(value: Json) -> JsonObject:

@@ -33,10 +33,10 @@ _Value = TypeVar("_Value")
 class NotSupported(Exception):
     """The standard has it, this server does not: refused or ignored by name, as the client's ``Prefer`` says."""
 
-    def __init__(self, sentence: str | Told) -> None:
+    def __init__(self, message: Told) -> None:
         """Say what."""
-        self.told = sentence if isinstance(sentence, Told) else Told(sentence, "")
-        super().__init__(self.told.en)
+        self.told = message
+        super().__init__(message.en)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
-from fhir_server.fhir.json import Json, JsonObject
+from fhir_server.fhir.json import Json, JsonObject, encode
 from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, Severity
 
@@ -15,16 +15,6 @@ MOST_ISSUES = 100
 """So many errors are told of one request, and so many warnings."""
 SHOWN = 60
 """How many characters of a value a diagnostic repeats."""
-
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (type(None), "null"),
-    (bool, "a boolean"),
-    ((int, Decimal), "a number"),
-    (str, "a string"),
-    (list, "an array"),
-    (dict, "an object"),
-    (object, "a value that is not JSON"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +106,10 @@ def most_important(found: Findings) -> Findings:
 
 
 def shown(value: Json) -> str:
-    """The value as a diagnostic repeats it: quoted and shortened."""
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and len(written := str(value)) <= SHOWN:
-        return written
+    """The value as a diagnostic repeats it: as JSON, a text quoted, and shortened."""
     if not isinstance(value, str):
-        return json_kind(value)
+        is_number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+        written = str(value) if is_number else encode(value).decode()
+        return f"{written[:SHOWN]}..." if len(written) > SHOWN else written
     text = ascii(value[:SHOWN]) if not value[:SHOWN].isprintable() else f"'{value[:SHOWN]}'"
     return f"{text}..." if len(value) > SHOWN else text
-
-
-def json_kind(value: Json) -> str:
-    """What a JSON value is, with its article."""
-    return next(kind for types, kind in _KINDS if isinstance(value, types))

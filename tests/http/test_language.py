@@ -232,14 +232,99 @@ def test_the_remarks_of_a_search_are_told_in_french(client: httpx.Client, form: 
     assert sentences(told) == ["'surname' n'est pas un paramètre de recherche de Patient."]
 
 
-def test_what_is_not_told_in_french_is_told_in_english(client: httpx.Client) -> None:
-    """Some sentences are in English alone: the header says so, nothing is left out, and none is in two languages."""
-    answer = client.get("Patient", params={"general-practitioner:Practitioner.": "x"}, headers=FRENCH)
-    told = outcome(answer, 400, "en")
-    assert "The chain ends with a point" in told["issue"][0]["diagnostics"]
-    both = {"general-practitioner:Practitioner.": "x", "birthdate": "1980-02-30"}
-    told = outcome(client.get("Patient", params=both, headers=FRENCH), 400, "fr, en")
-    assert {one[:14] for one in sentences(told)} == {"birthdate : '1", "general-practi"}
+WRONG: Final = [
+    ("Patient?general-practitioner:Practitioner.=x", "Le chaînage se termine par un point"),
+    ("Patient?_has:Observation:patient=x", "La forme est `_has:Type:référence:paramètre`."),
+    ("Patient?name:below=x", "Le modificateur ':below' n'est pas pris en charge pour ce paramètre"),
+    ("Patient?_filter=name", "Attendu au caractère 5, où le filtre se termine : une espace et une comparaison ("),
+    ("Observation?code-value-quantity=x", "La valeur doit avoir 2 parties jointes par `$` : token$quantity."),
+    ("Patient?_sort=name:exact", "Le tri selon 'name:exact' n'est pas pris en charge"),
+    ("Patient?_include=Patient", "La valeur doit être `Type:paramètre`"),
+    ("Patient?_summary=some", "_summary doit être l'un de "),
+    ("Patient/$statut-dmp", "Désignez le patient : identifier=[système INS]|[INS]."),
+    ("Patient/demo-1/$everything?depuis=2026", "'depuis' n'est pas un paramètre de cette opération ; elle accepte "),
+    ("metadata?mode=half", "mode est l'un de full, normative, terminology, et non 'half'."),
+]
+
+
+@pytest.mark.parametrize(("path", "told"), WRONG, ids=[path for path, _ in WRONG])
+def test_what_is_wrong_with_a_query_is_told_in_french(client: httpx.Client, path: str, told: str) -> None:
+    answer = client.get(path, headers=FRENCH | {"Prefer": "handling=strict"})
+    assert told in sentences(outcome(answer, 400, "fr"))[0]
+
+
+SENT: Final = [
+    ("PATCH", "Patient/demo-1", "json-patch+json", '{"op": "add"}', 400, "Un JSON Patch est un tableau d'opérations."),
+    (
+        "PATCH",
+        "Patient/demo-1",
+        "fhir+json",
+        (
+            '{"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [{"name": "type", "valueCode": '
+            '"delete"}, {"name": "path", "valueString": "Patient.nom"}]}]}'
+        ),
+        422,
+        "Opération 0 (delete Patient.nom) : Patient n'a pas d'élément nom.",
+    ),
+    (
+        "POST",
+        "Patient",
+        "fhir+xml",
+        '<Patient xmlns="http://hl7.org/fhir"><active value="oui"/></Patient>',
+        400,
+        "Ligne 1 colonne 38 : 'oui' n'est pas de type boolean : la forme est true ou false.",
+    ),
+    ("POST", "Patient", "fhir+xml", "<Patient>", 400, "Le corps n'est pas du XML bien formé : "),
+    (
+        "POST",
+        "Patient/demo-1/$authorize",
+        "fhir+json",
+        '{"resourceType": "Parameters", "parameter": [{"name": "acteur", "valueString": "x"}]}',
+        400,
+        "'acteur' n'est pas un paramètre de cette opération",
+    ),
+    ("POST", "Patient/$validate?mode=half", "fhir+json", "{}", 400, "mode est l'un de create, update, delete, profile"),
+    (
+        "POST",
+        "StructureDefinition/$snapshot",
+        "fhir+json",
+        '{"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": "https://example.org/none"}]}',
+        404,
+        "La définition https://example.org/none n'est pas connue ici.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "type", "body", "status", "told"), SENT)
+def test_what_is_wrong_with_a_body_is_told_in_french(
+    client: httpx.Client, method: str, path: str, type: str, body: str, status: int, told: str
+) -> None:
+    kind = {"Content-Type": f"application/{type}"}
+    found = sentences(outcome(client.request(method, path, content=body, headers=FRENCH | kind), status, "fr"))
+    assert any(one.startswith(told) for one in found), found
+
+
+def test_why_a_profile_cannot_be_used_is_told_in_french(client: httpx.Client) -> None:
+    profile = {
+        "resourceType": "StructureDefinition",
+        "url": "https://example.org/StructureDefinition/x",
+        "name": "X",
+        "status": "draft",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient.nom", "path": "Patient.nom", "min": 1}]},
+    }
+    body = {"resourceType": "Parameters", "parameter": [{"name": "definition", "resource": profile}]}
+    answer = client.post("StructureDefinition/$snapshot", json=body, headers=FHIR_JSON | FRENCH)
+    assert sentences(outcome(answer, 422, "fr")) == [
+        (
+            "Elle n'a pas de snapshot : https://example.org/StructureDefinition/x : Patient.nom : "
+            "la base n'a pas d'élément nom ici."
+        )
+    ]
 
 
 def test_the_language_changes_nothing_but_words(client: httpx.Client) -> None:

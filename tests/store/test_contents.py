@@ -22,6 +22,7 @@ from pymongo import MongoClient
 from pymongo.database import Database as MongoDatabase
 
 from fhir_server.fhir.errors import Invalid, Unavailable
+from fhir_server.fhir.messages import Told
 from fhir_server.interactions.natively import MOST_DATA
 from fhir_server.store import content_files
 from fhir_server.store.binary import INLINE_BYTES, Contents
@@ -276,7 +277,7 @@ def test_what_is_refused_after_it_came_leaves_nothing(mongo_uri: str, stored: St
     async def overtaken(contents: Contents, given: Database) -> None:
         async with contents.keep(os.urandom(LARGE), "application/pdf", Scope.of(None, "x")) as kept:
             assert await given["content.files"].find_one({"_id": ObjectId(kept["file"])}) is not None
-            raise Invalid("no")
+            raise Invalid(Told("no", ""))
 
     in_store(mongo_uri, refuse)
     assert files(stored) == before

@@ -35,6 +35,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
 from fhir_server import app
+from fhir_server.declared import parameters_of
 from fhir_server.definitions.load import load
 from fhir_server.definitions.profiles import read_search_parameters
 from fhir_server.identity.requester import SHARED
@@ -371,7 +372,7 @@ def binaries_agree(versions: dict[str, dict[int, dict[str, Any]]]) -> None:
 def index_agrees(scenario: Scenario, client: MongoClient[dict[str, Any]]) -> None:
     """Index entries, labels and facts are what the bodies tell."""
     own = read_search_parameters(ROOT / "profiles" / "SearchParameter")
-    parameters = app.parameters_of(load(), own, scenario.served.base)
+    parameters = parameters_of(load(), own, scenario.served.base)
     for one in client["fhir"]["resources"].find({"gone": None}):
         assert rebuild(one, parameters) == one
     before = list(client["fhir"]["records"].find())

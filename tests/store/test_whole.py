@@ -13,6 +13,7 @@ import pytest
 from bson.binary import Binary
 
 from fhir_server.fhir.errors import Conflict, Unavailable
+from fhir_server.fhir.messages import Told
 from fhir_server.identity.systems import INS_NIR_TEST
 from fhir_server.record.facts import new_record, with_patient
 from fhir_server.search.predicate import Field, one_of
@@ -125,7 +126,7 @@ async def test_what_an_id_may_be_refused_for_does_not_wait(opened: Opened) -> No
     async def work(parts: Parts) -> None:
         with pytest.raises(VersionMoved):
             await parts.writing.create(new("a", made_by_put=True), Effects())
-        raise Conflict("enough")
+        raise Conflict(Told("enough", ""))
 
     traces = Traces("List/a")
     with pytest.raises(Conflict, match="enough"):
@@ -166,7 +167,7 @@ async def test_what_is_taken_back_leaves_nothing_behind(opened: Opened) -> None:
         await parts.writing.create(new("a", type="Binary", content=content), Effects())
         await parts.writing.create(new("b", body=Binary(b"{" + b" " * INLINE_BYTES + b"}")), Effects())
         await parts.writing.send()
-        raise Conflict("enough")
+        raise Conflict(Told("enough", ""))
 
     with pytest.raises(Conflict, match="enough"):
         await writing(opened).whole(work, seconds=9, announced=Traces("Binary/a", "List/b"))

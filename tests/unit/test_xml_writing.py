@@ -11,6 +11,7 @@ from lxml import etree
 from fhir_server.definitions.load import load
 from fhir_server.definitions.xml_codec import XmlCodec
 from fhir_server.fhir.errors import Malformed, NotAcceptable
+from fhir_server.fhir.messages import Told
 from fhir_server.fhir.outcome import IssueType, error, operation_outcome
 
 XHTML: Final = 'xmlns="http://www.w3.org/1999/xhtml"'
@@ -124,7 +125,7 @@ def test_an_element_named_resource_type_is_no_resource_type() -> None:
 
 
 def test_the_outcome_of_a_request_can_be_written() -> None:
-    outcome = operation_outcome([error(IssueType.INVALID, "a & b", "Patient.name[0]")])
+    outcome = operation_outcome([error(IssueType.INVALID, Told("a & b", "a & b"), "Patient.name[0]")])
     assert write(json.loads(json.dumps(outcome))) == (
         '<issue><severity value="error"/><code value="invalid"/><diagnostics value="a &amp; b"/>'
         '<expression value="Patient.name[0]"/></issue>'

@@ -15,6 +15,7 @@ from fhir_server.audit.journal import Journal
 from fhir_server.audit.sealed import Sealed
 from fhir_server.audit.verify import verify
 from fhir_server.fhir.errors import Conflict, Unavailable
+from fhir_server.fhir.messages import Told
 from fhir_server.store.connection import Database
 from fhir_server.store.trace import Trace
 from fhir_server.store.trail import Trail, Uncertain
@@ -248,7 +249,7 @@ async def test_a_failed_write_has_a_second_trace(
     update = reading(1, interaction="update", version=2)
     with pytest.raises(Conflict):
         async with journal.write(update, SEALED, 2) as announced:
-            raise Conflict("somebody was faster")
+            raise Conflict(Told("somebody was faster", ""))
 
     first, second = (await stored(database)).values()
 
@@ -273,7 +274,7 @@ async def test_a_write_that_succeeds_has_one_trace_and_is_settled(
 async def test_a_write_of_unknown_end_stays_open(journal: Journal, reading: Callable[..., Access]) -> None:
     with pytest.raises(Unavailable):
         async with journal.write(reading(1, interaction="create"), SEALED, 1):
-            raise Unavailable("the database did not say")
+            raise Unavailable(Told("the database did not say", ""))
     assert len(journal.unsettled) == 1
 
 

@@ -16,6 +16,7 @@ from fhir_server.audit.recovery import LEASE, recover
 from fhir_server.audit.sealed import Sealed
 from fhir_server.audit.verify import verify
 from fhir_server.fhir.errors import Unavailable
+from fhir_server.fhir.messages import Told
 from fhir_server.store.connection import Database
 from fhir_server.store.trail import Trail
 
@@ -158,7 +159,7 @@ async def test_recovery_interrupted_halfway_does_not_repeat_itself(
     await first.open()
 
     async def interrupted(writer: str) -> None:
-        raise Unavailable("killed here")
+        raise Unavailable(Told("killed here", ""))
 
     monkeypatch.setattr(dead.trail, "finish", interrupted)
     with pytest.raises(Unavailable):
@@ -205,7 +206,7 @@ async def test_our_own_open_writes_are_settled_when_they_are_old(
     await journal.open()
     with pytest.raises(Unavailable):
         async with journal.write(reading(1, interaction="create"), SEALED, 1):
-            raise Unavailable("the database did not say")
+            raise Unavailable(Told("the database did not say", ""))
 
     assert (await recover(journal)).withdrawn == ()
     offset = int(LEASE * 1_000_000) + 1

@@ -35,7 +35,7 @@ from fhir_server.validation.profiles.checks import ProfileChecks
 from fhir_server.validation.sharing.profiles import REQUIRED_BY_THE_DMP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fhir_server.definitions.packages import Definition, Package
     from fhir_server.definitions.tables import Definitions, SearchParameter
@@ -97,6 +97,7 @@ def declare(settings: Settings, installed: Sequence[Definition] = ()) -> Declare
         cors=bool(settings.cors_origins),
         deletes_several=settings.conditional_delete is ConditionalDelete.MULTIPLE,
         profiles=_profiles([*shipped, *installed]),
+        guides=list(_guides(installed)),
     )
     profiles = _checked([*shipped, *installed], definitions, terminology)
     _must_be_known(settings, profiles.definitions)
@@ -202,6 +203,14 @@ def _search_parameters(known: Sequence[Definition]) -> list[SearchParameter]:
             read = search_parameter(one.file, one.resource)
             found.setdefault(read.url, read)
     return list(found.values())
+
+
+def _guides(known: Sequence[Definition]) -> Iterator[str]:
+    """The canonical URLs of the guides among definitions."""
+    for one in known:
+        url, version = one.resource.get("url"), one.resource.get("version")
+        if one.type == "ImplementationGuide" and isinstance(url, str):
+            yield f"{url}|{version}" if version else url
 
 
 def _profiles(known: Sequence[Definition]) -> dict[str, list[str]]:

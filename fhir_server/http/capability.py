@@ -43,10 +43,11 @@ def load(
     cors: bool,
     deletes_several: bool = False,
     profiles: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    guides: Sequence[str] = (),
 ) -> Capability:
     """Read the declaration; a code, type or operation this server does not have stops the start-up.
 
-    ``profiles`` are those that resources are validated by, for each type.
+    ``profiles`` are those that resources are validated by, for each type; ``guides`` are named beside those declared.
     ``deletes_several`` is the operator's choice, which the declaration then tells in place of its own.
     """
     declared: dict[str, Any] = msgspec.json.decode(path.read_bytes())
@@ -66,6 +67,7 @@ def load(
         if deletes_several and resource["conditionalDelete"] == "single":
             resource["conditionalDelete"] = "multiple"
     rest["searchParam"] = _on_every_type(parameters)
+    declared["implementationGuide"] = list(dict.fromkeys([*declared["implementationGuide"], *guides]))
     declared["software"]["version"] = version
     rest["security"]["cors"] = cors
     declared["implementation"] = {"description": declared["description"], "url": base_url}

@@ -47,17 +47,26 @@ def command(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_what_is_installed_is_served_found_by_and_removed(folder: Path) -> None:
-    file = package(folder, "an.example", {"ValueSet-x.json": VALUE_SET, "SearchParameter-colour.json": COLOUR})
+    guide: dict[str, Any] = {
+        "resourceType": "ImplementationGuide",
+        "id": "g",
+        "url": "https://example.org/ImplementationGuide/g",
+    }
+    guide |= {"version": "1.0.0", "name": "G", "status": "active", "packageId": "an.example", "fhirVersion": ["4.0.1"]}
+    files = {"ValueSet-x.json": VALUE_SET, "SearchParameter-colour.json": COLOUR, "ImplementationGuide-g.json": guide}
+    file = package(folder, "an.example", files)
     code, told = command(folder, "package", "install", file)
     assert code == 0
-    assert "2 definitions installed" in told
+    assert "3 definitions installed" in told
     assert "run reindex" in told
-    assert command(folder, "package", "list") == (0, "an.example 1.0.0: 2 definitions\n")
+    assert command(folder, "package", "list") == (0, "an.example 1.0.0: 3 definitions\n")
     with serving(folder / "data") as served:
         client = served.as_("conformance")
         assert client.get("/ValueSet/x").json()["url"] == VALUE_SET["url"]
         assert client.get("/Patient?colour=red", headers={"Prefer": "handling=strict"}).status_code == 200
-        told = client.get("/metadata").json()["rest"][0]["resource"]
+        stated = client.get("/metadata").json()
+        assert "https://example.org/ImplementationGuide/g|1.0.0" in stated["implementationGuide"]
+        told = stated["rest"][0]["resource"]
         assert any(one["name"] == "colour" for each in told for one in each.get("searchParam", ()))
     assert command(folder, "package", "remove", "an.example")[0] == 0
     with serving(folder / "data") as served:

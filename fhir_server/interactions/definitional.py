@@ -38,7 +38,7 @@ MOST_TOLD: Final = 2_000
 """Elements, types and invariants these may tell together: a second. The largest that a guide published tells 120."""
 MOST_BYTES: Final = 1_000_000
 """What they tell as JSON. The largest that a guide published has 15,000."""
-_MOST_KEPT: Final = 16
+_MOST_KEPT: Final = 8
 _LARGE: Final = 200_000
 """Bytes of a resource that is checked at once: some 30 ms by most profiles."""
 

@@ -15,6 +15,7 @@ from tests.served import Served, serving
 
 GOLDEN = Path(__file__).parent / "golden"
 
+settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile(

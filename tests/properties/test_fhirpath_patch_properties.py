@@ -28,7 +28,8 @@ from tests.patches import Part, add, delete, insert, move, operation, parameters
 
 DEFINITIONS: Final = load()
 MODEL: Final = Model(DEFINITIONS)
-EXAMPLES: Final = sorted((Path(__file__).parent.parent / "examples").rglob("*.json"))
+FOLDER: Final = Path(__file__).parent.parent / "examples"
+EXAMPLES: Final = sorted([*FOLDER.glob("*.json"), *(FOLDER / "published").rglob("*.json")])
 
 RICH: Final[dict[str, Any]] = {
     "resourceType": "Patient",

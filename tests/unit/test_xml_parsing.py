@@ -216,9 +216,9 @@ def test_unknown_names_do_not_fill_the_memory() -> None:
     for number in range(5):
         meet(number)
     before = resident()
-    for number in range(5, 35):
+    for number in range(5, 17):
         meet(number)
-    assert resident() - before < 15_000_000
+    assert resident() - before < 6_000_000
 
 
 def test_a_long_namespace_is_not_kept_for_each_element() -> None:

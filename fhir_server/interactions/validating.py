@@ -64,9 +64,7 @@ async def found_wrong(exchange: Exchange, draft: Draft, *, binding: bool = True)
     """What the profiles of a new resource find wrong; what is not ``binding`` is told as warnings."""
     found = _missing_of_required(exchange, draft.resource)
     found += await _issues(exchange, draft.resource, _binding(exchange, draft.resource))
-    if draft.type == "StructureDefinition":
-        return found + await issues_of_definition(exchange, draft.resource)
-    return found if binding else _as_warnings(found)
+    return [*(found if binding else _as_warnings(found)), *await _of_definition(exchange, draft)]
 
 
 async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, binding: bool) -> list[Issue]:
@@ -76,10 +74,9 @@ async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, bi
     not count: a change may move what was wrong already.
     """
     urls = _binding(exchange, draft.resource) or _binding(exchange, before)
-    if draft.type == "StructureDefinition":
-        return await issues_of_definition(exchange, draft.resource)
+    unusable = await _of_definition(exchange, draft)
     if not urls and not exchange.server.required_profiles.get(draft.type) and draft.type != "Patient":
-        return []
+        return unusable
     known = Counter(_nowhere(one) for one in await _issues(exchange, before, urls))
     found: list[Issue] = []
     for issue in await _issues(exchange, draft.resource, urls):
@@ -92,7 +89,12 @@ async def made_wrong(exchange: Exchange, draft: Draft, before: JsonObject, *, bi
             found.append(issue)
     if not _missing_of_required(exchange, before):
         found = [*_missing_of_required(exchange, draft.resource), *found]
-    return found if binding else _as_warnings(found)
+    return [*(found if binding else _as_warnings(found)), *unusable]
+
+
+async def _of_definition(exchange: Exchange, draft: Draft) -> list[Issue]:
+    """Why a profile cannot be used, which binds everybody: who declared it could not be validated."""
+    return await issues_of_definition(exchange, draft.resource) if draft.type == "StructureDefinition" else []
 
 
 async def _issues(exchange: Exchange, resource: JsonObject, urls: Sequence[str]) -> list[Issue]:

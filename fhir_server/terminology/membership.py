@@ -129,15 +129,8 @@ class Judge:
         held = self.terminology.held(canonical)
         if held is not None:
             return self.holds(held, key, way)
-        resource = self.others(canonical)
-        if resource is None:
-            return None
-        try:
-            found = resources.value_set(resource, told("the-value-set", url=canonical))
-        except NotExpandable:
-            return None
-        version = canonical.partition("|")[2]
-        return self.holds(found, key, way) if not version or found.version == version else None
+        found = stored(canonical, self.others)
+        return self.holds(found, key, way) if found is not None else None
 
     def _listed(self, expansion: resources.Expanded, key: Coding) -> Told:
         entries = list(entries_of(expansion.contains))
@@ -200,3 +193,16 @@ def both(one: Told, two: Told) -> Told:
 def other(told: Told) -> Told:
     """The contrary, where it is known."""
     return None if told is None else not told
+
+
+def stored(canonical: str, others: Lookup) -> resources.ValueSet | None:
+    """The stored value set, where there is one of this version that is understood."""
+    resource = others(canonical)
+    if resource is None:
+        return None
+    try:
+        found = resources.value_set(resource, told("the-value-set", url=canonical))
+    except NotExpandable:
+        return None
+    version = canonical.partition("|")[2]
+    return found if not version or found.version == version else None

@@ -25,7 +25,7 @@ from fhir_server.terminology.codes import LANGUAGE, Codes, Coding, Concept, Look
 from fhir_server.terminology.content import Content, content, joined
 from fhir_server.terminology.expansion import evaluated
 from fhir_server.terminology.installed import beside
-from fhir_server.terminology.membership import Judge, either, systems_of
+from fhir_server.terminology.membership import Judge, either, stored, systems_of
 from fhir_server.terminology.messages import Missing, NotKnown, told
 from fhir_server.terminology.refused import NotExpandable, UnknownList
 
@@ -294,7 +294,7 @@ class Terminology:
                 if answer is not None or code_systems is nowhere:
                     return answer
         if held is None:
-            held = _stored(value_set, others)
+            held = stored(value_set, others)
         if held is None:
             return None
         judge = Judge(self, others, code_systems, day)
@@ -415,19 +415,6 @@ class Terminology:
         if found is None:
             raise UnknownList(f"The value set {url} is not in the terminology folder.")
         return found
-
-
-def _stored(canonical: str, others: Lookup) -> resources.ValueSet | None:
-    """The stored value set, where there is one of this version that is understood."""
-    resource = others(canonical)
-    if resource is None:
-        return None
-    try:
-        found = resources.value_set(resource, told("the-value-set", url=canonical))
-    except NotExpandable:
-        return None
-    version = canonical.partition("|")[2]
-    return found if not version or found.version == version else None
 
 
 def _read(path: Path) -> TerminologyResource:

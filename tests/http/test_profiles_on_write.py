@@ -176,6 +176,19 @@ def test_a_profile_that_cannot_be_used_is_not_stored(client: httpx.Client, broke
     assert client.get(f"/StructureDefinition/{wrong['id']}").status_code == 404
 
 
+def test_a_profile_that_declares_a_profile_is_held_to_it_as_all_are(client: httpx.Client) -> None:
+    """Posted it is refused, put under an own id it is warned of, changed it is told what the change makes wrong."""
+    titled = {"path": "StructureDefinition.title", "min": 1}
+    url = stored(client, profile(titled, type="StructureDefinition"))
+    made = profile(CREATED, meta={"profile": [url]})
+    refusal = refused(client.post("/StructureDefinition", json=made, headers=FHIR_JSON), 422, "required")
+    assert refusal["expression"] == ["StructureDefinition.title"]
+    assert warned(put(client, made, Prefer="return=OperationOutcome")) == ["StructureDefinition.title"]
+    assert warned(put(client, made | {"title": "x"}, Prefer="return=OperationOutcome")) == []
+    again = put(client, made | {"purpose": "x"}, Prefer="return=OperationOutcome")
+    assert warned(again) == ["StructureDefinition.title"]
+
+
 def test_a_profile_of_itself_is_not_stored(client: httpx.Client) -> None:
     wrong = profile(CREATED)
     wrong["baseDefinition"] = wrong["url"]

@@ -174,7 +174,7 @@ def test_a_reference_by_a_search_names_what_is_there(client: httpx.Client) -> No
 
 
 @pytest.mark.parametrize(
-    ("query", "says"), [(f"identifier={SYSTEM}|nobody", "Nothing"), ("active:missing=true", "Several")]
+    ("query", "says"), [(f"identifier={SYSTEM}|nobody", "Nothing"), ("_id=demo-1,demo-2", "Several")]
 )
 def test_a_reference_by_a_search_that_names_none_or_several_is_refused(
     client: httpx.Client, query: str, says: str
